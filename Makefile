@@ -1,0 +1,33 @@
+# make figures: set up and draw every figure and table. make test: set up and run the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: figures test lint setup clean
+
+figures: $(READY)
+	$(BIN)/snakemake --cores all all_figures all_tables
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/sgpipe check
+	$(BIN)/sgpipe knobs --check
+
+setup: $(READY)
+
+# Installed in place, so that editing a figure's module redraws the figure.
+$(READY): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/sgpipe/kernels/cpu/*)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "sgpipe needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build .snakemake

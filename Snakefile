@@ -1,0 +1,58 @@
+"""sgpipe: two studies of surrogate-gradient learning, from data to figures.
+
+    snakemake --cores 8 all_figures        every figure at the scale of config.yaml
+    snakemake --cores 8 zenke2021_fig3     one figure, training only what it needs
+    snakemake plan                         what would be trained, and how long it takes
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/figures.smk"
+
+
+wildcard_constraints:
+    pack="[0-9a-f]{16}",
+    data="[0-9a-f]{16}",
+    experiment="|".join(PLAN.experiments),
+
+
+rule all_figures:
+    """Every figure of every experiment file, as PNG, PDF and SVG."""
+    default_target: True
+    input:
+        figure_files("fig"),
+
+
+rule all_tables:
+    """Every table, as CSV, Markdown and LaTeX."""
+    input:
+        figure_files("table"),
+
+
+for paper in PAPERS:
+
+    rule:
+        name:
+            paper
+        input:
+            figure_files("fig", paper),
+            figure_files("table", paper),
+
+    workflow.get_rule(paper).docstring = "All its figures and tables."
+
+
+rule plan:
+    """Print runs, store hits, packs and estimated time of every experiment; train nothing."""
+    localrule: True
+    script:
+        "workflow/scripts/plan.py"

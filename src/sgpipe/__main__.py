@@ -1,0 +1,7 @@
+"""`python -m sgpipe` is the `sgpipe` command."""
+
+import sys
+
+from sgpipe.cli import main
+
+sys.exit(main())

@@ -1,0 +1,99 @@
+"""Choosing among results: the only place that does, and it never looks at a test number.
+
+A cell is one run of a group, such as one (beta, eta) of a surrogate; the best cells are those of highest validation
+accuracy. Test accuracies are carried along and summarised, but decide nothing.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+LARGEST_SHARE = 3  # at most one cell in three counts as best: the best of few are not a finding
+
+
+class Summary(NamedTuple):
+    """Size, mean, standard deviation, and the bounds of the 95 % confidence interval of the mean (Student t)."""
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+def outcomes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per run of an experiment table, sorted by run id: its knobs and how it came out.
+
+    Columns: `run_id`, `sweeps`, `status`, the dotted knobs, `hidden_layers`, and, at the best validation epoch
+    `best_epoch`: `valid_accuracy`, `valid_loss`, `test_accuracy`, `spikes_total` (mean hidden spikes per test sample,
+    all layers); `test_accuracy_last` after the last epoch. A diverged or failed run has no numbers.
+    """
+    knobs = [name for name in table.columns if "." in name]
+    runs = table.drop_duplicates("run_id").set_index("run_id").sort_index()[["sweeps", "status", *knobs]]
+    runs["sweeps"] = [tuple(names) for names in runs["sweeps"]]
+    runs["hidden_layers"] = [len(text.split("-")) if text else 0 for text in runs["network.hidden"]]
+    finished = table[table["status"] == "finished"]
+    valid, test = (finished[finished["split"] == split].set_index("run_id") for split in ("valid", "test"))
+    best_valid, best_test = valid[valid["best"]], test[test["best"]]
+    runs["best_epoch"] = best_valid["epoch"]
+    runs["valid_accuracy"] = best_valid["accuracy"]
+    runs["valid_loss"] = best_valid["loss"]
+    runs["test_accuracy"] = best_test["accuracy"]
+    runs["spikes_total"] = best_test["spikes"].map(np.sum).astype(float)
+    runs["test_accuracy_last"] = test.sort_values("epoch", kind="stable").groupby(level="run_id")["accuracy"].last()
+    return runs.reset_index()
+
+
+def of_sweep(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the runs that a sweep asks for."""
+    return runs[[name in names for names in runs["sweeps"]]]
+
+
+def allowed(k: int | None, cells: int) -> int:
+    """Return how many of `cells` may count as the best when `k` are asked for (None: as many as may)."""
+    most = max(1, cells // LARGEST_SHARE)
+    return most if k is None else min(k, most)
+
+
+def best(runs: pd.DataFrame, k: int | None) -> pd.DataFrame:
+    """Return the `allowed` best of `runs` by validation accuracy, best first.
+
+    Ties go to the lower validation loss, then to the run id. Diverged and failed runs are cells that are never best.
+    """
+    finished = runs[(runs["status"] == "finished") & runs["valid_accuracy"].notna()]
+    order = finished.assign(worse=-finished["valid_accuracy"]).sort_values(["worse", "valid_loss", "run_id"])
+    return order.drop(columns="worse").head(allowed(k, len(runs)))
+
+
+def summary(values: Sequence[float]) -> Summary:
+    """Return the Summary of some values; missing ones are left out. One value has no spread: NaN."""
+    x = np.asarray(values, dtype=float)
+    x = x[~np.isnan(x)]
+    n = len(x)
+    if n < 2:
+        return Summary(n, float(x.mean()) if n else np.nan, np.nan, np.nan, np.nan)
+    mean, sd = float(x.mean()), float(x.std(ddof=1))
+    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * sd / np.sqrt(n)
+    return Summary(n, mean, sd, mean - half, mean + half)
+
+
+def best_of_groups(runs: pd.DataFrame, by: Sequence[str], k: int | None) -> pd.DataFrame:
+    """Return, for each group of `runs`, its best networks and a summary of their test accuracy.
+
+    Rows of `kind` network (columns of `runs`, and `rank` from 1) and one of kind summary a group (`n`, `mean`, `sd`,
+    `low`, `high`, of how many `cells`, of which `lost` diverged or failed). A group in which nothing finished has a
+    summary with n = 0. A group in which `by` is missing is a group too.
+    """
+    parts = []
+    for key, group in runs.groupby(list(by), sort=True, dropna=False):
+        chosen = best(group, k)
+        lost = int((group["status"] != "finished").sum())
+        numbers = summary(chosen["test_accuracy"])._asdict()
+        names = dict(zip(by, key, strict=True))
+        parts.append(chosen.assign(kind="network", rank=np.arange(1, len(chosen) + 1)))
+        parts.append(pd.DataFrame([{**names, "kind": "summary", **numbers, "cells": len(group), "lost": lost}]))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True) if parts else pd.DataFrame()

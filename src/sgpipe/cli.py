@@ -1,0 +1,103 @@
+"""The `sgpipe` command: looking at a plan and at the store. Making things is Snakemake's."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from sgpipe import __version__
+from sgpipe.config import Config, load_config
+from sgpipe.errors import SgpipeError
+from sgpipe.files import atomic
+from sgpipe.knobs import config_table, knob_table
+from sgpipe.outputs import sources_of
+from sgpipe.overview import overview
+from sgpipe.plan import make_plan
+from sgpipe.results import Store, stored_runs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code. Bad input is one line on the error stream and exit code 1."""
+    options = _parser().parse_args(arguments)
+    try:
+        changes = dict(_pair(text) for text in options.set)
+        options.command(load_config(options.config, changes), options)
+    except SgpipeError as error:
+        print(f"sgpipe: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader has seen enough
+        sys.stderr.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sgpipe", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", default="config.yaml", metavar="FILE", help="settings (config.yaml)")
+    shared.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one, e.g. scale=paper")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command, help_text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_text, description=help_text, parents=[shared])
+        sub.set_defaults(command=command)
+        return sub
+
+    add("plan", _plan, "print runs, store hits, packs and estimated time by experiment")
+    add("check", _check, "check config.yaml and the experiment files; say nothing if all is well")
+    add("failed", _failed, "list the runs in the store that raised an error or diverged")
+    retry = add("retry", _retry, "forget failed runs, so that the next `snakemake` trains them again")
+    retry.add_argument("runs", nargs="*", metavar="RUN", help="run ids; default: all that raised an error")
+    knobs = add("knobs", _knobs, "write docs/knobs.md, the table of every knob and setting")
+    knobs.add_argument("--check", action="store_true", help="only say whether the file is up to date")
+    return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SgpipeError(f"--set {text}: give it as KEY=VALUE, e.g. --set scale=paper")
+    return key, value
+
+
+def _plan(config: Config, options: argparse.Namespace) -> None:
+    print(overview(make_plan(config)))
+
+
+def _check(config: Config, options: argparse.Namespace) -> None:
+    for experiment in make_plan(config).experiments.values():
+        sources_of(experiment)
+        experiment.recorded()
+
+
+def _failed(config: Config, options: argparse.Namespace) -> None:
+    for run in stored_runs(Path(config.results) / "runs"):
+        if run.status != "finished":
+            print(f"{run.spec.id}  {run.status}  {run.error or run.spec.canonical()}")
+
+
+def _retry(config: Config, options: argparse.Namespace) -> None:
+    root = Path(config.results)
+    store = Store(root / "runs")
+    stored = {run.spec.id: run for run in stored_runs(store.root)}
+    unknown = [run_id for run_id in options.runs if run_id not in stored]
+    if unknown:
+        raise SgpipeError(f"run {unknown[0]}: not in {store.root}; `sgpipe failed` lists those that failed")
+    chosen = options.runs or [run_id for run_id, run in stored.items() if run.status == "failed"]
+    for run_id in chosen:
+        store.forget(stored[run_id].spec)
+    for path in (root / "packs").glob("*.parquet"):
+        if set(chosen) & set(pq.read_table(path, columns=["run_id"]).column(0).to_pylist()):
+            path.unlink()
+    print(f"{len(chosen)} runs forgotten; the next `snakemake` trains them again")
+
+
+def _knobs(config: Config, options: argparse.Namespace) -> None:
+    path, text = Path("docs/knobs.md"), knob_table() + "\n" + config_table()
+    if options.check and (not path.exists() or path.read_text() != text):
+        raise SgpipeError(f"{path}: out of date; run `sgpipe knobs`")
+    if not options.check:
+        with atomic(path) as temporary:
+            temporary.write_text(text)

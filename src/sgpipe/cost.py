@@ -1,0 +1,48 @@
+"""A static estimate of what a run costs: it sizes packs and asks a cluster for time and memory.
+
+It depends on the spec alone, never on the machine or on measured speed: a remote job parses the workflow again and
+must find the same packs.
+"""
+
+from collections.abc import Sequence
+
+from sgpipe.spec import RunSpec
+
+# Seconds on one core of the C++ engine, fitted to benchmarks/cpu_kernels.py on a 2023 server core.
+PER_NEURON_STEP = 1.0e-9
+PER_RECURRENT_WEIGHT_STEP = 4.0e-11
+PER_EVENT_WEIGHT = 3.0e-10
+EVALUATION_SHARE = 1.1
+REFERENCE_SLOWDOWN = 40.0
+START_SECONDS = 2.0
+BASE_MEMORY_MB = 600
+
+
+def samples(spec: RunSpec) -> int:
+    """Return the size of the training split."""
+    return int(0.8 * spec.data.samples_per_class * spec.data.classes)
+
+
+def run_seconds(spec: RunSpec) -> float:
+    """Return the estimated time of one run on one core of the C++ engine, in seconds."""
+    sizes = (spec.data.units, *spec.network.hidden, spec.data.classes)
+    neurons = sum(sizes[1:])
+    recurrent = sum(n * n for n in spec.network.hidden) if spec.network.recurrent else 0
+    per_step = PER_NEURON_STEP * neurons + PER_RECURRENT_WEIGHT_STEP * recurrent
+    per_sample = per_step * spec.data.steps + PER_EVENT_WEIGHT * spec.data.units * sizes[1]
+    return spec.training.epochs * samples(spec) * EVALUATION_SHARE * per_sample
+
+
+def pack_minutes(specs: Sequence[RunSpec]) -> int:
+    """Return the time limit to ask a cluster for, in minutes: enough for the torch reference, were it needed."""
+    seconds = START_SECONDS + sum(run_seconds(spec) for spec in specs)
+    return 10 + int(seconds * REFERENCE_SLOWDOWN / 60)
+
+
+def memory_mb(specs: Sequence[RunSpec]) -> int:
+    """Return the memory to ask a cluster for: the libraries, and a reference minibatch's activity."""
+    largest = max(
+        spec.training.batch_size * spec.data.steps * (sum(spec.network.hidden) + spec.data.units + spec.data.classes)
+        for spec in specs
+    )
+    return BASE_MEMORY_MB + int(largest * 4 * 12 / 2**20)

@@ -1,0 +1,119 @@
+"""What an engine is: it trains networks an epoch at a time. The trainer knows nothing else about it.
+
+An engine opens a session for a list of runs on one task. CPU engines take one run a session, since independent
+runs side by side beat a lockstep there; an engine for a GPU may take a whole pack and fill the card with it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from sgpipe.data.events import Events, Task
+from sgpipe.optimisers import OPTIMISERS
+from sgpipe.spec import RunSpec
+
+Weights = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Means over samples: cross-entropy, regularisation loss, accuracy, and spikes of each hidden layer."""
+
+    loss: float
+    penalty: float
+    accuracy: float
+    spikes: tuple[float, ...]
+
+
+class Session(Protocol):
+    """Networks in training. Every list has one entry a run."""
+
+    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
+        """Pass once over the training split in the given orders of its samples; measure while training."""
+
+    def evaluate(self, split: str) -> list[Measures]:
+        """Measure on a split without training."""
+
+    def states(self) -> list[Weights]:
+        """Return copies of the weights and, prefixed `optimiser.`, of the optimiser's state."""
+
+    def load(self, states: Sequence[Weights]) -> None:
+        """Take up states that `states` returned."""
+
+
+class Engine(Protocol):
+    """A way to train."""
+
+    name: str
+    takes_packs: bool  # whether one session should hold many runs
+
+    def refuses(self, spec: RunSpec) -> str | None:
+        """Return why this engine cannot train a run, None if it can."""
+
+    def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> Session:
+        """Return a session that starts from the given weights; it may change them in place."""
+
+
+@dataclass
+class Sums:
+    """Totals over samples, from which Measures are made."""
+
+    samples: int = 0
+    loss: float = 0.0
+    penalty: float = 0.0
+    correct: int = 0
+    spikes: np.ndarray | float = 0.0  # float64 (hidden layers,)
+
+    def add(self, other: "Sums") -> None:
+        """Add the totals of more samples."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def measures(self) -> Measures:
+        """Return the means."""
+        n = self.samples
+        return Measures(self.loss / n, self.penalty / n, self.correct / n, tuple(np.asarray(self.spikes / n).tolist()))
+
+
+class MinibatchSession:
+    """A session of one run that updates after every minibatch; an engine supplies `batch`."""
+
+    evaluation_batch = 1000
+
+    def __init__(self, spec: RunSpec, task: Task, weights: Weights):
+        self.spec, self.task, self.weights = spec, task, weights
+        self.optimiser = OPTIMISERS[spec.optimiser.name](spec.optimiser, weights)
+
+    def batch(self, events: Events, indices: np.ndarray, train: bool) -> tuple[Sums, Mapping[str, np.ndarray]]:
+        """Return the totals over the samples at `indices` and, if training, gradients of the mean loss."""
+        raise NotImplementedError("an engine supplies this")
+
+    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
+        (order,) = orders
+        total = Sums()
+        for start in range(0, len(order), self.spec.training.batch_size):
+            sums, gradients = self.batch(self.task.train, order[start : start + self.spec.training.batch_size], True)
+            total.add(sums)
+            if not np.isfinite(sums.loss + sums.penalty):
+                break
+            self.optimiser.step(gradients)
+        return [total.measures()]
+
+    def evaluate(self, split: str) -> list[Measures]:
+        events, total = getattr(self.task, split), Sums()
+        for start in range(0, len(events), self.evaluation_batch):
+            stop = min(start + self.evaluation_batch, len(events))
+            total.add(self.batch(events, np.arange(start, stop), False)[0])
+        return [total.measures()]
+
+    def states(self) -> list[Weights]:
+        optimiser = {f"optimiser.{name}": array for name, array in self.optimiser.state().items()}
+        return [{name: array.copy() for name, array in {**self.weights, **optimiser}.items()}]
+
+    def load(self, states: Sequence[Weights]) -> None:
+        (state,) = states
+        for name, weight in self.weights.items():
+            weight[...] = state[name]
+        self.optimiser.load({name.removeprefix("optimiser."): array for name, array in state.items()})

@@ -1,0 +1,16 @@
+"""The one exception for what a user can put right."""
+
+from difflib import get_close_matches
+
+
+class SgpipeError(Exception):
+    """Bad input. The message is one line: which file or key, what is wrong, what to type instead."""
+
+
+def one_of(where: str, value: object, allowed) -> SgpipeError:
+    """Return the error for a value outside a list, naming the list and the nearest allowed word."""
+    allowed = [str(item) for item in allowed]
+    near = get_close_matches(str(value), allowed, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(allowed) if len(allowed) <= 15 else f"the {len(allowed)} known names"
+    return SgpipeError(f"{where}: {value!r} is not one of {listed}{hint}")

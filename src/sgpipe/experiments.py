@@ -1,0 +1,176 @@
+"""Experiments: from YAML to runs.
+
+An experiment is one figure's or table's question: base knobs, sweeps over some of them, and a rule for choosing
+among the results. Wherever a value may differ by scale, a mapping from scale to value stands in its place:
+`training.epochs: {smoke: 2, laptop: 50, paper: 100}`.
+"""
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sgpipe.config import SCALES
+from sgpipe.errors import SgpipeError
+from sgpipe.schema import check
+from sgpipe.spec import SEEDS, RunSpec, digest
+from sgpipe.yamlfile import read_yaml
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment at one scale."""
+
+    id: str
+    paper: str
+    title: str
+    scale: str
+    trains: bool
+    draw: str  # module below sgpipe.figures, e.g. zenke2021.fig3
+    runs: Mapping[str, RunSpec]  # by run id
+    sweeps: Mapping[str, tuple[str, ...]]  # names of the sweeps that ask for each run id
+    best: int | None  # how many of the best networks its figure reports
+    record: Mapping[str, Any] | None
+    citation: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what a reader of its table needs to know about it, as plain JSON values."""
+        names = ("id", "paper", "title", "scale", "best", "citation")
+        return {**{name: getattr(self, name) for name in names}, "settings": dict(self.settings)}
+
+    @cached_property
+    def definition(self) -> str:
+        """A digest of its runs, sweeps and settings: everything its table depends on besides results."""
+        return digest(json.dumps([self.metadata(), self.sweeps, self.record], sort_keys=True, default=list))
+
+    def recorded(self) -> list[RunSpec]:
+        """Return the runs whose activity is recorded; raises SgpipeError if the selection is empty."""
+        if self.record is None:
+            return []
+        wanted = flatten(self.record["runs"])
+        chosen = [spec for spec in self.runs.values() if _matches(spec, wanted)]
+        if not chosen:
+            raise SgpipeError(f"{self.id}: record.runs: no run has {dict(wanted)}")
+        return chosen
+
+
+def load_experiments(paths: Iterable[Path | str], scale: str, seed: int = 0) -> dict[str, Experiment]:
+    """Return the experiments of some files at one scale, by id; raises SgpipeError.
+
+    `seed` is added to every seed of every run.
+    """
+    found: dict[str, Experiment] = {}
+    for path in paths:
+        document = read_yaml(path)
+        check(document, "experiments", str(path))
+        for name, body in document["experiments"].items():
+            if name in found:
+                raise SgpipeError(f"{path}: experiments.{name}: this name is taken by another file; give it another")
+            if name.split("_")[0] != document["paper"]:
+                raise SgpipeError(f"{path}: experiments.{name}: must begin with the file's paper, {document['paper']}_")
+            found[name] = _experiment(name, body, document, scale, seed, str(path))
+    return found
+
+
+def _experiment(name: str, body: dict, document: dict, scale: str, seed: int, path: str) -> Experiment:
+    where = f"{path}: {name}"
+    runs: dict[str, RunSpec] = {}
+    asked: dict[str, list[str]] = {}
+    shared = {
+        **at_scale(document.get("base", {}), scale, where),
+        **at_scale(body.get("base", {}), scale, where),
+    }
+    for sweep, parts in body.get("sweeps", {}).items():
+        here = f"{where}: sweeps.{sweep}"
+        base = {**shared, **at_scale(parts.get("base", {}), scale, here)}
+        for point in _points(parts, scale, here):
+            values = {**base, **point}
+            for key in SEEDS if seed else ():
+                values[key] = values.get(key, 0) + seed
+            spec = RunSpec.make(values, here)
+            runs[spec.id] = spec
+            if sweep not in asked.setdefault(spec.id, []):
+                asked[spec.id].append(sweep)
+    best = for_scale(body.get("choose", {}).get("best"), scale, f"{where}: choose.best")
+    if best is not None and not (isinstance(best, int) and best >= 1):
+        raise SgpipeError(f"{where}: choose.best: {best!r} is not a whole number of at least 1")
+    return Experiment(
+        id=name,
+        paper=document["paper"],
+        title=body["title"],
+        scale=scale,
+        trains=body.get("trains", True),
+        draw=body.get("draw", name.replace("_", ".", 1)),
+        runs=runs,
+        sweeps={run_id: tuple(names) for run_id, names in asked.items()},
+        best=best,
+        record=body.get("record"),
+        citation=document.get("citation", ""),
+        settings=at_scale(body.get("settings", {}), scale, f"{where}: settings"),
+    )
+
+
+def _points(parts: Mapping[str, Any], scale: str, where: str) -> list[dict[str, Any]]:
+    """Return the settings of a sweep: grid x zip x list, those of them that are given."""
+    grid = _axes(parts.get("grid", {}), scale, f"{where}.grid")
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    beside = _axes(parts.get("zip", {}), scale, f"{where}.zip")
+    if beside:
+        lengths = {key: len(values) for key, values in beside.items()}
+        if len(set(lengths.values())) > 1:
+            raise SgpipeError(f"{where}.zip: the lists must be equally long, but have {lengths}")
+        pairs = [dict(zip(beside, values, strict=True)) for values in zip(*beside.values(), strict=True)]
+        points = [{**point, **pair} for point in points for pair in pairs]
+    if "list" in parts:
+        settings = [at_scale(entry, scale, f"{where}.list") for entry in parts["list"]]
+        points = [{**point, **entry} for point in points for entry in settings]
+    return points
+
+
+def _axes(axes: Mapping[str, Any], scale: str, where: str) -> dict[str, list]:
+    """Return the values of each axis at this scale; raises SgpipeError on an axis that makes no runs."""
+    chosen = at_scale(axes, scale, where)
+    for key, values in chosen.items():
+        if not isinstance(values, list):
+            raise SgpipeError(f"{where}.{key}: {values!r} is not a list of values, e.g. [{values!r}]")
+        if not values:
+            raise SgpipeError(f"{where}.{key}: an empty list makes no runs; give it at least one value")
+    return chosen
+
+
+def at_scale(values: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
+    """Return nested or dotted knobs as dotted ones, each with its value at this scale."""
+    return {key: for_scale(value, scale, f"{where}: {key}") for key, value in flatten(values).items()}
+
+
+def for_scale(value: Any, scale: str, where: str) -> Any:
+    """Return the value at this scale, if `value` maps scales to values, else `value` itself."""
+    if not _by_scale(value):
+        return value
+    if scale not in value:
+        raise SgpipeError(f"{where}: has values for {', '.join(value)}, but none for {scale}")
+    return value[scale]
+
+
+def _by_scale(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(key in SCALES for key in value)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return `{"a": {"b": 1}}` as `{"a.b": 1}`; mappings from scale to value stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and not _by_scale(value):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _matches(spec: RunSpec, wanted: Mapping[str, Any]) -> bool:
+    flat = spec.flat()
+    return all(flat.get(key) == (tuple(value) if isinstance(value, list) else value) for key, value in wanted.items())

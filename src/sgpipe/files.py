@@ -1,0 +1,32 @@
+"""Files that are either whole or absent."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sgpipe.errors import SgpipeError
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it into place if the block succeeds, remove it if not.
+
+    Raises SgpipeError, naming the file, when the disk is full; what stood at `path` before is untouched.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: some writers choose their format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise SgpipeError(
+                f"{path}: the disk is full; free some space and give the same command again (nothing finished is lost)"
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Engines that are faster than the reference and agree with it."""

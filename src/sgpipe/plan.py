@@ -1,0 +1,148 @@
+"""The plan: which runs the experiments need, grouped into packs. All of it follows from the YAML alone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sgpipe import cost
+from sgpipe.config import Config
+from sgpipe.errors import SgpipeError, one_of
+from sgpipe.experiments import Experiment, load_experiments
+from sgpipe.numerics import VERSIONS, versions
+from sgpipe.results import Store
+from sgpipe.spec import SEEDS, RunSpec, canonical_json, digest
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Runs that one job trains: one task, one network shape, asked for by the same experiments."""
+
+    id: str
+    runs: tuple[RunSpec, ...]
+
+    @cached_property
+    def numerics(self) -> str:
+        """The numerics versions of everything its runs use, as one canonical string."""
+        return ";".join(sorted({versions(spec) for spec in self.runs}))
+
+    @property
+    def minutes(self) -> int:
+        """The time limit to ask a cluster for."""
+        return cost.pack_minutes(self.runs)
+
+    @property
+    def memory_mb(self) -> int:
+        """The memory to ask a cluster for."""
+        return cost.memory_mb(self.runs)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is to be made at one scale."""
+
+    config: Config
+    experiments: dict[str, Experiment]
+    packs: dict[str, Pack]
+    packs_of: dict[str, tuple[str, ...]]  # experiment id -> the packs that hold its runs
+
+    @property
+    def store(self) -> Store:
+        """Where ended runs are kept."""
+        return Store(Path(self.config.results) / "runs")
+
+    def experiment(self, name: str) -> Experiment:
+        """Return an experiment; raises SgpipeError, with the known names, if there is none of this name."""
+        if name not in self.experiments:
+            raise one_of("experiment", name, self.experiments)
+        return self.experiments[name]
+
+    def pack(self, pack_id: str) -> Pack:
+        """Return a pack; raises SgpipeError if no experiment makes it."""
+        if pack_id not in self.packs:
+            raise SgpipeError(
+                f"pack {pack_id}: no experiment makes it at scale {self.config.scale}; `sgpipe plan` lists them"
+            )
+        return self.packs[pack_id]
+
+    def task_numerics(self, data_id: str) -> str:
+        """Return the numerics version of a data set's maker."""
+        name = f"task.{self.tasks[data_id].data.task}"
+        return f"{name}={VERSIONS[name]}"
+
+    def definition(self, name: str) -> str:
+        """Return what an experiment's table depends on besides results: a digest of its runs and settings."""
+        experiment = self.experiment(name)
+        return (
+            experiment.definition
+            if experiment.runs
+            else digest(
+                experiment.definition + ",".join(f"{by}:{spec.id}" for by, spec in self.paper_runs(experiment.paper))
+            )
+        )
+
+    @cached_property
+    def tasks(self) -> dict[str, RunSpec]:
+        """One run for each data set that has to be prepared, by data id."""
+        return {pack.runs[0].data_id: pack.runs[0] for pack in self.packs.values()}
+
+    def paper_runs(self, paper: str) -> list[tuple[str, RunSpec]]:
+        """Return (experiment, run) for all runs that a paper's experiments train."""
+        return [
+            (experiment.id, spec)
+            for experiment in self.experiments.values()
+            if experiment.paper == paper and experiment.trains
+            for spec in experiment.runs.values()
+        ]
+
+
+def make_plan(config: Config) -> Plan:
+    """Return the plan for a configuration; raises SgpipeError on anything wrong in the experiment files."""
+    experiments = load_experiments(config.experiments, config.scale, config.seed)
+    askers: dict[str, list[str]] = {}
+    runs: dict[str, RunSpec] = {}
+    for experiment in experiments.values():
+        for run_id, spec in experiment.runs.items() if experiment.trains else ():
+            askers.setdefault(run_id, []).append(experiment.id)
+            runs[run_id] = spec
+    groups: dict[tuple, list[RunSpec]] = {}
+    for run_id, spec in runs.items():
+        shape = (spec.data_id, spec.network.neuron, spec.network.hidden, spec.network.recurrent)
+        groups.setdefault((*shape, *askers[run_id]), []).append(spec)
+    packs: dict[str, Pack] = {}
+    packs_of: dict[str, list[str]] = {name: [] for name, experiment in experiments.items() if experiment.trains}
+    for key, specs in groups.items():
+        for pack in cut(specs, config.pack_seconds):
+            packs[pack.id] = pack
+            for name in key[4:]:
+                packs_of[name].append(pack.id)
+    return Plan(config, experiments, packs, {name: tuple(sorted(ids)) for name, ids in packs_of.items()})
+
+
+def cut(specs: Sequence[RunSpec], seconds: float) -> Iterable[Pack]:
+    """Cut a group of runs into packs of at most `seconds` estimated time.
+
+    A run's place is decided by its own content alone: the runs hang in a binary tree by the bits of their key, and a
+    branch that is light enough is a pack. A new run can only change the pack it falls into.
+    """
+    return _branch(sorted(((_key(spec), spec) for spec in specs), key=lambda item: item[0]), 0, seconds)
+
+
+def _branch(keyed: list[tuple[str, RunSpec]], depth: int, seconds: float) -> Iterable[Pack]:
+    if not keyed:
+        return
+    if len(keyed) == 1 or sum(cost.run_seconds(spec) for _, spec in keyed) <= seconds:
+        runs = tuple(sorted((spec for _, spec in keyed), key=lambda spec: spec.id))
+        yield Pack(digest(",".join(spec.id for spec in runs)), runs)
+        return
+    for bit in "01":
+        yield from _branch([item for item in keyed if item[0][depth] == bit], depth + 1, seconds)
+
+
+def _key(spec: RunSpec) -> str:
+    """Return 128 bits as text: first of the point (the spec without learning rate and seeds), then of the run.
+
+    So all seeds and learning rates of a point stay together, unless they are too many for one pack.
+    """
+    flat = {key: value for key, value in spec.flat().items() if key not in (*SEEDS, "optimiser.lr")}
+    return f"{int(digest(canonical_json(flat, spec.data.task)) + spec.id, 16):0128b}"

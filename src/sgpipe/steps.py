@@ -1,0 +1,132 @@
+"""What each Snakemake rule does, as a plain call: files in, files out.
+
+The rules' scripts and the command line call these; nothing here knows of Snakemake.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from sgpipe.config import Config
+from sgpipe.data import load_task, prepare, save_task, statistics
+from sgpipe.data.randman import embed
+from sgpipe.engines import chooser
+from sgpipe.errors import SgpipeError
+from sgpipe.experiments import Experiment
+from sgpipe.files import atomic
+from sgpipe.logs import ProgressLog
+from sgpipe.plan import Plan
+from sgpipe.results import merge_packs, runs_table, write_table
+from sgpipe.spec import RunSpec
+from sgpipe.train import train_pack
+
+
+def prepare_task(spec: RunSpec, task_path: Path | str, statistics_path: Path | str) -> None:
+    """Make the data set of a run, and the statistics of its train split."""
+    task = prepare(spec)
+    save_task(task, task_path)
+    with atomic(statistics_path) as temporary:
+        temporary.write_text(
+            json.dumps({name: float(value) for name, value in statistics(task).items()}, indent=1) + "\n"
+        )
+
+
+def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str) -> None:
+    """Train a pack, or take its runs from the store, and write the table of its runs."""
+    pack = plan.pack(pack_id)
+    config: Config = plan.config
+    with ProgressLog(f"pack {pack_id}", pack.runs) as log:
+        results = train_pack(
+            pack.runs,
+            load_task(task_path),
+            plan.store,
+            chooser(config.engine, config.device),
+            config.threads,
+            report=log.epoch,
+            ended=log.ended,
+        )
+    write_table(runs_table(results), output)
+
+
+def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path | str) -> None:
+    """Write an experiment's table from the tables of its packs."""
+    experiment = plan.experiment(name)
+    write_table(merge_packs(packs, experiment.sweeps), output, _metadata(experiment))
+
+
+def describe(plan: Plan, name: str, output: Path | str) -> None:
+    """Write the table of an experiment that trains nothing: points of its manifolds, or the paper's knobs."""
+    experiment = plan.experiment(name)
+    table = manifold_points(experiment) if experiment.runs else knobs_in_use(plan, experiment)
+    write_table(table, output, _metadata(experiment))
+
+
+def manifold_points(experiment: Experiment) -> pa.Table:
+    """Return the points of an experiment's manifolds: a row per class and sample.
+
+    Columns: `sweeps`, the data knobs, `class`, `x` (intrinsic coordinates) and `y` (embedding coordinates in [0, 1];
+    times tau, they are spike times).
+    """
+    parts = []
+    for run_id, spec in experiment.runs.items():
+        for label in range(spec.data.classes):
+            x, y = embed(spec.data, label)
+            columns: dict[str, object] = {"sweeps": [list(experiment.sweeps[run_id])] * len(x)}
+            columns |= {f"data.{key}": [value] * len(x) for key, value in vars(spec.data).items()}
+            parts.append(pa.table({**columns, "class": [label] * len(x), "x": list(x), "y": list(y)}))
+    return pa.concat_tables(parts)
+
+
+def knobs_in_use(plan: Plan, experiment: Experiment) -> pa.Table:
+    """Return the knobs of every run that the experiment's paper trains: a row per experiment and run, no results."""
+    rows = [
+        {
+            "experiment": asked_by,
+            "run_id": spec.id,
+            **{key: _plain(value) for key, value in spec.flat().items()},
+        }
+        for asked_by, spec in plan.paper_runs(experiment.paper)
+    ]
+    if not rows:
+        raise SgpipeError(f"{experiment.id}: no experiment of {experiment.paper} trains anything")
+    return pa.Table.from_pylist(rows)
+
+
+def _metadata(experiment: Experiment) -> dict[str, str]:
+    return {"sgpipe.experiment": json.dumps(experiment.metadata(), sort_keys=True)}
+
+
+def _plain(value: object) -> object:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: Path | str) -> None:
+    """Write the activity of an experiment's recorded runs on some test samples, before and after training.
+
+    `tasks` are the prepared tasks of those runs, in their order.
+    """
+    from sgpipe.recording import record  # torch, which training need not load
+
+    experiment = plan.experiment(name)
+    parts = []
+    for spec, path in zip(experiment.recorded(), tasks, strict=True):
+        task = load_task(path)
+        samples = _first_of_each_class(task.test.labels, experiment.record["samples_per_class"])
+        parts.append(record(spec, task, samples, plan.store.weights(spec)))
+    write_table(pa.concat_tables(parts), output)
+
+
+def draw(module: str, tables: Mapping[str, Path | str], outputs: Iterable[Path | str]) -> None:
+    """Draw a figure, or write a table, from its tables, as the files `outputs` that share one stem."""
+    from sgpipe.figures.make import make_figure, make_table  # matplotlib, which training need not load
+
+    paths = [Path(path) for path in outputs]
+    make = make_figure if any(path.suffix == ".png" for path in paths) else make_table
+    make(module, {name: Path(path) for name, path in tables.items()}, paths[0].with_suffix(""))
+
+
+def _first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
+    return np.sort(np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]))

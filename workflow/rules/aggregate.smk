@@ -1,0 +1,54 @@
+for experiment in TRAINED:
+
+    rule:
+        name:
+            f"{experiment}_data"
+        input:
+            expand(f"{RESULTS}/packs/{{pack}}.parquet", pack=PLAN.packs_of[experiment]),
+        output:
+            f"{SCALE}/{experiment}.parquet",
+        params:
+            experiment=experiment,
+            definition=PLAN.experiments[experiment].definition,
+        log:
+            f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.log",
+        localrule: True
+        script:
+            "../scripts/aggregate.py"
+
+
+for experiment in [name for name in PLAN.experiments if name not in TRAINED]:
+
+    rule:
+        name:
+            f"{experiment}_data"
+        output:
+            f"{SCALE}/{experiment}.parquet",
+        params:
+            experiment=experiment,
+            definition=PLAN.definition(experiment),
+        log:
+            f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.log",
+        localrule: True
+        script:
+            "../scripts/describe.py"
+
+
+for experiment in [name for name in TRAINED if PLAN.experiments[name].record]:
+
+    rule:
+        name:
+            f"{experiment}_activity"
+        input:
+            table=f"{SCALE}/{experiment}.parquet",
+            tasks=[f"{RESULTS}/data/{run.data_id}.npz" for run in PLAN.experiments[experiment].recorded()],
+        output:
+            f"{SCALE}/{experiment}.activity.parquet",
+        params:
+            experiment=experiment,
+            definition=PLAN.experiments[experiment].definition,
+        log:
+            f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.activity.log",
+        localrule: True
+        script:
+            "../scripts/record.py"

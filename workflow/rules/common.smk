@@ -1,0 +1,47 @@
+# The plan, made once: everything else asks it what there is.
+
+import sys
+from pathlib import Path
+
+from sgpipe.config import read_config
+from sgpipe.errors import SgpipeError
+from sgpipe.outputs import outputs_of, sources_of
+from sgpipe.plan import make_plan
+
+try:
+    PLAN = make_plan(read_config(config))
+except SgpipeError as error:
+    sys.exit(f"sgpipe: {error}")
+
+RESULTS = PLAN.config.results
+SCALE = str(PLAN.config.folder)
+PAPERS = sorted({experiment.paper for experiment in PLAN.experiments.values()})
+TRAINED = [name for name, experiment in PLAN.experiments.items() if experiment.trains]
+
+
+def figure_files(kind, paper=None):
+    """All files of all figures (`fig`) or tables (`table`), of one paper or of all."""
+    return [
+        file
+        for experiment in PLAN.experiments.values()
+        if f"_{kind}" in experiment.id and paper in (None, experiment.paper)
+        for file in outputs_of(experiment, SCALE)
+    ]
+
+
+def tables_of(experiment):
+    """The tables that a figure or table is drawn from, by the name its module knows them by."""
+    tables = {"runs": f"{SCALE}/{experiment.id}.parquet"}
+    if experiment.record:
+        tables["activity"] = f"{SCALE}/{experiment.id}.activity.parquet"
+    return tables
+
+
+def reported(experiment):
+    """The files of a figure or table, those that a browser shows marked for the report."""
+    caption, labels = f"../report/{experiment.id}.rst", {"figure": experiment.id.split("_")[1], "title": experiment.title}
+    files = {file.rsplit(".")[-1]: file for file in outputs_of(experiment, SCALE)}
+    for suffix in {"png", "svg", "csv"} & set(files):
+        marked = report(files[suffix], caption=caption, category=experiment.paper, labels={**labels, "format": suffix})
+        files[suffix] = marked
+    return list(files.values())
