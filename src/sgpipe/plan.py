@@ -1,5 +1,6 @@
 """The plan: which runs the experiments need, grouped into packs. All of it follows from the YAML alone."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,6 +57,10 @@ class Plan:
         if name not in self.experiments:
             raise one_of("experiment", name, self.experiments)
         return self.experiments[name]
+
+    def looks_like_experiment(self, target: str) -> bool:
+        """Return whether a target is written like a figure or table, known or not, e.g. `zenke2021_fig33`."""
+        return re.fullmatch(r"[A-Za-z0-9]+_(fig|table)[0-9A-Za-z]*", target) is not None
 
     def pack(self, pack_id: str) -> Pack:
         """Return a pack; raises SgpipeError if no experiment makes it."""

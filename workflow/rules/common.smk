@@ -10,6 +10,9 @@ from sgpipe.plan import make_plan
 
 try:
     PLAN = make_plan(read_config(config))
+    for target in workflow.dag_settings.targets if workflow.dag_settings else ():
+        if PLAN.looks_like_experiment(str(target)):
+            PLAN.experiment(str(target))
 except SgpipeError as error:
     sys.exit(f"sgpipe: {error}")
 

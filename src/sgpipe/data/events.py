@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -98,6 +99,6 @@ def load_task(path: Path) -> Task:
                 for split in SPLITS
             }
             units, classes, steps = (int(value) for value in file["shape"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise SgpipeError(f"{path}: not a prepared task ({error}); delete the file to remake it") from error
     return Task(units, classes, steps, **splits).check(str(path))
