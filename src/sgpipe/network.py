@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sgpipe.neurons.lif import LIF, THRESHOLD, Readout, State, decay
+from sgpipe.neurons.decay import decay
+from sgpipe.neurons.lif import LIF, THRESHOLD, Readout, State
 from sgpipe.neurons.spike import spike
 from sgpipe.spec import RunSpec
 

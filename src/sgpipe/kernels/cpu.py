@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 
-from sgpipe.data.events import Task
-from sgpipe.engine import Session, Weights
+import numpy as np
+
+from sgpipe.data.events import Events, Task
+from sgpipe.engine import MinibatchSession, Sums, Weights
+from sgpipe.neurons.decay import decay
 from sgpipe.spec import RunSpec
 
 try:
     from sgpipe.kernels import _cpu
 except ImportError:  # no compiler at installation
     _cpu = None
+
+SHAPES = {"true_derivative": "true"}  # where the extension's name differs from the spec's
 
 
 def built() -> bool:
@@ -21,10 +26,63 @@ class CpuEngine:
     """Threads train runs side by side: the extension lets go of Python's lock."""
 
     name = "cpu"
+    device = "cpu"
     takes_packs = False
 
     def refuses(self, spec: RunSpec) -> str | None:
-        return None
+        return None if spec.network.neuron == "lif" else f"it has no {spec.network.neuron} neurons"
 
-    def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> Session:
-        raise NotImplementedError
+    def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> "CpuSession":
+        (spec,), (weight,) = specs, weights
+        return CpuSession(spec, task, weight)
+
+
+class CpuSession(MinibatchSession):
+    """One run in the extension."""
+
+    def __init__(self, spec: RunSpec, task: Task, weights: Weights):
+        super().__init__(spec, task, weights)
+        self.settings = settings(spec, task)
+        self.gradients = {name: np.zeros_like(array) for name, array in weights.items()}
+
+    def batch(self, events: Events, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
+        totals = _cpu.batch(
+            self.settings,
+            list(self.weights.values()),
+            events.ptr,
+            events.step,
+            events.unit,
+            events.labels,
+            np.ascontiguousarray(indices, dtype=np.int64),
+            list(self.gradients.values()) if train else None,
+        )
+        spikes = np.array(totals["spikes"], dtype=float)
+        sums = Sums(len(indices), totals["loss"], totals["regulariser"], totals["correct"], spikes)
+        return sums, self.gradients
+
+
+def settings(spec: RunSpec, task: Task) -> dict[str, object]:
+    """Return what the extension needs to know of a network; idle knobs are left out."""
+    network, objective, dt = spec.network, spec.objective, spec.data.dt
+    known = {
+        "steps": task.steps,
+        "inputs": task.units,
+        "classes": task.classes,
+        "hidden": list(network.hidden),
+        "recurrent": network.recurrent,
+        "reset": network.reset_gradient,
+        "recurrent_gradient": network.recurrent_gradient,
+        "head": objective.head,
+        "surrogate": SHAPES.get(spec.surrogate.shape, spec.surrogate.shape),
+        "beta": spec.surrogate.beta,
+        "b_syn": decay(dt, network.tau_synapse),
+        "b_mem": decay(dt, network.tau_membrane) if network.hidden else 0.0,
+        "b_out": decay(dt, network.tau_readout),
+        "readout_start": network.readout_start,
+        "lambda_lower": objective.lower_strength,
+        "nu_lower": objective.lower_threshold,
+        "lambda_upper": objective.upper_strength,
+        "nu_upper": objective.upper_threshold,
+        "upper_power": objective.upper_exponent,
+    }
+    return {name: value for name, value in known.items() if value is not None}

@@ -8,18 +8,12 @@ Rest is 0 and the threshold 1. The readout is the same filter without spike and 
 time constant.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
 THRESHOLD = 1.0
-
-
-def decay(dt: float, tau: float) -> float:
-    """Return exp(-dt / tau), the factor by which a leaky variable decays in one step; both in ms."""
-    return math.exp(-dt / tau)
 
 
 class State(NamedTuple):
