@@ -1,9 +1,8 @@
-"""sgpipe: two studies of surrogate-gradient learning, from data to figures.
-
-    snakemake --cores 8 all_figures        every figure at the scale of config.yaml
-    snakemake --cores 8 zenke2021_fig3     one figure, training only what it needs
-    snakemake plan                         what would be trained, and how long it takes
-"""
+# sgpipe: two studies of surrogate-gradient learning, from data to figures.
+#
+#     snakemake --cores 8 all_figures        every figure at the scale of config.yaml
+#     snakemake --cores 8 zenke2021_fig3     one figure, training only what it needs
+#     snakemake plan                         what would be trained, and how long it takes
 
 from snakemake.utils import min_version
 

@@ -21,6 +21,12 @@ def outputs_of(experiment: Experiment, folder: Path | str) -> list[str]:
     return [f"{stem}.{suffix}" for suffix in FORMATS[kind]]
 
 
+def caption_of(experiment: Experiment, folder: Path | str = "workflow/report") -> str:
+    """Return the caption file for the report: the experiment's own, else that of the figure it is drawn as."""
+    names = (experiment.id, experiment.draw.replace(".", "_"), "any")
+    return next(f"{name}.rst" for name in names if name == "any" or (Path(folder) / f"{name}.rst").exists())
+
+
 def sources_of(experiment: Experiment) -> list[str]:
     """Return the module that draws an experiment and what it is drawn with; editing one redraws the figure.
 

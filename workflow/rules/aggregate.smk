@@ -7,12 +7,12 @@ for experiment in TRAINED:
             expand(f"{RESULTS}/packs/{{pack}}.parquet", pack=PLAN.packs_of[experiment]),
         output:
             f"{SCALE}/{experiment}.parquet",
-        params:
-            experiment=experiment,
-            definition=PLAN.experiments[experiment].definition,
         log:
             f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.log",
         localrule: True
+        params:
+            experiment=experiment,
+            definition=PLAN.experiments[experiment].definition,
         script:
             "../scripts/aggregate.py"
 
@@ -24,12 +24,12 @@ for experiment in [name for name in PLAN.experiments if name not in TRAINED]:
             f"{experiment}_data"
         output:
             f"{SCALE}/{experiment}.parquet",
-        params:
-            experiment=experiment,
-            definition=PLAN.definition(experiment),
         log:
             f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.log",
         localrule: True
+        params:
+            experiment=experiment,
+            definition=PLAN.definition(experiment),
         script:
             "../scripts/describe.py"
 
@@ -41,14 +41,17 @@ for experiment in [name for name in TRAINED if PLAN.experiments[name].record]:
             f"{experiment}_activity"
         input:
             table=f"{SCALE}/{experiment}.parquet",
-            tasks=[f"{RESULTS}/data/{run.data_id}.npz" for run in PLAN.experiments[experiment].recorded()],
+            tasks=[
+                f"{RESULTS}/data/{run.data_id}.npz"
+                for run in PLAN.experiments[experiment].recorded()
+            ],
         output:
             f"{SCALE}/{experiment}.activity.parquet",
-        params:
-            experiment=experiment,
-            definition=PLAN.experiments[experiment].definition,
         log:
             f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.activity.log",
         localrule: True
+        params:
+            experiment=experiment,
+            definition=PLAN.experiments[experiment].definition,
         script:
             "../scripts/record.py"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sgpipe.config import read_config
 from sgpipe.errors import SgpipeError
-from sgpipe.outputs import outputs_of, sources_of
+from sgpipe.outputs import caption_of, outputs_of, sources_of
 from sgpipe.plan import make_plan
 
 try:
@@ -42,9 +42,15 @@ def tables_of(experiment):
 
 def reported(experiment):
     """The files of a figure or table, those that a browser shows marked for the report."""
-    caption, labels = f"../report/{experiment.id}.rst", {"figure": experiment.id.split("_")[1], "title": experiment.title}
+    caption = f"../report/{caption_of(experiment)}"
+    labels = {"figure": experiment.id.split("_")[1], "title": experiment.title}
     files = {file.rsplit(".")[-1]: file for file in outputs_of(experiment, SCALE)}
     for suffix in {"png", "svg", "csv"} & set(files):
-        marked = report(files[suffix], caption=caption, category=experiment.paper, labels={**labels, "format": suffix})
+        marked = report(
+            files[suffix],
+            caption=caption,
+            category=experiment.paper,
+            labels={**labels, "format": suffix},
+        )
         files[suffix] = marked
     return list(files.values())

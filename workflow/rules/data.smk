@@ -3,12 +3,12 @@ rule prepare_task:
     output:
         task=f"{RESULTS}/data/{{data}}.npz",
         statistics=f"{RESULTS}/data/{{data}}.json",
-    params:
-        numerics=lambda wildcards: PLAN.task_numerics(wildcards.data),
     log:
         f"{RESULTS}/logs/data/{{data}}.log",
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        numerics=lambda wildcards: PLAN.task_numerics(wildcards.data),
     script:
         "../scripts/prepare_task.py"

@@ -8,11 +8,11 @@ for experiment in PLAN.experiments.values():
             modules=sources_of(experiment),
         output:
             reported(experiment),
-        params:
-            draw=experiment.draw,
         log:
             f"{RESULTS}/logs/{PLAN.config.scale}/{experiment.id}.draw.log",
         localrule: True
+        params:
+            draw=experiment.draw,
         script:
             "../scripts/draw.py"
 
@@ -22,4 +22,6 @@ for experiment in PLAN.experiments.values():
     workflow.get_rule(experiment.id).docstring = experiment.title
     workflow.get_rule(f"{experiment.id}_data").docstring = "its table"
     if experiment.record:
-        workflow.get_rule(f"{experiment.id}_activity").docstring = "its recorded activity"
+        workflow.get_rule(f"{experiment.id}_activity").docstring = (
+            "its recorded activity"
+        )

@@ -4,13 +4,13 @@ rule train_pack:
         lambda wildcards: f"{RESULTS}/data/{PLAN.pack(wildcards.pack).runs[0].data_id}.npz",
     output:
         f"{RESULTS}/packs/{{pack}}.parquet",
-    params:
-        numerics=lambda wildcards: PLAN.pack(wildcards.pack).numerics,
     log:
         f"{RESULTS}/logs/train/{{pack}}.log",
     threads: PLAN.config.threads
     resources:
         mem_mb=lambda wildcards: PLAN.pack(wildcards.pack).memory_mb,
         runtime=lambda wildcards: PLAN.pack(wildcards.pack).minutes,
+    params:
+        numerics=lambda wildcards: PLAN.pack(wildcards.pack).numerics,
     script:
         "../scripts/train_pack.py"

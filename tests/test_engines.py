@@ -1,0 +1,95 @@
+"""Every engine agrees with the reference, and the right one is chosen."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from sgpipe import engines
+from sgpipe.data import prepare
+from sgpipe.errors import SgpipeError
+from sgpipe.init.schemes import initial_weights
+from sgpipe.kernels.cpu import CpuEngine, built
+from sgpipe.reference import ReferenceEngine
+from sgpipe.surrogates import SURROGATES
+from sgpipe.train import train_run
+
+needs_extension = pytest.mark.skipif(not built(), reason="the C++ engine is not built")
+
+LAYERS = {
+    "no hidden layer": {"network.hidden": []},
+    "one layer": {"network.hidden": [13]},
+    "two layers": {"network.hidden": [13, 6]},
+    "recurrent": {"network.hidden": [13], "network.recurrent": True},
+    "recurrent, detached": {
+        "network.hidden": [9, 5],
+        "network.recurrent": True,
+        "network.recurrent_gradient": "detached",
+    },
+}
+OBJECTIVES = {
+    "max": {},
+    "sum, both regularisers": {
+        "objective.head": "sum",
+        "objective.lower_threshold": 2.0,
+        "objective.lower_strength": 0.3,
+        "objective.upper_strength": 0.02,
+        "objective.upper_threshold": 1.0,
+        "objective.upper_exponent": 2,
+        "network.readout_start": -1e-3,
+    },
+}
+
+
+@needs_extension
+@pytest.mark.parametrize(("layers", "objective"), [*itertools.product(LAYERS, OBJECTIVES)])
+def test_loss_and_gradients_agree_to_1e_9(tiny, layers, objective):
+    for shape, reset in itertools.product(SURROGATES, ("detached", "attached")):
+        knobs = {**LAYERS[layers], **OBJECTIVES[objective], "training.precision": "float64", "surrogate.shape": shape}
+        spec = tiny({**knobs, "network.reset_gradient": reset})
+        task, indices = prepare(spec), np.arange(20)[::-1].copy()
+        found = []
+        for engine in (ReferenceEngine(), CpuEngine()):
+            session = engine.open([spec], task, [initial_weights(spec, task.units, task.classes)])
+            found.append(session.batch(task.train, indices, True))
+        (sums, gradients), (fast_sums, fast_gradients) = found
+        assert fast_sums.correct == sums.correct and fast_sums.samples == sums.samples
+        np.testing.assert_allclose(fast_sums.spikes, sums.spikes)
+        np.testing.assert_allclose([fast_sums.loss, fast_sums.penalty], [sums.loss, sums.penalty], rtol=1e-9)
+        for name, gradient in gradients.items():
+            scale = np.abs(gradient).max()
+            np.testing.assert_allclose(fast_gradients[name], gradient, rtol=1e-9, atol=1e-9 * scale, err_msg=name)
+
+
+@needs_extension
+def test_a_whole_training_agrees(tiny):
+    spec = tiny({"training.epochs": 3, "training.precision": "float64", "network.recurrent": True})
+    task = prepare(spec)
+    slow, fast = (train_run(spec, task, engine) for engine in (ReferenceEngine(), CpuEngine()))
+    assert len(slow.rows) == len(fast.rows)
+    for one, other in zip(slow.rows, fast.rows, strict=True):
+        assert (one.epoch, one.split, one.accuracy, one.spikes) == (
+            other.epoch,
+            other.split,
+            other.accuracy,
+            other.spikes,
+        )
+        assert other.loss == pytest.approx(one.loss, rel=1e-7)
+    for name, weight in slow.weights.items():
+        np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-9)
+
+
+@needs_extension
+def test_auto_takes_the_extension_and_reference_can_be_insisted_on(tiny):
+    assert engines.chooser("auto", "cpu")(tiny()).name == "cpu"
+    assert engines.chooser("reference", "cpu")(tiny()).name == "reference"
+
+
+def test_without_the_extension_the_reference_trains_with_one_notice(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(engines, "built", lambda: False)
+    choose = engines.chooser("auto", "cpu")
+    assert {choose(tiny()).name, choose(tiny({"surrogate.beta": 3})).name} == {"reference"}
+    notice = capsys.readouterr().err
+    assert notice.count("\n") == 1 and "C++ compiler" in notice
+    with pytest.raises(SgpipeError, match="engine: cpu cannot train this run"):
+        engines.chooser("cpu", "cpu")(tiny())
