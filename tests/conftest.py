@@ -57,7 +57,9 @@ class Project:
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess:
         """Run Snakemake to its end; fail the test with its output if it fails."""
-        done = subprocess.run(self.command(*words), cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        done = subprocess.run(
+            self.command(*words), cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

@@ -56,13 +56,19 @@ def test_the_same_run_in_two_sweeps_is_one_run_with_two_names(tmp_path):
 
 def test_the_seed_setting_shifts_every_seed(tmp_path):
     body = "    sweeps: {s: {grid: {init.seed: [0, 1]}}}"
-    assert points(load(tmp_path, body, seed=10), "init.seed", "data.seed", "training.seed") == [(10, 10, 10), (11, 10, 10)]
+    assert points(load(tmp_path, body, seed=10), "init.seed", "data.seed", "training.seed") == [
+        (10, 10, 10),
+        (11, 10, 10),
+    ]
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("    sweeps: {s: {grid: {surrogate.betta: [1]}}}", "unknown key: 'surrogate.betta' .* did you mean 'surrogate.beta'"),
+        (
+            "    sweeps: {s: {grid: {surrogate.betta: [1]}}}",
+            "unknown key: 'surrogate.betta' .* did you mean 'surrogate.beta'",
+        ),
         ("    sweeps: {s: {grid: {surrogate.shape: [superspke]}}}", "did you mean 'superspike'"),
         ("    sweeps: {s: {grid: {surrogate.beta: []}}}", "an empty list makes no runs"),
         ("    sweeps: {s: {grid: {surrogate.beta: 3}}}", r"3 is not a list of values, e.g. \[3\]"),
@@ -98,7 +104,9 @@ def test_a_missing_file_and_a_missing_recording_say_so(tmp_path):
 def test_the_papers_experiments_load_at_every_scale(scale):
     found = load_experiments([ROOT / "workflow/experiments/zenke2021.yaml"], scale)
     assert {"zenke2021_fig1", "zenke2021_fig2", "zenke2021_fig3", "zenke2021_fig5", "zenke2021_table1"} <= set(found)
-    heat_map = [spec for run, spec in found["zenke2021_fig3"].runs.items() if "shapes" in found["zenke2021_fig3"].sweeps[run]]
+    heat_map = [
+        spec for run, spec in found["zenke2021_fig3"].runs.items() if "shapes" in found["zenke2021_fig3"].sweeps[run]
+    ]
     betas = {spec.surrogate.beta for spec in heat_map}
     if scale != "smoke":
         assert len(betas) >= 4 and min(betas) <= 0.1 and max(betas) >= 100

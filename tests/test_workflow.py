@@ -106,7 +106,10 @@ def test_a_damaged_store_file_is_redone_with_a_notice(project):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("scale=papre",), "sgpipe: config.yaml: scale: 'papre' is not one of smoke, laptop, paper; did you mean 'paper'?"),
+        (
+            ("scale=papre",),
+            "sgpipe: config.yaml: scale: 'papre' is not one of smoke, laptop, paper; did you mean 'paper'?",
+        ),
         (("enginee=cpu",), "sgpipe: config.yaml: unknown key: 'enginee' is not one of"),
         (("experiments=[none.yaml]",), "sgpipe: none.yaml: no such file"),
     ],

@@ -1,0 +1,74 @@
+"""The `sgpipe` command: what it prints, and one line when something is wrong."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from sgpipe.cli import main
+from sgpipe.config import load_config
+from sgpipe.plan import make_plan
+from sgpipe.results import Result, runs_table, write_table
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """The smoke scale, with a results folder of the test's own."""
+    monkeypatch.chdir(ROOT)
+    return {"scale": "smoke", "results": str(tmp_path)}
+
+
+def call(command, settings, *words):
+    return main([command, *words, *(f"--set={key}={value}" for key, value in settings.items())])
+
+
+def test_plan_prints_a_line_per_experiment(settings, capsys):
+    assert call("plan", settings) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("scale smoke") and sum(line.startswith("zenke2021_fig") for line in lines) == 3
+
+
+def test_check_is_silent_when_all_is_well(settings, capsys):
+    assert call("check", settings) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_failed_runs_are_listed_and_retried(settings, tmp_path, capsys):
+    plan = make_plan(load_config(ROOT / "config.yaml", settings))
+    good, bad, odd = [spec for pack in plan.packs.values() for spec in pack.runs][:3]
+    ended = [Result(good, "finished", ()), Result(bad, "failed", (), "ValueError: no"), Result(odd, "diverged", ())]
+    for result in ended:
+        plan.store.put(result)
+    write_table(runs_table(ended[:1]), tmp_path / "packs/good.parquet")
+    write_table(runs_table(ended[1:]), tmp_path / "packs/bad.parquet")
+
+    assert call("failed", settings) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[:2] for line in listed) == sorted([[bad.id, "failed"], [odd.id, "diverged"]])
+    assert "ValueError: no" in "".join(listed)
+
+    assert call("retry", settings) == 0  # those that raised; a diverged run is a result
+    assert plan.store.get(bad) is None and plan.store.get(odd) and plan.store.get(good)
+    assert [path.name for path in tmp_path.glob("packs/*")] == ["good.parquet"]
+    assert call("retry", settings, odd.id) == 0
+    assert plan.store.get(odd) is None
+    assert pq.read_table(tmp_path / "packs/good.parquet")["run_id"].to_pylist() == [good.id]
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message"),
+    [
+        ("plan", ["--set", "scale"], "sgpipe: --set scale: give it as KEY=VALUE"),
+        ("plan", ["--set", "scale=big"], "scale: 'big' is not one of smoke, laptop, paper"),
+        ("plan", ["--config", "none.yaml"], "sgpipe: none.yaml: no such file"),
+        ("retry", ["0123"], "sgpipe: run 0123: not in"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_1(settings, command, words, message, capsys):
+    assert main([command, *(f"--set={key}={value}" for key, value in settings.items()), *words]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_the_page_of_knobs_is_up_to_date(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert main(["knobs", "--check"]) == 0
