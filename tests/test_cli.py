@@ -54,12 +54,22 @@ def test_failed_runs_are_listed_and_retried(settings, tmp_path, capsys):
     assert pq.read_table(tmp_path / "packs/good.parquet")["run_id"].to_pylist() == [good.id]
 
 
+def test_train_fills_the_store_and_says_how_it_goes(settings, capsys):
+    assert call("train", settings, "zenke2021_fig2") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("finished" in line for line in lines) == 4 and "4 trained, 0 from the store" in lines[-1]
+    assert call("train", settings, "zenke2021_fig2") == 0
+    assert "0 trained, 4 from the store" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "words", "message"),
     [
         ("plan", ["--set", "scale"], "sgpipe: --set scale: give it as KEY=VALUE"),
         ("plan", ["--set", "scale=big"], "scale: 'big' is not one of smoke, laptop, paper"),
         ("plan", ["--config", "none.yaml"], "sgpipe: none.yaml: no such file"),
+        ("train", ["zenke2021_fig33"], "sgpipe: experiment: 'zenke2021_fig33' is not one of"),
+        ("train", ["zenke2021_fig1"], "sgpipe: zenke2021_fig1: trains nothing"),
         ("retry", ["0123"], "sgpipe: run 0123: not in"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The `sgpipe` command: looking at a plan and at the store. Making things is Snakemake's."""
+"""The `sgpipe` command: looking at a plan and at the store, and training by hand. Making files is Snakemake's."""
 
 import argparse
 import sys
@@ -16,6 +16,7 @@ from sgpipe.outputs import sources_of
 from sgpipe.overview import overview
 from sgpipe.plan import make_plan
 from sgpipe.results import Store, stored_runs
+from sgpipe.steps import prepare_task, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     add("plan", _plan, "print runs, store hits, packs and estimated time by experiment")
     add("check", _check, "check config.yaml and the experiment files; say nothing if all is well")
     add("failed", _failed, "list the runs in the store that raised an error or diverged")
+    train = add("train", _train, "train an experiment's networks into the store, here and now, without Snakemake")
+    train.add_argument("experiment", metavar="EXPERIMENT", help="e.g. zenke2021_fig3")
     retry = add("retry", _retry, "forget failed runs, so that the next `snakemake` trains them again")
     retry.add_argument("runs", nargs="*", metavar="RUN", help="run ids; default: all that raised an error")
     knobs = add("knobs", _knobs, "write docs/knobs.md, the table of every knob and setting")
@@ -70,6 +73,18 @@ def _check(config: Config, options: argparse.Namespace) -> None:
     for experiment in make_plan(config).experiments.values():
         sources_of(experiment)
         experiment.recorded()
+
+
+def _train(config: Config, options: argparse.Namespace) -> None:
+    plan = make_plan(config)
+    if not plan.experiment(options.experiment).trains:
+        raise SgpipeError(f"{options.experiment}: trains nothing; `snakemake --cores 1 {options.experiment}` makes it")
+    for pack in plan.packs_of[options.experiment]:
+        run = plan.packs[pack].runs[0]
+        task = Path(config.results) / "data" / f"{run.data_id}.npz"
+        if not task.exists():
+            prepare_task(run, task, task.with_suffix(".json"))
+        train(plan, pack, task)
 
 
 def _failed(config: Config, options: argparse.Namespace) -> None:

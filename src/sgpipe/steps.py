@@ -34,21 +34,22 @@ def prepare_task(spec: RunSpec, task_path: Path | str, statistics_path: Path | s
         )
 
 
-def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str) -> None:
-    """Train a pack, or take its runs from the store, and write the table of its runs."""
+def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None) -> None:
+    """Train a pack, or take its runs from the store; write the table of its runs if `output` is given."""
     pack = plan.pack(pack_id)
     config: Config = plan.config
     with ProgressLog(f"pack {pack_id}", pack.runs) as log:
         results = train_pack(
             pack.runs,
-            load_task(task_path),
+            load_task(Path(task_path)),
             plan.store,
             chooser(config.engine, config.device),
             config.threads,
             report=log.epoch,
             ended=log.ended,
         )
-    write_table(runs_table(results), output)
+    if output is not None:
+        write_table(runs_table(results), output)
 
 
 def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path | str) -> None:

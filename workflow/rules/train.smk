@@ -10,6 +10,7 @@ rule train_pack:
     resources:
         mem_mb=lambda wildcards: PLAN.pack(wildcards.pack).memory_mb,
         runtime=lambda wildcards: PLAN.pack(wildcards.pack).minutes,
+        gpu=1 if PLAN.config.device == "cuda" else 0,
     params:
         numerics=lambda wildcards: PLAN.pack(wildcards.pack).numerics,
     script:
