@@ -96,4 +96,6 @@ def best_of_groups(runs: pd.DataFrame, by: Sequence[str], k: int | None) -> pd.D
         names = dict(zip(by, key, strict=True))
         parts.append(chosen.assign(kind="network", rank=np.arange(1, len(chosen) + 1)))
         parts.append(pd.DataFrame([{**names, "kind": "summary", **numbers, "cells": len(group), "lost": lost}]))
-    return pd.concat([part for part in parts if len(part)], ignore_index=True) if parts else pd.DataFrame()
+    columns = list(dict.fromkeys([*runs.columns, "kind", "rank", *Summary._fields, "cells", "lost"]))
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True).reindex(columns=columns) if filled else pd.DataFrame(columns=columns)

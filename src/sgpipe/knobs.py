@@ -51,5 +51,5 @@ def _allowed(item: Field) -> str:
     rule = item.metadata
     if rule["choices"]:
         return ", ".join(f"`{choice}`" for choice in rule["choices"])
-    words = {"above": "> {}", "least": ">= {}", "most": "<= {}"}
+    words = {"above": "> {}", "least": ">= {}", "below": "< {}"}
     return ", ".join(text.format(rule[key]) for key, text in words.items() if rule[key] is not None)

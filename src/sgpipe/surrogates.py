@@ -37,8 +37,10 @@ def _asymptotic_superspike(x, beta, xp):
 
 
 def _sigmoid(x, beta, xp):
-    # s (1 - s) written with tanh: the same numbers, and no overflow in exp for steep slopes.
-    return 0.25 * (1.0 - xp.tanh(0.5 * beta * x) ** 2)
+    # s (1 - s) written in exp(-|beta x|) <= 1: no overflow, and no digit lost far from the threshold, where the
+    # gradient lives that wakes silent neurons (1 - s or 1 - tanh^2 is 0 in float32 from beta |x| = 17 on).
+    e = xp.exp(-beta * abs(x))
+    return e / (1.0 + e) ** 2
 
 
 def _esser(x, beta, xp):

@@ -30,7 +30,7 @@ class CpuEngine:
     takes_packs = False
 
     def refuses(self, spec: RunSpec) -> str | None:
-        return None if spec.network.neuron == "lif" else f"it has no {spec.network.neuron} neurons"
+        return None if spec.network.neuron in (None, "lif") else f"it has no {spec.network.neuron} neurons"
 
     def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> "CpuSession":
         (spec,), (weight,) = specs, weights
