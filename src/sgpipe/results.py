@@ -99,8 +99,8 @@ class Store:
             meta = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
             if int(meta["sgpipe.format"]) != STORE_FORMAT:
                 raise SgpipeError(
-                    f"{path}: store format {meta['sgpipe.format']}, but this sgpipe reads {STORE_FORMAT}; use the sgpipe "
-                    "that wrote it, or set another `results` folder in config.yaml"
+                    f"{path}: store format {meta['sgpipe.format']}, but this sgpipe reads {STORE_FORMAT}; "
+                    "use the sgpipe that wrote it, or set another `results` folder in config.yaml"
                 )
             if meta["sgpipe.spec"] != spec.canonical() or meta["sgpipe.status"] not in STATUSES:
                 raise ValueError("it describes another run")

@@ -195,6 +195,7 @@ class RunSpec:
             if self.network.recurrent:
                 raise SgpipeError(f"{where}: network.recurrent: true needs a hidden layer; set it false")
             idle += [
+                "network.neuron",
                 "network.tau_membrane",
                 "network.reset_gradient",
                 "surrogate.shape",
