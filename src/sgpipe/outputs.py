@@ -1,8 +1,9 @@
 """Where figures and tables go, and which source files decide their look."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
+import sgpipe.figures
 from sgpipe.errors import SgpipeError
 from sgpipe.experiments import Experiment
 
@@ -28,27 +29,20 @@ def caption_of(experiment: Experiment, folder: Path | str = "workflow/report") -
 
 
 def sources_of(experiment: Experiment) -> list[str]:
-    """Return the module that draws an experiment and what it is drawn with; editing one redraws the figure.
+    """Return the modules that decide how an experiment looks; editing one of them redraws it.
 
-    Raises SgpipeError if the experiment names a module that is not there.
+    They are its own, those beside it that begin with its name, and what all figures share. Raises SgpipeError if the
+    experiment names a module that is not there.
     """
-    modules = [
-        f"sgpipe.figures.{experiment.draw}",
-        "sgpipe.figures.style",
-        "sgpipe.figures.make",
-        "sgpipe.choose",
-    ]
-    paths = []
-    for module in modules:
-        try:
-            found = importlib.util.find_spec(module)
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            raise SgpipeError(
-                f"{experiment.id}: draw: there is no src/{module.replace('.', '/')}.py; write it, "
-                "or name another module, e.g. draw: zenke2021.fig3"
-            )
-        path = Path(found.origin)
-        paths.append(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
-    return paths
+    own = Path(sgpipe.figures.__file__).parent / f"{experiment.draw.replace('.', '/')}.py"
+    if not own.exists():
+        raise SgpipeError(
+            f"{experiment.id}: draw: there is no {_shown(own)}; write it, or name another module, e.g. draw: zenke2021.fig3"
+        )
+    shared = [importlib.import_module(name).__file__ for name in ("sgpipe.choose", "sgpipe.surrogates")]
+    package = sorted(Path(sgpipe.figures.__file__).parent.glob("*.py"))
+    return [_shown(path) for path in (own, *sorted(own.parent.glob(f"{own.stem}_*.py")), *package, *map(Path, shared))]
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

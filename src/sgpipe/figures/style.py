@@ -1,0 +1,164 @@
+"""The one look of all figures: sizes, fonts, colours, and the small parts that every figure has.
+
+Sizes are those of the printed page: a figure is one column (85 mm) or two (180 mm) wide, no text below 6 pt.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.transforms import Bbox
+
+MM = 1 / 25.4
+SINGLE, DOUBLE = 85.0, 180.0  # column widths, mm
+SMALL, NORMAL, LETTER = 6.0, 7.0, 9.0  # font sizes, pt
+
+RC = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": NORMAL,
+    "axes.titlesize": NORMAL,
+    "axes.labelsize": NORMAL,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.title_fontsize": SMALL,
+    "legend.frameon": False,
+    "legend.handlelength": 1.4,
+    "legend.handletextpad": 0.5,
+    "legend.labelspacing": 0.25,
+    "legend.borderaxespad": 0.2,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.labelpad": 2.0,
+    "axes.titlepad": 4.0,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.pad": 2.0,
+    "ytick.major.pad": 2.0,
+    "lines.linewidth": 1.0,
+    "grid.linewidth": 0.4,
+    "grid.color": "#DDDDDD",
+    "hatch.linewidth": 0.5,
+    "figure.constrained_layout.w_pad": 0.03,
+    "figure.constrained_layout.h_pad": 0.03,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "sgpipe",  # ids inside the SVG would otherwise be random
+    "savefig.dpi": 300,
+}
+
+# Colour-blind-safe (Paul Tol's muted and vibrant sets); one meaning, one colour, in every figure.
+SURROGATE_COLOURS = {
+    "superspike": "#882255",
+    "sigmoid": "#44AA99",
+    "esser": "#999933",
+    "asymptotic_superspike": "#CC6677",
+    "constant": "#999999",
+    "true_derivative": "#777777",
+}
+NO_HIDDEN_COLOUR = "#000000"
+# Which shape (s, a) with which gradient: controls are greys, a gradient through the recurrence is orange.
+CONDITION_COLOURS = {
+    "sCtl": "#BBBBBB",
+    "aCtl": "#777777",
+    "sDR": "#F9C59F",
+    "aDR": "#EE7733",
+    "sProp": "#F9C59F",
+    "aProp": "#EE7733",
+}
+CLASS_COLOURS = ("#EE7733", "#0077BB", "#009988", "#EE3377")
+COORDINATE_MAP = "viridis"
+ACCURACY_MAP = "viridis"
+INK, FAINT = "#222222", "#888888"
+WARNING_COLOUR = "#CC3311"
+WARNING = "smoke test: not a result"
+
+
+def look():
+    """Return the context in which figures are drawn and saved."""
+    return matplotlib.rc_context(RC)
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Make a drawing function draw in the common look wherever it is called from."""
+
+    @wraps(draw)
+    def drawn(*args, **kwargs) -> Figure:
+        with look():
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
+    """Return an empty figure of a size in mm, its corner note at the foot and a line `key` on how to read it above.
+
+    The panels keep clear of both, and of the warning at the head that a smoke test carries.
+    """
+    figure = Figure(figsize=(width * MM, height * MM), layout="constrained")
+    foot, head = (7.5 if key else 4.5), 0.0
+    if note.startswith(WARNING):
+        head = 4.5
+        figure.text(0.5, 1 - 0.8 / height, WARNING, ha="center", va="top", color=WARNING_COLOUR, weight="bold")
+        note = note.removeprefix(WARNING).lstrip(" ·")
+    figure.text(1 - 1.0 / width, 1.0 / height, note, ha="right", va="bottom", size=SMALL, color=FAINT)
+    figure.text(1 - 1.0 / width, 4.0 / height, key, ha="right", va="bottom", size=SMALL, color=INK)
+    figure.get_layout_engine().set(rect=(0, foot / height, 1 - 0.8 / width, 1 - (foot + head) / height))
+    return figure
+
+
+def lay_out(figure: Figure) -> None:
+    """Give every panel its final place, once for all formats.
+
+    The layout's solver leaves differences of 1e-15 from call to call, which would change the bytes of the files.
+    """
+    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)  # once more, now that ticks and their labels are settled
+    figure.set_layout_engine("none")
+    for part in figure.findobj(SubFigure):
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
+
+
+def panel_letter(axes: Axes, letter: str, left: float = 24.0, up: float = 4.0) -> None:
+    """Write a panel's bold letter `left` and `up` points from the upper left corner of its axes."""
+    axes.annotate(
+        letter,
+        (0, 1),
+        (-left, up),
+        "axes fraction",
+        textcoords="offset points",
+        size=LETTER,
+        weight="bold",
+        va="bottom",
+    )
+
+
+def tint(colour: str, share: float) -> tuple[float, float, float]:
+    """Return `share` of a colour mixed with white."""
+    return tuple(share * part + (1 - share) for part in to_rgb(colour))
+
+
+def depth_tint(colour: str, layers: int) -> tuple[float, float, float]:
+    """Return a colour for a number of hidden layers: lighter for fewer."""
+    return tint(colour, {0: 1.0, 1: 0.6, 2: 1.0}.get(layers, 1.0))
+
+
+def ordered_colours(values: Iterable[float]) -> dict[float, tuple]:
+    """Return a colour for each value of a swept number, evenly spaced by rank: dark is small."""
+    ordered = sorted(set(values))
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.92, max(len(ordered), 2)))
+    return {value: tuple(colour) for value, colour in zip(ordered, colours, strict=False)}
+
+
+def number(value: float) -> str:
+    """Return a swept value as text: `0.1`, `20`, `1e-05`."""
+    return f"{value:g}"

@@ -1,0 +1,1 @@
+"""Figures and tables of Zenke & Vogels 2021."""

@@ -1,0 +1,123 @@
+"""Fig 2: surrogate gradient descent builds functional spiking networks."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sgpipe import choose
+from sgpipe.figures import parts, style
+from sgpipe.figures.zenke2021 import fig2_activity, fig2_sketch
+from sgpipe.surrogates import SURROGATES
+
+WIDTH, HEIGHT = style.DOUBLE, 158.0
+COLUMNS = (
+    *("panel", "kind", "layer", "units"),  # a: layers
+    *("run_id", "shape", "init_seed", "status", "classes", "epoch", "loss"),  # b: curves
+    *("best_epoch", "valid_accuracy", "test_accuracy", "chance"),  # b: networks
+    *("sample", "label", "predicted", "place", "unit", "neuron", "time_ms", "duration_ms", "value"),  # c-e
+)
+
+
+def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
+    """Return layer sizes (a), learning curves and test accuracies (b), activity (c, d) and membranes (e)."""
+    runs, activity = tables["runs"], tables["activity"]
+    networks = parts.plain(choose.outcomes(runs)).assign(panel="b", kind="network")
+    networks["chance"] = 1 / networks["classes"]
+    train = runs.loc[runs["split"] == "train", ["run_id", "epoch", "loss"]]
+    kept = networks[["run_id", "shape", "init_seed", "status", "classes"]]
+    curves = train.merge(kept, on="run_id").assign(panel="b", kind="curve")
+    pieces = [_layers(runs), curves, networks]
+    pieces += fig2_activity.select(activity, runs, experiment["settings"])
+    return parts.tidy(pieces, COLUMNS)
+
+
+def _layers(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the layers of the network and their sizes, from the input up."""
+    first = runs.iloc[0]
+    hidden = [int(units) for units in first["network.hidden"].split("-") if units]
+    names = ["input", *(f"hidden{place}" for place in range(1, len(hidden) + 1)), "readout"]
+    sizes = [first["data.units"], *hidden, first["data.classes"]]
+    return pd.DataFrame({"panel": "a", "layer": names, "units": [int(size) for size in sizes]})
+
+
+@style.styled
+def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
+    """Draw the figure from what `select` returned."""
+    figure = style.new_figure(WIDTH, HEIGHT, note)
+    panel = {letter: data[data["panel"] == letter] for letter in "abcde"}
+    upper, lower = figure.subfigures(2, 1, height_ratios=[1.0, 1.35])
+    sketch, curves, accuracy = upper.subplots(1, 3, width_ratios=[1.25, 1.0, 0.42])
+    fig2_sketch.draw(sketch, panel["a"])
+    _learning(curves, panel["b"][panel["b"]["kind"] == "curve"])
+    _accuracy(accuracy, panel["b"][panel["b"]["kind"] == "network"])
+    columns = lower.subfigures(1, 3, width_ratios=[1.0, 1.0, 0.72])
+    for letter, words, place in (("c", "before training", columns[0]), ("d", "after training", columns[1])):
+        axes = place.subplots(3, 1, height_ratios=[1.0, 1.5, 0.9], sharex=True)
+        fig2_activity.draw(axes, panel[letter], words)
+        style.panel_letter(axes[0], letter, left=22, up=10)
+    axes = columns[2].subplots()
+    fig2_activity.draw_membranes(axes, panel["e"])
+    style.panel_letter(axes, "e", left=14, up=10)
+    style.panel_letter(sketch, "a", left=14)
+    style.panel_letter(curves, "b", left=26)
+    return figure
+
+
+def _learning(axes: Axes, curves: pd.DataFrame) -> None:
+    """Draw the training loss, thin for each initialisation, thick for the mean of those that finished."""
+    if not len(curves):
+        parts.empty(axes, "no run finished an epoch")
+        return
+    handles = []
+    for shape in [name for name in SURROGATES if name in set(curves["shape"])]:
+        own = curves[curves["shape"] == shape]
+        colour = style.SURROGATE_COLOURS[shape]
+        for _, curve in own.groupby("run_id"):
+            axes.plot(curve["epoch"], curve["loss"], color=colour, lw=0.5, alpha=0.6)
+        mean = own[own["status"] == "finished"].groupby("epoch")["loss"].mean()
+        axes.plot(mean.index, mean, color=colour, lw=1.8)
+        handles.append(
+            Line2D([], [], color=colour, lw=1.8, label=f"{SURROGATES[shape].label}, n = {own['run_id'].nunique()}")
+        )
+    classes = curves["classes"].max()
+    axes.axhline(np.log(classes), color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=1)
+    last = curves["epoch"].max()
+    axes.text(
+        last,
+        np.log(classes),
+        f"chance: ln {int(classes)}",
+        ha="right",
+        va="bottom",
+        size=style.SMALL,
+        color=style.FAINT,
+    )
+    axes.set_ylim(0, 1.15 * max(np.log(classes), curves["loss"].max()))
+    axes.set_xlim(0, last * 1.02)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("training loss (nats)")
+    axes.set_title("thin: one initialisation, thick: mean")
+    axes.legend(handles=handles, loc="center right", bbox_to_anchor=(1.0, 0.5))
+
+
+def _accuracy(axes: Axes, networks: pd.DataFrame) -> None:
+    """Draw the test accuracy of every network and its mean."""
+    shapes = [name for name in SURROGATES if name in set(networks["shape"])]
+    labels = {"superspike": "surr.", "true_derivative": "true"}
+    for place, shape in enumerate(shapes):
+        own = networks[networks["shape"] == shape]
+        values = own["test_accuracy"].dropna()
+        if len(values):
+            axes.plot([place - 0.32, place + 0.32], [values.mean()] * 2, color=style.INK, lw=1.2, zorder=6)
+            parts.networks(axes, place, values, 0.6, style.SURROGATE_COLOURS[shape])
+        if lost := len(own) - len(values):
+            axes.text(place, 0.02, f"{lost} lost", rotation=90, ha="center", va="bottom", size=style.SMALL)
+    axes.set_xticks(range(len(shapes)), [labels.get(shape, SURROGATES[shape].label) for shape in shapes])
+    axes.set_xlim(-0.6, len(shapes) - 0.4)
+    axes.tick_params(axis="x", length=0)
+    parts.accuracy_axis(axes)
+    parts.chance_line(axes, networks["chance"].max(), "chance")

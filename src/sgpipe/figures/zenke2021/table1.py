@@ -1,0 +1,94 @@
+"""Table 1: the hyperparameters that the runs really use, and where each comes from."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+TASKS = {"randman": "Randman"}
+MARKS = {"code": "†", "ours": "‡"}
+LEGEND = {
+    "code": "† not stated in the text at hand: from public code that reproduces the paper",
+    "ours": "‡ not stated in the paper, or departing from it: chosen here",
+}
+LISTED = 4  # more swept values than these are printed as a range
+Value = bool | int | float | str
+
+
+def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
+    """Return a row per hyperparameter in print order: `knob`, a column per task, `mark` and `source`.
+
+    A value that holds in one figure only is followed by that figure.
+    """
+    knobs = tables["runs"]
+    tasks = [name for name in TASKS if name in set(knobs["data.task"])]
+    rows = []
+    for row in experiment["settings"]["rows"]:
+        values = {TASKS[task]: _in_use(knobs[knobs["data.task"] == task], row["knob"]) for task in tasks}
+        mark = "".join(sign for word, sign in MARKS.items() if word in row["source"].replace(";", " ").split())
+        rows.append(
+            {"hyperparameter": row["row"], "knob": row["knob"], **values, "mark": mark, "source": row["source"]}
+        )
+    return pd.DataFrame(rows)
+
+
+def _in_use(runs: pd.DataFrame, knob: str) -> str:
+    """Return the values that some runs have of a knob, as text; `-` if it applies to none of them."""
+    by_figure: dict[str, tuple[Value, ...]] = {}
+    for name, group in runs.groupby("experiment", sort=False):
+        if values := _values(group[knob], knob):
+            by_figure[name] = values
+    if not by_figure:
+        return "-"
+    common = Counter(by_figure.values()).most_common(1)[0][0]
+    parts = [_words(common)]
+    others: dict[tuple[Value, ...], list[str]] = {}
+    for name, values in by_figure.items():
+        if values != common:
+            others.setdefault(values, []).append(_figure(name))
+    parts += [f"{_words(values)} ({', '.join(names)})" for values, names in others.items()]
+    text = "; ".join(parts)
+    return f"{text} ({_depths(runs[knob])})" if knob == "network.hidden" else text
+
+
+def _values(column: pd.Series, knob: str) -> tuple[Value, ...]:
+    """Return the different values of a knob in order; of layers such as `100-100`, the units."""
+    found = set(column.dropna())
+    if knob == "network.hidden":
+        found = {int(units) for text in found for units in text.split("-") if units}
+    return tuple(sorted(found))
+
+
+def _depths(column: pd.Series) -> str:
+    depths = sorted({len(text.split("-")) if text else 0 for text in column})
+    span = str(depths[0]) if len(depths) == 1 else f"{depths[0]} to {depths[-1]}"
+    return f"{span} hidden layer{'s' if depths[-1] != 1 else ''}"
+
+
+def _words(values: Sequence[Value]) -> str:
+    texts = [
+        f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+        for value in values
+    ]
+    if len(texts) > LISTED:
+        return f"{texts[0]} to {texts[-1]} ({len(texts)} values)"
+    return ", ".join(texts)
+
+
+def _figure(name: str) -> str:
+    """Return `Fig 3` for `zenke2021_fig3`."""
+    part = name.split("_", 1)[-1]
+    return f"Fig {part.removeprefix('fig')}" if part.startswith("fig") else part
+
+
+def printed(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the table as text, marks behind the values."""
+    tasks = [name for name in TASKS.values() if name in data.columns]
+    columns = {"Hyperparameter": data["hyperparameter"]}
+    columns |= {task: (data[task] + " " + data["mark"]).str.strip() for task in tasks}
+    return pd.DataFrame({**columns, "Where it comes from": data["source"]})
+
+
+def legend(data: pd.DataFrame, experiment: Mapping) -> list[str]:
+    """Return what the marks mean."""
+    return [LEGEND[word] for word, sign in MARKS.items() if data["mark"].str.contains(sign).any()]

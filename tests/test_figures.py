@@ -1,0 +1,275 @@
+"""Figures: drawn from their numbers alone, the same bytes every time, and honest about runs without a result.
+
+The tables here are made up: learning curves that rise, no network is trained.
+"""
+
+import itertools
+import json
+import warnings
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from matplotlib.text import Text
+
+from sgpipe import steps
+from sgpipe.config import load_config
+from sgpipe.errors import SgpipeError
+from sgpipe.experiments import load_experiments
+from sgpipe.figures import make, parts, style
+from sgpipe.figures.zenke2021 import fig2, fig3, fig5, table1
+from sgpipe.plan import make_plan
+from sgpipe.results import Result, Row, merge_packs, runs_table, write_table
+from sgpipe.surrogates import SURROGATES
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "workflow/experiments/zenke2021.yaml"
+TRAINED = ("fig2", "fig3", "fig5")
+LOST = {
+    "none": lambda i: "finished",
+    "some": lambda i: ("finished", "diverged", "failed")[i % 3],
+    "all": lambda i: "failed",
+}
+
+
+def rows_of(spec, i, status, epochs=3):
+    """Return the rows of a made-up run; a diverged one breaks off."""
+    rows = []
+    for epoch in range(1, epochs + 1 if status == "finished" else 2 if status == "diverged" else 1):
+        accuracy = min(0.1 + 0.1 * epoch + 0.013 * i, 1.0)
+        spikes = tuple(10.0 for _ in spec.network.hidden)
+        best = epoch == epochs
+        rows += [Row(epoch, "train", 1 - accuracy, 0.0, accuracy, spikes, best)]
+        rows += [Row(epoch, "valid", 1 - accuracy, 0.0, accuracy, spikes, best)]
+        rows += [Row(epoch, "test", 1 - accuracy, 0.0, accuracy, spikes, best)] if best else []
+    if status == "diverged":
+        rows.append(Row(2, "train", np.nan, np.nan, 0.1, tuple(0.0 for _ in spec.network.hidden)))
+    return tuple(rows)
+
+
+def activity_of(run_id, spikes_before=True):
+    """Return made-up activity of 60 hidden neurons on four samples; before training the readouts never move."""
+    rows = []
+    for moment, sample in ((moment, sample) for moment in ("before", "after") for sample in range(4)):
+        start = (run_id, moment, sample, sample // 2)
+        for unit in range(20):
+            rows.append((*start, "input", "spike", unit, (7 * unit + sample) % 50, 1.0))
+        for unit in range(60):
+            if unit % 3 == 0 and (moment == "after" or spikes_before):
+                rows.append((*start, "hidden1", "spike", unit, (unit + 11 * sample) % 60, 1.0))
+            rows += [(*start, "hidden1", "membrane", unit, step, np.sin(step / 9 + unit)) for step in range(0, 100, 3)]
+        for unit in range(2):
+            height = 0.0 if moment == "before" else 1.0 + (unit == sample // 2)
+            rows += [
+                (*start, "readout", "membrane", unit, step, height * np.sin(step / 30)) for step in range(0, 100, 3)
+            ]
+    names = ["run_id", "moment", "sample", "label", "layer", "kind", "unit", "step", "value"]
+    return pd.DataFrame(rows, columns=names)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with every table, in one subfolder for each way of losing runs."""
+    folder = tmp_path_factory.mktemp("tables")
+    experiments = load_experiments([FILE], "smoke")
+    plan = make_plan(load_config(ROOT / "config.yaml", {"scale": "smoke", "experiments": [str(FILE)]}))
+    for name in ("fig1", "table1"):
+        steps.describe(plan, f"zenke2021_{name}", folder / f"{name}.parquet")
+    for case, status_of in LOST.items():
+        for name in TRAINED:
+            experiment = experiments[f"zenke2021_{name}"]
+            results = [
+                Result(spec, status_of(i), rows_of(spec, i, status_of(i)))
+                for i, (_, spec) in enumerate(sorted(experiment.runs.items()))
+            ]
+            pack = folder / "pack.parquet"
+            write_table(runs_table(results), pack)
+            metadata = {"sgpipe.experiment": json.dumps(experiment.metadata(), sort_keys=True)}
+            write_table(merge_packs([pack], experiment.sweeps), folder / case / f"{name}.parquet", metadata)
+        recorded = experiments["zenke2021_fig2"].recorded()[0].id
+        write_table(pa.Table.from_pandas(activity_of(recorded)), folder / case / "activity.parquet")
+    return folder
+
+
+def tables_of(folder, name, case="none"):
+    if name not in TRAINED:
+        return {"runs": folder / f"{name}.parquet"}
+    tables = {"runs": folder / case / f"{name}.parquet"}
+    return tables | ({"activity": folder / case / "activity.parquet"} if name == "fig2" else {})
+
+
+def drawn(module, data, experiment, note="note"):
+    """Return the figure, laid out and rendered, any warning being an error."""
+    with warnings.catch_warnings(), matplotlib.rc_context({"figure.dpi": 40}):
+        warnings.simplefilter("error")
+        figure = module.draw(data, experiment, note)
+        figure.draw_without_rendering()
+    return figure
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+@pytest.mark.parametrize("name, case", [("fig1", "none"), *itertools.product(TRAINED, LOST)])
+def test_a_figure_can_be_drawn_from_its_own_numbers_whatever_became_of_the_runs(folder, tmp_path, name, case):
+    frames, experiment = make.read_tables(tables_of(folder, name, case))
+    module = make.find(f"zenke2021.{name}", "draw")
+    data = module.select(frames, experiment)
+    assert tuple(data.columns) == module.COLUMNS and data.columns[0] == "panel"
+    write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "numbers.parquet")
+    read = pd.read_parquet(tmp_path / "numbers.parquet")
+    pd.testing.assert_frame_equal(read, data, check_dtype=False)
+    figure = drawn(module, read, experiment)
+    assert min(text.get_size() for text in figure.findobj(Text) if text.get_text()) >= style.SMALL
+
+
+def test_the_files_of_a_figure_are_the_same_bytes_every_time(folder, tmp_path):
+    for attempt in ("one", "two"):
+        make.make_figure("zenke2021.fig3", tables_of(folder, "fig3", "some"), tmp_path / attempt)
+    for suffix in ("svg", "pdf", "png", "parquet"):
+        assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes(), suffix
+    assert len(list(tmp_path.iterdir())) == 8  # nothing temporary is left
+    metadata = pq.read_schema(tmp_path / "one.parquet").metadata
+    assert json.loads(metadata[b"sgpipe.experiment"])["id"] == "zenke2021_fig3"
+    assert b"diverged" in metadata[b"sgpipe.note"]
+
+
+def test_the_note_counts_diverged_and_failed_runs(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig3", "some"))
+    status = frames["runs"].drop_duplicates("run_id")["status"].value_counts()
+    note = make.corner_note(experiment, frames["runs"])
+    assert f"{status.sum()} runs · {status['diverged']} diverged · {status['failed']} failed" in note
+    assert "synthetic: generated from the paper's formula" in note
+
+
+def test_the_note_says_nothing_of_losses_when_there_are_none(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig3"))
+    note = make.corner_note({**experiment, "scale": "laptop"}, frames["runs"])
+    assert "diverged" not in note and "failed" not in note and "smoke" not in note
+
+
+def test_stand_in_data_are_named_as_such():
+    runs = pd.DataFrame({"data.source": ["derived", "embedded"]})
+    assert all("stand-in" in words for words in make.source_words(runs))
+
+
+def test_a_smoke_test_cannot_be_taken_for_a_result(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig5"))
+    note = make.corner_note(experiment, frames["runs"])
+    figure = drawn(fig5, fig5.select(frames, experiment), experiment, note)
+    warning = [text for text in figure.texts if text.get_text() == style.WARNING]
+    assert len(warning) == 1 and warning[0].get_color() == style.WARNING_COLOUR
+
+
+def test_cells_that_were_not_run_stay_missing(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig3"))
+    runs = frames["runs"]
+    esser = (runs["surrogate.shape"] == "esser") & (runs["surrogate.beta"] == 10.0)
+    data = fig3.select({"runs": runs[~esser]}, experiment)
+    cells = data[data["panel"] == "b"]
+    assert not len(cells[(cells["shape"] == "esser") & (cells["beta"] == 10.0)])
+    figure = drawn(fig3, data, experiment)
+    maps = [axes for child in figure.subfigs for axes in child.axes if axes.get_xlabel() == "β"]
+    assert len(maps) == 3
+    for axes in maps:  # the axes are those of all shapes together
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "10"]
+    values = maps[2].collections[0].get_array().reshape(1, 2)
+    assert values.mask.tolist() == [[False, True]]
+    assert maps[2].patches[0].get_hatch() and "not run" in texts(figure)
+
+
+def test_diverged_cells_are_marked_and_have_no_accuracy(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig3", "some"))
+    data = fig3.select(frames, experiment)
+    cells = data[data["panel"] == "b"]
+    lost = cells["status"] != "finished"
+    assert (
+        lost.any() and cells.loc[lost, "test_accuracy"].isna().all() and cells.loc[~lost, "test_accuracy"].notna().all()
+    )
+
+
+def test_bars_show_how_many_of_how_many_cells(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig3"))
+    data = fig3.select(frames, experiment)
+    bars = data[(data["panel"] == "c") & (data["kind"] == "summary")]
+    assert (bars["n"] * 3 <= bars["cells"]).all() or (bars["n"] == 1).all()
+    assert any("best 1 of 2 cells" in text for text in texts(drawn(fig3, data, experiment)))
+
+
+def test_conditions_are_named_by_shape_and_gradient(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig5"))
+    data = fig5.select(frames, experiment)
+    knobs = frames["runs"].drop_duplicates("run_id").set_index("run_id")
+    for panel, gradient, flowing in (
+        ("c", "network.reset_gradient", "attached"),
+        ("e", "network.recurrent_gradient", "propagated"),
+    ):
+        networks = data[(data["panel"] == panel) & (data["kind"] == "network")]
+        assert networks["condition"].nunique() == 4
+        for network in networks.itertuples():
+            run = knobs.loc[network.run_id]
+            assert network.condition[0] == run["surrogate.shape"][0]  # s or a
+            assert (network.condition[1:] != "Ctl") == (run[gradient] == flowing)
+
+
+def test_the_learning_curves_are_those_of_the_bars(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig5"))
+    data = fig5.select(frames, experiment)
+    bars = data[(data["panel"] == "c") & (data["kind"] == "network") & data["condition"].isin(fig5.CURVES)]
+    curves = data[data["panel"] == "b"]
+    assert set(curves["run_id"]) == set(bars["run_id"]) and set(curves["condition"]) == set(fig5.CURVES)
+
+
+def test_a_silent_network_is_shown_with_a_word(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig2"))
+    activity = activity_of(frames["activity"]["run_id"].iloc[0], spikes_before=False)
+    data = fig2.select({**frames, "activity": activity}, experiment)
+    assert "no hidden spikes" in texts(drawn(fig2, data, experiment))
+
+
+def test_the_membranes_are_those_of_neurons_that_spike(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig2"))
+    membranes = fig2.select(frames, experiment).query("panel == 'e'")
+    assert membranes["unit"].nunique() == experiment["settings"]["membranes"]
+    assert set(membranes["unit"]) == set(membranes.loc[membranes["kind"] == "spike", "unit"])
+
+
+def test_a_tie_of_the_readouts_is_no_prediction(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig2"))
+    decisions = fig2.select(frames, experiment).query("kind == 'decision'").groupby("panel")["predicted"]
+    assert decisions.count().to_dict() == {"c": 0, "d": 4}
+
+
+def test_the_curves_are_those_of_the_surrogates():
+    curves = parts.shape_curves(list(SURROGATES), [1, 10])
+    one = curves[(curves["shape"] == "esser") & (curves["beta"] == 10)]
+    np.testing.assert_allclose(one["h"], np.clip(1 - 10 * np.abs(one["x"]), 0, None))
+
+
+def test_the_table_lists_what_the_runs_use(folder, tmp_path):
+    make.make_table("zenke2021.table1", tables_of(folder, "table1"), tmp_path / "table1")
+    table = pd.read_csv(tmp_path / "table1.csv").set_index("knob")
+    assert table.loc["data.classes", "Randman"] == "10; 2 (Fig 2)"
+    assert table.loc["surrogate.beta", "Randman"] == "1, 10; 10 (Fig 2)"
+    assert table.loc["network.hidden", "Randman"] == "100 (0 to 2 hidden layers)"
+    assert table.loc["network.readout_start", "mark"] == "‡"
+    assert (tmp_path / "table1.md").read_text().count("\n| ") == len(table) + 2
+    latex = (tmp_path / "table1.tex").read_text()
+    assert r"$^\ddagger$" in latex and "‡" not in latex
+
+
+def test_many_swept_values_are_printed_as_a_range():
+    runs = pd.DataFrame({"experiment": "zenke2021_fig3", "surrogate.beta": [0.1, 1, 2, 5, 10, 1000]})
+    assert table1._in_use(runs, "surrogate.beta") == "0.1 to 1000 (6 values)"
+
+
+def test_an_unknown_module_is_one_clear_line():
+    with pytest.raises(SgpipeError, match="there is no module"):
+        make.find("zenke2021.fig77", "draw")
+    with pytest.raises(SgpipeError, match="lacks"):
+        make.find("style", "draw")
