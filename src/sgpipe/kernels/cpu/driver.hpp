@@ -1,0 +1,262 @@
+// The batch around the blocks: packing, threads, the order of the sums.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "network.hpp"
+
+namespace sgpipe {
+
+template <class T> const Entry<T> &entry(const Engine &e);
+template <> inline const Entry<float> &entry<float>(const Engine &e) { return e.f32; }
+template <> inline const Entry<double> &entry<double>(const Engine &e) { return e.f64; }
+
+// Memory that outlives a call, so that the next one finds its pages mapped.
+class Arena {
+ public:
+  static Arena lease(size_t bytes) {
+    Arena a;
+    {
+      std::lock_guard<std::mutex> lock(mutex());
+      auto &spare = idle();
+      if (!spare.empty()) {
+        auto best = std::max_element(spare.begin(), spare.end(), [](auto &x, auto &y) {
+          return x.size < y.size;
+        });
+        a.block_ = *best;
+        spare.erase(best);
+      }
+    }
+    if (a.block_.size < bytes) {
+      std::free(a.block_.at);
+      a.block_ = {nullptr, 0};
+      const size_t size = (bytes + 4095) / 4096 * 4096;
+      a.block_ = {std::aligned_alloc(4096, size), size};
+      if (!a.block_.at) throw std::bad_alloc();
+    }
+    return a;
+  }
+  Arena(Arena &&o) noexcept : block_(o.block_) { o.block_ = {nullptr, 0}; }
+  ~Arena() {
+    if (!block_.at) return;
+    std::lock_guard<std::mutex> lock(mutex());
+    if (idle().size() < 16 && block_.size < (size_t(64) << 20)) idle().push_back(block_);
+    else std::free(block_.at);
+  }
+  char *at() const { return (char *)block_.at; }
+
+ private:
+  struct Block { void *at; size_t size; };
+  Arena() : block_{nullptr, 0} {}
+  static std::mutex &mutex() { static auto *m = new std::mutex; return *m; }
+  static std::vector<Block> &idle() { static auto *v = new std::vector<Block>; return *v; }
+  Block block_;
+};
+
+template <class T> struct Pieces {
+  char *base;
+  size_t used = 0;
+  T *take(size_t n) {
+    T *p = base ? (T *)(base + used) : nullptr;
+    used += (n * sizeof(T) + 63) / 64 * 64;
+    return p;
+  }
+};
+
+template <class T> class Batch {
+ public:
+  Job<T> job;
+  std::vector<const T *> given;  // W1, (V1), W2, (V2), ..., W_out
+  std::vector<T *> wanted;       // gradients in the same order, or empty
+  int64_t size = 0;
+  int threads = 1;
+
+  explicit Batch(const Engine &engine) : entry_(entry<T>(engine)) {}
+
+  Tally run() {
+    const Network &net = job.net;
+    const bool dense = job.samples.dense != nullptr;
+    job.train = !wanted.empty();
+    Pieces<T> measure{nullptr};
+    lay_out_weights(measure);
+    Arena packed = Arena::lease(measure.used);
+    Pieces<T> pieces{packed.at()};
+    lay_out_weights(pieces);
+    const bool finite = pack();
+
+    int together = 1;
+    for (int l = 0; l < net.layers; l++)
+      if (net.coupled(l)) together = entry_.rows;
+    const int64_t blocks = (size + together - 1) / together;
+    // Accumulation blocks: fixed by the batch, so that the order of the sums is too.
+    const size_t sums = gradient_size();
+    const int parts = (int)std::min<int64_t>(blocks, sums <= 32768 ? 8 : 4);
+    const int workers = std::max(1, std::min(threads, parts));
+    const size_t scratch = entry_.scratch(net, job.train, dense, together);
+    const size_t own = job.train ? (sums * sizeof(T) + 63) / 64 * 64 : 0;
+
+    std::vector<Tally> tally(parts);
+    std::vector<Arena> total;
+    auto part = [&](int k, char *memory, T *sum) {
+      Gradients<T> g = gradients(sum);
+      if (job.train) std::fill_n(sum, sums, T(0));
+      const int64_t from = blocks * k / parts, to = blocks * (k + 1) / parts;
+      for (int64_t b = from; b < to && tally[k].fault == Fault::none; b++) {
+        const int64_t first = b * together;
+        entry_.block(job, first, (int)std::min<int64_t>(together, size - first), g, tally[k], memory);
+      }
+    };
+    if (workers == 1) {
+      Arena memory = Arena::lease(scratch + 2 * own);
+      T *sum = (T *)(memory.at() + scratch), *part_sum = (T *)(memory.at() + scratch + own);
+      for (int k = 0; k < parts; k++) {
+        part(k, memory.at(), k ? part_sum : sum);
+        if (k && job.train) entry_.add(sum, part_sum, (int64_t)sums);
+      }
+      if (job.train) unpack(sum, finite);
+    } else {
+      Arena all = Arena::lease(own * parts);
+      std::atomic<int> next{0};
+      std::vector<std::thread> crew;
+      auto work = [&](char *memory) {
+        for (int k; (k = next++) < parts;) part(k, memory, (T *)(all.at() + own * k));
+      };
+      for (int w = 0; w < workers; w++) total.push_back(Arena::lease(scratch));
+      for (int w = 1; w < workers; w++) crew.emplace_back(work, total[w].at());
+      work(total[0].at());
+      for (auto &t : crew) t.join();
+      if (job.train) {
+        for (int k = 1; k < parts; k++) entry_.add((T *)all.at(), (T *)(all.at() + own * k), (int64_t)sums);
+        unpack((T *)all.at(), finite);
+      }
+    }
+    Tally sum;
+    for (const Tally &t : tally) {
+      if (t.fault != Fault::none) return t;
+      sum.loss += t.loss;
+      sum.regulariser += t.regulariser;
+      sum.correct += t.correct;
+      for (int l = 0; l < net.layers; l++) sum.spikes[l] += t.spikes[l];
+    }
+    if (!finite) sum.loss = std::numeric_limits<double>::quiet_NaN();
+    return sum;
+  }
+
+ private:
+  const Entry<T> &entry_;
+
+  int vectors(int n) const { return (n + entry_.lanes - 1) / entry_.lanes; }
+  size_t padded(int n) const { return (size_t)vectors(n) * entry_.lanes; }
+  // Analog gradients are written in whole tiles of rows.
+  size_t sum_rows(int n) const { return (size_t)n + entry_.rows; }
+
+  void lay_out_weights(Pieces<T> &m) {
+    const Network &net = job.net;
+    for (int l = 0; l <= net.layers; l++) {
+      const bool out = l == net.layers;
+      auto make = [&](int pre, int post, bool panels, bool plain) {
+        Projection<T> p;
+        p.pre = pre;
+        p.post = post;
+        p.pre_vectors = vectors(pre);
+        p.post_vectors = vectors(post);
+        p.rows = m.take(pre * padded(post));
+        p.panels = panels ? m.take(post * padded(pre)) : nullptr;
+        p.plain = plain ? m.take(post * padded(pre)) : nullptr;
+        return p;
+      };
+      const int post = out ? net.classes : net.width[l];
+      job.weights.forward[l] = make(net.fan_in(l), post, job.train && l > 0 && !out,
+                                    job.train && out && net.layers > 0);
+      if (!out && net.recurrent[l])
+        job.weights.recurrent[l] = make(post, post, job.train && net.coupled(l), false);
+    }
+  }
+
+  bool pack_one(const Projection<T> &p, const T *w, T scale) {
+    const size_t post = padded(p.post);
+    const bool finite = entry_.finite(w, (int64_t)p.pre * p.post);
+    for (int j = 0; j < p.pre; j++) std::fill(p.rows + j * post + p.post, p.rows + (j + 1) * post, T(0));
+    entry_.transpose(w, p.post, p.pre, (ptrdiff_t)p.pre, p.rows, (ptrdiff_t)post, scale);
+    for (T *to : {p.panels, p.plain}) {
+      if (!to) continue;
+      const int group = to == p.plain ? p.pre_vectors : entry_.panel;
+      for (int v = 0; v < p.pre_vectors; v += group) {
+        const int width = std::min(group, p.pre_vectors - v) * entry_.lanes;
+        const int from = v * entry_.lanes, filled = std::min(width, p.pre - from);
+        T *panel = to + (size_t)from * p.post;
+        for (int i = 0; i < p.post; i++, panel += width) {
+          for (int j = 0; j < filled; j++) panel[j] = scale * w[(ptrdiff_t)i * p.pre + from + j];
+          std::fill(panel + filled, panel + width, T(0));
+        }
+      }
+    }
+    return finite;
+  }
+  T scale_of(int l) const {
+    return T(1 - (l == job.net.layers ? job.net.b_out : job.net.b_mem));
+  }
+  bool pack() {
+    bool finite = true;
+    size_t k = 0;
+    for (int l = 0; l <= job.net.layers; l++) {
+      finite &= pack_one(job.weights.forward[l], given[k++], scale_of(l));
+      if (l < job.net.layers && job.net.recurrent[l])
+        finite &= pack_one(job.weights.recurrent[l], given[k++], scale_of(l));
+    }
+    return finite;
+  }
+
+  Gradients<T> gradients(T *sum) const {
+    const Network &net = job.net;
+    Gradients<T> g;
+    for (int l = 0; l <= net.layers; l++) {
+      const size_t post = padded(l == net.layers ? net.classes : net.width[l]);
+      g.forward[l] = sum;
+      sum += sum_rows(net.fan_in(l)) * post;
+      if (l < net.layers && net.recurrent[l]) {
+        g.recurrent[l] = sum;
+        sum += net.width[l] * post;
+      }
+    }
+    return g;
+  }
+  size_t gradient_size() const {
+    const Network &net = job.net;
+    size_t n = 0;
+    for (int l = 0; l <= net.layers; l++) {
+      const size_t post = padded(l == net.layers ? net.classes : net.width[l]);
+      n += sum_rows(net.fan_in(l)) * post;
+      if (l < net.layers && net.recurrent[l]) n += net.width[l] * post;
+    }
+    return n;
+  }
+  // Gradients of the mean over the batch, in the layout of the caller's weights.
+  void unpack(T *sum, bool finite) {
+    const Network &net = job.net;
+    const Gradients<T> g = gradients(sum);
+    size_t k = 0;
+    auto one = [&](const T *from, int pre, int post, T scale) {
+      if (!finite) scale = std::numeric_limits<T>::quiet_NaN();
+      entry_.transpose(from, pre, post, (ptrdiff_t)padded(post), wanted[k++], (ptrdiff_t)pre, scale);
+    };
+    for (int l = 0; l <= net.layers; l++) {
+      const int post = l == net.layers ? net.classes : net.width[l];
+      const T scale = scale_of(l) / T(size);
+      one(g.forward[l], net.fan_in(l), post, scale);
+      if (l < net.layers && net.recurrent[l]) one(g.recurrent[l], post, post, scale);
+    }
+  }
+};
+
+}  // namespace sgpipe

@@ -1,0 +1,123 @@
+// What the engine works on: the specification, packed weights, one batch.
+//
+// Plain data only: these types cross between the portable driver and the
+// translation units compiled per instruction set.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace sgpipe {
+
+constexpr int MAX_LAYERS = 8;
+
+enum class Shape { fast_sigmoid, sigmoid, triangle, constant };
+
+struct Surrogate {
+  Shape shape = Shape::fast_sigmoid;
+  double sharpness = 10;  // beta
+  double dampening = 1;   // gamma
+  double tail = 2;        // q, for the shapes with a tail
+};
+
+// Hidden layer l (n = 0..steps-1), S = [U > 1]:
+//   I[n+1] = b_syn I[n] + W x[n] + V S[n]
+//   U[n+1] = (b_mem U[n] + (1 - b_mem) I[n]) (1 - S[n])
+// Readout: I[n+1] = b_syn I[n] + W S[n],  U[n+1] = b_out U[n] + (1 - b_out) I[n].
+struct Network {
+  int layers = 0, steps = 0, inputs = 0, classes = 0;
+  int width[MAX_LAYERS] = {};
+  bool recurrent[MAX_LAYERS] = {};
+  bool reset_attached = true, recurrent_attached = true;
+  bool head_sum = false;  // sum over time; otherwise max
+  Surrogate surrogate;
+  double b_syn = 0, b_mem = 0, b_out = 0, readout_start = 0;
+  double lower = 0, lower_count = 0;  // lambda_lower, nu_lower
+  double upper = 0, upper_count = 0;  // lambda_upper, nu_upper
+  int upper_power = 1;
+
+  int fan_in(int l) const { return l == 0 ? inputs : width[l - 1]; }
+  bool regularised() const { return lower != 0 || upper != 0; }
+  // Layers whose reverse scan needs a matrix product at every step.
+  bool coupled(int l) const { return recurrent[l] && recurrent_attached; }
+};
+
+// One weight matrix (post x pre), scaled by 1 - b of the membrane it drives, so
+// that currents are kept as what they add to the membrane: J = (1 - b) I.
+template <class T> struct Projection {
+  int pre = 0, post = 0;
+  int pre_vectors = 0, post_vectors = 0;  // padded widths, in vectors
+  T *rows = nullptr;    // [pre][post padded]: what an event of unit j adds
+  T *panels = nullptr;  // [post][pre padded] in column panels, for the backward product
+  T *plain = nullptr;   // [post][pre padded] (readout only)
+};
+
+template <class T> struct Weights {
+  Projection<T> forward[MAX_LAYERS + 1];  // the last used one is the readout
+  Projection<T> recurrent[MAX_LAYERS];
+};
+
+// Sums of gradients, laid out like Projection::rows.
+template <class T> struct Gradients {
+  T *forward[MAX_LAYERS + 1] = {};
+  T *recurrent[MAX_LAYERS] = {};
+};
+
+// The samples: events in CSR, or (n, steps, inputs) analog values.
+struct Samples {
+  int64_t count = 0;
+  const int64_t *start = nullptr;  // [count + 1]
+  const int32_t *step = nullptr, *unit = nullptr;
+  int64_t events = 0;
+  const void *dense = nullptr;
+  const void *labels = nullptr;
+  bool labels_wide = false;  // int64, otherwise int32
+  int64_t label(int64_t i) const {
+    return labels_wide ? ((const int64_t *)labels)[i] : ((const int32_t *)labels)[i];
+  }
+};
+
+enum class Fault { none, unit, step, order, bounds };
+
+// What one accumulation block adds up.
+struct Tally {
+  double loss = 0, regulariser = 0;
+  int64_t correct = 0;
+  int64_t spikes[MAX_LAYERS] = {};
+  Fault fault = Fault::none;
+  int64_t fault_sample = 0, fault_event = 0;
+};
+
+template <class T> struct Job {
+  Network net;
+  Samples samples;
+  Weights<T> weights;
+  const int64_t *indices = nullptr;
+  T *logits = nullptr;  // (batch, classes) or null
+  bool train = false;
+};
+
+template <class T> struct AdamRates { T lr, beta1, beta2, eps, correction1, correction2; };
+
+// One instruction set's entry points. `lanes` tells the driver how to pad.
+template <class T> struct Entry {
+  int lanes, panel, rows;  // vector length, vectors of a panel, samples of a coupled block
+  size_t (*scratch)(const Network &, bool train, bool dense, int samples);
+  void (*block)(const Job<T> &, int64_t first, int samples, const Gradients<T> &, Tally &, void *);
+  void (*add)(T *to, const T *from, int64_t n);
+  bool (*finite)(const T *w, int64_t n);
+  // dst[j][i] = scale * src[i][j]
+  void (*transpose)(const T *src, int rows, int columns, ptrdiff_t src_row, T *dst,
+                    ptrdiff_t dst_row, T scale);
+  void (*adam)(T *p, const T *g, T *m, T *v, int64_t n, AdamRates<T> r);
+};
+struct Engine {
+  const char *name;
+  Entry<float> f32;
+  Entry<double> f64;
+};
+
+}  // namespace sgpipe
+
+namespace base { extern const sgpipe::Engine engine; }
+namespace avx2 { extern const sgpipe::Engine engine; }
+namespace avx512 { extern const sgpipe::Engine engine; }

@@ -1,0 +1,354 @@
+"""The compiled CPU engine computes what autograd computes on the paper's equations.
+
+The reference below is section 4.2 of zenke2021 written as a plain torch time loop in
+float64; the engine must give its loss, logits, spike counts and weight gradients.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+_cpu = pytest.importorskip("sgpipe.kernels._cpu", reason="the compiled CPU engine is not built")
+
+SHAPES = ["superspike", "sigmoid", "esser", "asymptotic_superspike", "constant", "true"]
+BASE = {
+    "steps": 23, "inputs": 9, "classes": 4, "hidden": [21], "recurrent": False,
+    "reset": "attached", "recurrent_gradient": "propagated", "head": "max",
+    "surrogate": "superspike", "beta": 5.0, "b_syn": 0.8, "b_mem": 0.9, "b_out": 0.85,
+    "readout_start": 0.0, "lambda_lower": 0.0, "nu_lower": 0.0, "lambda_upper": 0.0,
+    "nu_upper": 0.0, "upper_power": 1,
+}  # fmt: skip
+REGULARISED = {"lambda_lower": 0.3, "nu_lower": 2.5, "lambda_upper": 0.7, "nu_upper": 1.2}
+
+
+class Spike(torch.autograd.Function):
+    """Heaviside forward, surrogate derivative backward."""
+
+    @staticmethod
+    def forward(ctx, x, c):
+        ctx.save_for_backward(x)
+        ctx.c = c
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        beta, name = ctx.c["beta"], ctx.c["surrogate"]
+        s = torch.sigmoid(beta * x)
+        h = {
+            "superspike": 1 / (beta * x.abs() + 1) ** 2,
+            "sigmoid": s * (1 - s),
+            "esser": (1 - beta * x.abs()).clamp(min=0),
+            "asymptotic_superspike": beta / (beta * x.abs() + 1) ** 2,
+            "constant": torch.ones_like(x),
+            "true": torch.zeros_like(x),
+        }[name]
+        return grad * h * ctx.c.get("dampening", 1.0), None
+
+
+def flags(c):
+    r = c["recurrent"]
+    return [r] * len(c["hidden"]) if isinstance(r, bool) else r
+
+
+def reference(c, weights, x, labels):
+    """Loss parts, logits, spike counts and gradients; x is (batch, steps, inputs)."""
+    w = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in weights]
+    rest, layers = iter(w), []
+    for r in flags(c):
+        layers.append((next(rest), next(rest) if r else None))
+    w_out = next(rest)
+    batch = x.shape[0]
+    zeros = [x.new_zeros(batch, n) for n in c["hidden"]]
+    u, i = list(zeros), list(zeros)
+    u_out, i_out = x.new_full((batch, c["classes"]), c["readout_start"]), x.new_zeros(batch, c["classes"])
+    spikes, trace = [[] for _ in layers], []
+    for now in x.unbind(1):
+        for k, (forward, recurrent) in enumerate(layers):
+            s = Spike.apply(u[k] - 1, c)
+            spikes[k].append(s)
+            drive = now @ forward.T
+            if recurrent is not None:
+                detach = c["recurrent_gradient"] == "detached"
+                drive = drive + (s.detach() if detach else s) @ recurrent.T
+            keep = 1 - (s.detach() if c["reset"] == "detached" else s)
+            u[k] = (c["b_mem"] * u[k] + (1 - c["b_mem"]) * i[k]) * keep
+            i[k] = c["b_syn"] * i[k] + drive
+            now = s
+        trace.append(u_out)
+        u_out = c["b_out"] * u_out + (1 - c["b_out"]) * i_out
+        i_out = c["b_syn"] * i_out + now @ w_out.T
+    trace = torch.stack(trace, 1)
+    if c["head"] == "sum":
+        logits = trace.sum(1)
+    else:
+        first = trace.detach().numpy().argmax(1)
+        logits = trace.gather(1, torch.tensor(first)[:, None])[:, 0]
+    loss = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+    reg = x.new_zeros(())
+    for layer in spikes:
+        zeta = torch.stack(layer, 1).sum(1)
+        reg = reg + c["lambda_lower"] * (c["nu_lower"] - zeta).clamp(min=0).square().mean(1).sum()
+        over = (zeta.mean(1) - c["nu_upper"]).clamp(min=0)
+        reg = reg + c["lambda_upper"] * (over ** c["upper_power"]).sum()
+    grads = [torch.zeros_like(p) for p in w]
+    total = (loss + reg) / batch
+    if total.requires_grad:
+        given = torch.autograd.grad(total, w, allow_unused=True)
+        grads = [z if g is None else g for g, z in zip(given, grads, strict=True)]
+    counts = [int(torch.stack(layer).sum()) for layer in spikes]
+    return float(loss.detach()), float(reg.detach()), logits.detach().numpy(), counts, [g.numpy() for g in grads]
+
+
+def problem(c, samples=8, seed=0, gain=1.0, rate=0.15, dtype=np.float64):
+    """Weights that make a sensible share of the neurons spike, events and their raster."""
+    rng = np.random.default_rng(seed)
+    sizes, weights = [c["inputs"], *c["hidden"]], []
+    for (pre, post), r in zip(itertools.pairwise(sizes), flags(c), strict=True):
+        weights.append(rng.normal(1.2, 4.0, (post, pre)) * gain / np.sqrt(pre * rate * 2))
+        if r:
+            weights.append(rng.normal(0, 1.5, (post, post)) * gain / np.sqrt(post))
+    weights.append(rng.normal(0, 2.0, (c["classes"], sizes[-1])) / np.sqrt(sizes[-1]))
+    counts = rng.poisson(rate, (samples, c["steps"], c["inputs"]))
+    counts[samples // 2] = 0
+    ptr, step, unit = events(counts)
+    labels = rng.integers(0, c["classes"], samples)
+    weights = [w.astype(dtype) for w in weights]
+    return weights, ptr, step, unit, labels, torch.tensor(counts, dtype=torch.float64)
+
+
+def events(counts):
+    ptr, step, unit = [0], [], []
+    for sample in counts:
+        n, j = np.nonzero(sample)
+        times = sample[n, j]
+        step += np.repeat(n, times).tolist()
+        unit += np.repeat(j, times).tolist()
+        ptr.append(len(step))
+    return np.array(ptr, np.int64), np.array(step, np.int32), np.array(unit, np.int32)
+
+
+def engine(c, weights, ptr, step, unit, labels, indices, threads=1, train=True):
+    grads = [np.full_like(w, np.nan) for w in weights] if train else None
+    logits = np.empty((len(indices), c["classes"]), weights[0].dtype)
+    stats = _cpu.batch(c, weights, ptr, step, unit, labels, indices, grads, threads, logits)
+    return stats, logits, grads
+
+
+def assert_agrees(c, weights, ptr, step, unit, labels, x, indices=None, rel=1e-9, values=None):
+    indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
+    if values is None:
+        stats, logits, grads = engine(c, weights, ptr, step, unit, labels, indices)
+    else:
+        stats, logits, grads = values
+    loss, reg, expected, counts, expected_grads = reference(c, weights, x[indices], torch.tensor(labels[indices]))
+    assert stats["spikes"] == counts
+    assert stats["loss"] == pytest.approx(loss, rel=rel, abs=rel)
+    assert stats["regulariser"] == pytest.approx(reg, rel=rel, abs=rel)
+    assert stats["correct"] == int((expected.argmax(1) == labels[indices]).sum())
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=rel * max(1, np.abs(expected).max()))
+    for got, want in zip(grads, expected_grads, strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=rel * max(np.abs(want).max(), 1e-12))
+    return counts
+
+
+@pytest.mark.parametrize("isa", _cpu.isas())
+@pytest.mark.parametrize("surrogate", SHAPES)
+def test_every_shape_reset_recurrence_and_head_matches_autograd(surrogate, isa):
+    for reset, recurrence, head in itertools.product(
+        ["attached", "detached"], ["none", "propagated", "detached"], ["max", "sum"]
+    ):
+        c = BASE | {
+            "surrogate": surrogate, "reset": reset, "head": head, "isa": isa, "recurrent": recurrence != "none",
+            "recurrent_gradient": "propagated" if recurrence == "none" else recurrence,
+        }  # fmt: skip
+        assert_agrees(c, *problem(c))
+
+
+@pytest.mark.parametrize("hidden", [[], [17], [16, 33], [5, 70, 12]])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_zero_to_three_layers_match_autograd(hidden, recurrent):
+    for isa, head, power, reg in itertools.product(_cpu.isas(), ["max", "sum"], [1, 2], [{}, REGULARISED]):
+        c = BASE | {"hidden": hidden, "recurrent": recurrent, "head": head, "isa": isa, "upper_power": power}
+        counts = assert_agrees(c | reg, *problem(c, seed=3))
+        assert all(counts)
+
+
+@pytest.mark.parametrize("reg", [{"lambda_lower": 0.4, "nu_lower": 9.0}, {"lambda_upper": 0.2}, REGULARISED])
+def test_mixed_recurrence_and_each_regulariser_match_autograd(reg):
+    for recurrent in itertools.product([False, True], repeat=3):
+        c = BASE | reg | {"hidden": [12, 19, 8], "recurrent": list(recurrent)}
+        assert_agrees(c, *problem(c, seed=5))
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 15, 31, 64, 65, 100, 129, 200])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_any_width_matches_autograd(width, recurrent):
+    for isa in _cpu.isas():
+        c = BASE | {"hidden": [width, 3], "recurrent": recurrent, "classes": 1 + width % 23, "isa": isa}
+        assert_agrees(c, *problem(c, samples=7, seed=width))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 40])
+@pytest.mark.parametrize("samples", [1, 5, 13])
+def test_any_duration_and_batch_matches_autograd(steps, samples):
+    for recurrent, start, reg in itertools.product([False, True], [0.0, 0.3], [{}, REGULARISED]):
+        c = BASE | {"steps": steps, "hidden": [11, 6], "recurrent": recurrent, "readout_start": start} | reg
+        assert_agrees(c, *problem(c, samples=samples, seed=steps, gain=3.0))
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.3, 8.0, 60.0])
+def test_silent_to_saturated_networks_match_autograd(gain):
+    for recurrent in (False, True):
+        c = BASE | {"recurrent": recurrent, "hidden": [40, 20], "steps": 60}
+        assert_agrees(c, *problem(c, gain=gain, rate=0.4))
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.0])
+def test_decays_at_their_ends_match_autograd(decay):
+    for key, recurrent in itertools.product(["b_syn", "b_mem", "b_out"], [False, True]):
+        c = BASE | {key: decay, "recurrent": recurrent} | REGULARISED
+        assert_agrees(c, *problem(c))
+
+
+def test_dampening_scales_the_surrogate():
+    for shape in SHAPES:
+        c = BASE | {"surrogate": shape, "dampening": 0.3, "recurrent": True}
+        assert_agrees(c, *problem(c))
+
+
+def test_single_precision_agrees_where_no_spike_flips():
+    c = BASE | {"recurrent": True, "hidden": [30, 20]} | REGULARISED
+    weights, *rest, x = problem(c, dtype=np.float32)
+    for isa in _cpu.isas():
+        values = engine(c | {"isa": isa}, weights, *rest, np.arange(8))
+        assert_agrees(c, weights, *rest, x, rel=2e-4, values=values)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bits_depend_neither_on_threads_nor_on_repetition_nor_on_place(recurrent, dtype):
+    c = BASE | {"recurrent": recurrent, "hidden": [50, 30]} | REGULARISED
+    weights, ptr, step, unit, labels, _ = problem(c, samples=75, dtype=dtype)
+    indices = np.random.default_rng(1).permutation(75)[:61]
+    first = engine(c, weights, ptr, step, unit, labels, indices)
+    for threads in (1, 2, 3, 8, 50):
+        again = engine(c, weights, ptr, step, unit, labels, indices, threads)
+        assert again[0] == first[0]
+        for a, b in zip([again[1], *again[2]], [first[1], *first[2]], strict=True):
+            assert a.tobytes() == b.tobytes()
+    # The same samples, stored elsewhere in another order.
+    place = np.argsort(indices)
+    pieces = [slice(ptr[i], ptr[i + 1]) for i in np.sort(indices)]
+    moved = np.concatenate([[0], np.cumsum([s.stop - s.start for s in pieces])])
+    again = engine(
+        c, weights, moved, np.concatenate([step[s] for s in pieces]), np.concatenate([unit[s] for s in pieces]),
+        labels[np.sort(indices)], np.argsort(place),
+    )  # fmt: skip
+    assert again[0] == first[0]
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(again[2], first[2], strict=True))
+
+
+def test_evaluation_alone_gives_the_same_numbers():
+    c = BASE | {"recurrent": True} | REGULARISED
+    given = problem(c)[:-1]
+    with_grads, logits, _ = engine(c, *given, np.arange(8))
+    without, same, _ = engine(c, *given, np.arange(8), train=False)
+    assert without == with_grads
+    assert same.tobytes() == logits.tobytes()
+
+
+def test_a_batch_may_repeat_samples_in_any_order():
+    c = BASE | {"recurrent": True}
+    assert_agrees(c, *problem(c), indices=[3, 3, 0, 7, 3, 1, 4, 4, 2])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("which", range(4))
+def test_weights_that_are_not_finite_give_a_loss_that_is_not(which, bad):
+    for recurrent, head in itertools.product([False, True], ["max", "sum"]):
+        c = BASE | {"recurrent": [recurrent, True], "hidden": [20, 10], "head": head}
+        weights, *rest, _ = problem(c, dtype=np.float32)
+        weights[which][0, 0] = bad
+        assert not np.isfinite(engine(c, weights, *rest, np.arange(8))[0]["loss"])
+
+
+def test_currents_that_overflow_give_a_loss_that_is_not_finite():
+    c = BASE | {"hidden": [20], "b_mem": 0.1}
+    weights, *rest, _ = problem(c, dtype=np.float32)
+    weights[0][:] = 3e38
+    assert not np.isfinite(engine(c, weights, *rest, np.arange(8))[0]["loss"])
+
+
+def test_wrong_arguments_get_one_clear_line():
+    c = BASE | {}
+    weights, ptr, step, unit, labels, _ = problem(c)
+    good = dict(config=c, weights=weights, ptr=ptr, step=step, unit=unit, labels=labels, indices=np.arange(8))
+
+    def refused(match, **change):
+        with pytest.raises(ValueError, match=match) as caught:
+            _cpu.batch(**(good | change))
+        assert "\n" not in str(caught.value)
+
+    def put(a, k, value):
+        a = a.copy()
+        a[k] = value
+        return a
+
+    k = int(ptr[2])
+    refused(f"sample 2, event {k}: unit 9 outside 0..8", unit=put(unit, k, 9))
+    refused("unit -1 outside", unit=put(unit, k, -1))
+    refused("step 23 outside 0..22", step=put(step, int(ptr[3]) - 1, 23))
+    refused("not sorted", step=put(step, k, 22))
+    refused("does not lie within the events", ptr=put(ptr, 8, 10**6))
+    refused("labels: sample 5 has 4, outside 0..3", labels=put(labels, 5, 4))
+    refused("indices: 8 outside 0..7", indices=np.array([0, 8]))
+    refused("empty batch", indices=np.array([], np.int64))
+    refused("indices: expected int64", indices=np.arange(3, dtype=np.int32))
+    refused("unit: shape", unit=unit[:-1])
+    refused("weights: 1 arrays, expected 2", weights=weights[:1])
+    refused(r"weights W1: shape \(21, 8\), expected \(21, 9\)", weights=[weights[0][:, :8].copy(), weights[1]])
+    refused("weights W_out: expected float64", weights=[weights[0], weights[1].astype(np.float32)])
+    refused("weights W1: not a C-contiguous", weights=[np.asfortranarray(weights[0]), weights[1]])
+    refused("grads W1: not a C-contiguous writable", grads=[np.asfortranarray(w) for w in weights])
+    refused("logits: shape", logits=np.empty((8, 3)))
+    refused("threads: must be at least 1", threads=0)
+    refused("config: 'betta' is not a known key", config=c | {"betta": 1.0})
+    refused("config: 'steps' is missing", config={k: v for k, v in c.items() if k != "steps"})
+    refused("config: surrogate 'arctan' is not one of superspike", config=c | {"surrogate": "arctan"})
+    refused("b_syn, b_mem and b_out must lie", config=c | {"b_mem": 1.5})
+    refused("isa: 'sse9' is not one of auto", config=c | {"isa": "sse9"})
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("hidden", [[], [18], [18, 9]])
+def test_analog_input_matches_autograd(hidden, recurrent):
+    for isa, inputs in itertools.product(_cpu.isas(), [1, 9, 24]):
+        c = BASE | {"hidden": hidden, "recurrent": recurrent, "inputs": inputs, "isa": isa}
+        weights, *_, labels, _ = problem(c, samples=9)
+        x = np.random.default_rng(2).exponential(0.2, (9, c["steps"], inputs))
+        grads, logits = [np.empty_like(w) for w in weights], np.empty((9, c["classes"]))
+        stats = _cpu.batch_dense(c, weights, x, labels, np.arange(9), grads, logits=logits)
+        assert_agrees(c, weights, *[None] * 3, labels, torch.tensor(x), values=(stats, logits, grads))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_adam_is_torchs(dtype):
+    p = torch.randn(37, 11, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    mine, m, v = p.clone(), torch.zeros_like(p), torch.zeros_like(p)
+    theirs = p.clone().requires_grad_()
+    optimiser = torch.optim.Adam([theirs], lr=3e-3, betas=(0.8, 0.99))
+    for step in range(1, 6):
+        theirs.grad = torch.sin(theirs.detach() * step)
+        _cpu.adam(mine, torch.sin(mine * step), m, v, 3e-3, 0.8, 0.99, 1e-8, step)
+        optimiser.step()
+    torch.testing.assert_close(mine, theirs.detach(), rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=1e-7)
+
+
+@pytest.mark.parametrize("beta", [0.3, 1.0, 10.0, 60.0])
+def test_compact_shapes_are_exact_however_many_neurons_are_near_threshold(beta):
+    for isa, recurrent, reg in itertools.product(_cpu.isas(), [False, True], [{}, REGULARISED]):
+        c = BASE | {"surrogate": "esser", "beta": beta, "hidden": [70, 41], "recurrent": recurrent, "isa": isa}
+        assert_agrees(c | reg, *problem(c, seed=7))
