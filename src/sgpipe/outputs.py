@@ -37,7 +37,7 @@ def sources_of(experiment: Experiment) -> list[str]:
     own = Path(sgpipe.figures.__file__).parent / f"{experiment.draw.replace('.', '/')}.py"
     if not own.exists():
         raise SgpipeError(
-            f"{experiment.id}: draw: there is no {_shown(own)}; write it, or name another module, e.g. draw: zenke2021.fig3"
+            f"{experiment.id}: draw: there is no {_shown(own)}; write it, or name another, e.g. zenke2021.fig3"
         )
     shared = [importlib.import_module(name).__file__ for name in ("sgpipe.choose", "sgpipe.surrogates")]
     package = sorted(Path(sgpipe.figures.__file__).parent.glob("*.py"))
