@@ -257,7 +257,7 @@ def test_the_table_lists_what_the_runs_use(folder, tmp_path):
     assert table.loc["data.classes", "Randman"] == "10; 2 (Fig 2)"
     assert table.loc["surrogate.beta", "Randman"] == "1, 10; 10 (Fig 2)"
     assert table.loc["network.hidden", "Randman"] == "100 (0 to 2 hidden layers)"
-    assert table.loc["network.readout_start", "mark"] == "‡"
+    assert "‡" in table.loc["network.readout_start", "mark"]
     assert (tmp_path / "table1.md").read_text().count("\n| ") == len(table) + 2
     latex = (tmp_path / "table1.tex").read_text()
     assert r"$^\ddagger$" in latex and "‡" not in latex

@@ -5,12 +5,13 @@ must find the same packs.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from sgpipe.spec import RunSpec
 
-# Seconds on one core of the C++ engine, fitted to benchmarks/cpu_kernels.py on a 2023 server core.
-PER_NEURON_STEP = 1.0e-9
-PER_RECURRENT_WEIGHT_STEP = 4.0e-11
+# Seconds on one core of the C++ engine, fitted to the laptop-scale runs on one core of a 2023 server.
+PER_NEURON_STEP = 7.0e-10
+PER_DENSE_WEIGHT_STEP = 2.0e-11  # weights from spiking neurons, recurrent or to the next hidden layer
 PER_EVENT_WEIGHT = 3.0e-10
 EVALUATION_SHARE = 1.1
 REFERENCE_SLOWDOWN = 40.0
@@ -26,9 +27,10 @@ def samples(spec: RunSpec) -> int:
 def run_seconds(spec: RunSpec) -> float:
     """Return the estimated time of one run on one core of the C++ engine, in seconds."""
     sizes = (spec.data.units, *spec.network.hidden, spec.data.classes)
-    neurons = sum(sizes[1:])
-    recurrent = sum(n * n for n in spec.network.hidden) if spec.network.recurrent else 0
-    per_step = PER_NEURON_STEP * neurons + PER_RECURRENT_WEIGHT_STEP * recurrent
+    hidden = spec.network.hidden
+    dense = sum(one * other for one, other in pairwise(hidden))
+    dense += sum(n * n for n in hidden) if spec.network.recurrent else 0
+    per_step = PER_NEURON_STEP * sum(sizes[1:]) + PER_DENSE_WEIGHT_STEP * dense
     per_sample = per_step * spec.data.steps + PER_EVENT_WEIGHT * spec.data.units * sizes[1]
     return spec.training.epochs * samples(spec) * EVALUATION_SHARE * per_sample
 

@@ -35,7 +35,6 @@ class Progress:
     best_epoch: int = 0
     best: tuple[float, float] = (-1.0, 0.0)  # validation accuracy, then minus validation loss
     best_weights: Weights = field(default_factory=dict)
-    best_test: Measures | None = None
     seconds: float = 0.0
 
 
@@ -107,8 +106,9 @@ def train_run(
     """Train one network and return its result, of status `finished` or `diverged`.
 
     Each epoch takes the training samples in an order of its own, drawn from (training.seed, epoch), and is followed
-    by the validation split. The test split is measured at every new best validation epoch and at the end. If
-    `checkpoint` is given, the state goes there about once a minute, and training goes on from what lies there.
+    by the validation split. The test split is measured after the last epoch and, unless that is the best by
+    validation accuracy, with the weights of the best. If `checkpoint` is given, the state goes there about once a
+    minute, and training goes on from what lies there.
     """
     weights = initial_weights(spec, task.units, task.classes)
     session = engine.open([spec], task, [weights])
@@ -124,10 +124,13 @@ def train_run(
         if checkpoint and time.monotonic() - saved > CHECKPOINT_SECONDS:
             _save_checkpoint(checkpoint, session, progress)
             saved = time.monotonic()
+    if sound:
+        progress.rows.append(_tested(spec.training.epochs, session))
+    if 0 < progress.best_epoch < spec.training.epochs:
+        best = _tested(progress.best_epoch, engine.open([spec], task, [progress.best_weights]))
+        later = (place for place, row in enumerate(progress.rows) if row.epoch > progress.best_epoch)
+        progress.rows.insert(next(later, len(progress.rows)), best)
     rows = [replace(row, best=row.epoch == progress.best_epoch) for row in progress.rows]
-    if progress.best_test is not None and progress.best_epoch != progress.epoch:
-        position = next(i for i, row in enumerate(rows) if row.epoch > progress.best_epoch)
-        rows.insert(position, Row(progress.best_epoch, "test", **asdict(progress.best_test), best=True))
     return Result(
         spec,
         "finished" if sound else "diverged",
@@ -151,17 +154,16 @@ def _epoch(spec: RunSpec, task: Task, session: Session, progress: Progress) -> b
     if not np.isfinite(valid.loss):
         return False
     score = (valid.accuracy, -valid.loss)
-    is_best, is_last = score > progress.best, epoch == spec.training.epochs
-    if is_best or is_last:
-        (test,) = session.evaluate("test")
-        if is_last:
-            progress.rows.append(Row(epoch, "test", **asdict(test)))
-        if is_best:
-            progress.best, progress.best_epoch, progress.best_test = score, epoch, test
-            progress.best_weights = {
-                name: array for name, array in session.states()[0].items() if not name.startswith("optimiser.")
-            }
+    if score > progress.best:
+        (state,) = session.states()
+        progress.best, progress.best_epoch = score, epoch
+        progress.best_weights = {name: array for name, array in state.items() if not name.startswith("optimiser.")}
     return True
+
+
+def _tested(epoch: int, session: Session) -> Row:
+    (test,) = session.evaluate("test")
+    return Row(epoch, "test", **asdict(test))
 
 
 def _measures(row: Row) -> Measures:
@@ -174,7 +176,6 @@ def _save_checkpoint(path: Path, session: Session, progress: Progress) -> None:
         "rows": [asdict(row) for row in progress.rows],
         "best_epoch": progress.best_epoch,
         "best": progress.best,
-        "best_test": asdict(progress.best_test) if progress.best_test else None,
         "seconds": progress.seconds,
     }
     arrays = {f"state.{name}": array for name, array in session.states()[0].items()}
@@ -190,14 +191,12 @@ def _resume(session: Session, path: Path | None) -> Progress:
     plain = json.loads(arrays.pop("progress").tobytes())
     session.load([_part(arrays, "state.")])
     rows = [Row(**{**row, "spikes": tuple(row["spikes"])}) for row in plain["rows"]]
-    test = plain["best_test"]
     return Progress(
         plain["epoch"],
         rows,
         plain["best_epoch"],
         tuple(plain["best"]),
         _part(arrays, "best."),
-        Measures(**{**test, "spikes": tuple(test["spikes"])}) if test else None,
         plain["seconds"],
     )
 

@@ -10,9 +10,8 @@ from sgpipe.plan import make_plan
 
 try:
     PLAN = make_plan(read_config(config))
-    for target in workflow.dag_settings.targets if workflow.dag_settings else ():
-        if PLAN.looks_like_experiment(str(target)):
-            PLAN.experiment(str(target))
+    for target in filter(PLAN.looks_like_experiment, sys.argv[1:]):
+        PLAN.experiment(target)  # Snakemake's own message would not say what there is instead
 except SgpipeError as error:
     sys.exit(f"sgpipe: {error}")
 

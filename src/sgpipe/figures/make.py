@@ -39,7 +39,7 @@ def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
         style.lay_out(figure)
         for suffix, metadata in METADATA.items():
             with atomic(_path(output, suffix)) as temporary:
-                figure.savefig(temporary, metadata=metadata)
+                figure.savefig(temporary, format=suffix, metadata=metadata)
     _write_numbers(data, experiment, note, output)
 
 
