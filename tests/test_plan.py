@@ -112,3 +112,17 @@ def test_the_numerics_of_a_pack_follow_its_runs(monkeypatch):
     assert replace(pack).numerics == before
     monkeypatch.setitem(numerics.VERSIONS, "surrogate.superspike", 99)
     assert replace(pack).numerics != before
+
+
+def test_only_targets_written_like_an_experiment_are_checked_for_one():
+    found = plan()
+    assert found.looks_like_experiment("zenke2021_fig33") and found.looks_like_experiment("zenke2021_table9")
+    for target in (
+        "all_figures",
+        "all_tables",
+        "plan",
+        "zenke2021",
+        "zenke2021_fig3_data",
+        "results/laptop/mine_fig1.parquet",
+    ):
+        assert not found.looks_like_experiment(target)

@@ -68,10 +68,10 @@ def test_an_interrupted_run_ends_with_the_same_bits(tiny, task, tmp_path, monkey
 
     path = tmp_path / "run.checkpoint.npz"
     with pytest.raises(Killed):
-        train_run(spec, task, ENGINE, path, kill)
+        train_run(spec, task, ENGINE, [path], kill)
     assert path.exists()
     epochs = []
-    resumed = train_run(spec, task, ENGINE, path, lambda spec, epoch, measures: epochs.append(epoch))
+    resumed = train_run(spec, task, ENGINE, [path], lambda spec, epoch, measures: epochs.append(epoch))
     assert epochs == [4, 5, 6]  # epoch 4 was under way when it was killed
     same(whole, resumed)
 
@@ -79,7 +79,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(tiny, task, tmp_path, monkey
 def test_a_damaged_checkpoint_starts_the_run_anew(tiny, task, tmp_path):
     spec, path = tiny(), tmp_path / "run.checkpoint.npz"
     path.write_bytes(b"PK\x03\x04 cut short")
-    same(train_run(spec, task, ENGINE), train_run(spec, task, ENGINE, path))
+    same(train_run(spec, task, ENGINE), train_run(spec, task, ENGINE, [path]))
 
 
 def test_a_result_does_not_depend_on_pack_order_or_threads(tiny, task, tmp_path):
@@ -109,7 +109,7 @@ def test_a_pack_takes_from_the_store_and_trains_the_rest(tiny, task, tmp_path):
 
 def test_a_run_that_raises_is_a_result_and_the_pack_goes_on(tiny, task, tmp_path):
     class Broken:
-        name = "broken"
+        name, device, takes_packs = "broken", "cpu", False
 
         def open(self, specs, task, weights):
             raise ValueError("no such kernel\nand more")
@@ -131,6 +131,54 @@ def test_what_the_user_must_put_right_stops_the_pack(tiny, task, tmp_path):
     assert not list(tmp_path.glob("??/*.parquet"))
 
 
+class InStep:
+    """An engine that takes a whole pack, as one for a GPU would: here, reference sessions side by side."""
+
+    name, device, takes_packs = "in step", "cpu", True
+
+    def __init__(self, broken=()):
+        self.opened, self.broken = [], broken
+
+    def open(self, specs, task, weights):
+        self.opened.append(len(specs))
+        if set(self.broken) & set(specs):
+            raise MemoryError("too many")
+        sessions = [ENGINE.open([spec], task, [weight]) for spec, weight in zip(specs, weights, strict=True)]
+
+        class Session:
+            def train_epoch(self, orders):
+                return [one.train_epoch([order])[0] for one, order in zip(sessions, orders, strict=True)]
+
+            def evaluate(self, split):
+                return [one.evaluate(split)[0] for one in sessions]
+
+            def states(self):
+                return [one.states()[0] for one in sessions]
+
+            def load(self, states):
+                for one, state in zip(sessions, states, strict=True):
+                    one.load([state])
+
+        return Session()
+
+
+def test_an_engine_may_take_the_pack_in_step(tiny, task, tmp_path, monkeypatch):
+    specs = [tiny({"surrogate.beta": beta, "optimiser.lr": 0.05}) for beta in (1, 5, 20)]
+    longer, store, engine = tiny({"training.epochs": 4}), Store(tmp_path), InStep()
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+    ended = train_pack([*specs, longer], task, store, lambda spec: engine)
+    assert engine.opened[::2] == [3, 1]  # those of equal length together; each opened again for the best weights
+    for result in ended:
+        same(result, train_run(result.spec, task, ENGINE))
+    assert not list(tmp_path.glob("??/*.checkpoint.npz"))
+
+
+def test_one_run_that_raises_does_not_fail_the_others_in_step(tiny, task, tmp_path):
+    specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5, 20)]
+    ended = train_pack(specs, task, Store(tmp_path), lambda spec, engine=InStep(specs[1:2]): engine)
+    assert [result.status for result in ended] == ["finished", "failed", "finished"]
+
+
 def test_a_diverged_run_is_recorded_up_to_where_it_diverged(tiny, task):
     class Session:
         epoch = 0
@@ -146,7 +194,7 @@ def test_a_diverged_run_is_recorded_up_to_where_it_diverged(tiny, task):
             return [{"W1": np.zeros(1)}]
 
     class Engine:
-        name = "diverging"
+        name, device, takes_packs = "diverging", "cpu", False
 
         def open(self, specs, task, weights):
             return Session()

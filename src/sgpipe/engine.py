@@ -47,6 +47,7 @@ class Engine(Protocol):
     """A way to train."""
 
     name: str
+    device: str
     takes_packs: bool  # whether one session should hold many runs
 
     def refuses(self, spec: RunSpec) -> str | None:

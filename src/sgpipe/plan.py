@@ -60,7 +60,7 @@ class Plan:
 
     def looks_like_experiment(self, target: str) -> bool:
         """Return whether a target is written like a figure or table, known or not, e.g. `zenke2021_fig33`."""
-        return re.fullmatch(r"[A-Za-z0-9]+_(fig|table)[0-9A-Za-z]*", target) is not None
+        return re.fullmatch(r"(?!all_)[A-Za-z0-9]+_(fig|table)[0-9A-Za-z]*", target) is not None
 
     def pack(self, pack_id: str) -> Pack:
         """Return a pack; raises SgpipeError if no experiment makes it."""

@@ -5,8 +5,9 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -28,9 +29,10 @@ Report = Callable[[RunSpec, int, Measures], None]
 
 @dataclass
 class Progress:
-    """Where a run under way stands: everything that is not weights."""
+    """Where a run under way stands: everything that is not in the session."""
 
     epoch: int = 0
+    sound: bool = True  # False once it has diverged
     rows: list[Row] = field(default_factory=list)
     best_epoch: int = 0
     best: tuple[float, float] = (-1.0, 0.0)  # validation accuracy, then minus validation loss
@@ -47,158 +49,198 @@ def train_pack(
     report: Report = lambda spec, epoch, measures: None,
     ended: Callable[[RunSpec, str], None] = lambda spec, status: None,
 ) -> list[Result]:
-    """Return the results of all runs: from the store what it has, the rest trained and filed one by one.
+    """Return the results of all runs: from the store what it has, the rest trained and filed as they end.
 
     A run that another process is training is left to the end and then taken from the store, if that one filed it.
-    A run that raises becomes a result of status `failed`; the pack goes on. Runs are spread over `threads`.
+    A run that raises becomes a result of status `failed`; the pack goes on. An engine that takes packs gets all runs
+    that can go in step at once; else each run goes alone, spread over `threads`.
     """
     revision = git_revision()
+    results = {spec: found for spec in specs if (found := store.get(spec))}
+    engines = {spec: engine_for(spec) for spec in specs if spec not in results}
 
-    def settle(spec: RunSpec, wait: bool) -> Result | None:
-        if found := store.get(spec):
-            return found
-        try:
-            with store.lock(spec).acquire(timeout=-1 if wait else 0):
+    def settle(group: Sequence[RunSpec], wait: bool = False) -> None:
+        with ExitStack() as locks:
+            mine = []
+            for spec in group:
+                try:
+                    locks.enter_context(store.lock(spec).acquire(timeout=-1 if wait else 0))
+                except Timeout:
+                    continue
                 if found := store.get(spec):
-                    return found
-                result = _attempt(spec, task, store, engine_for(spec), revision, report)
+                    results[spec] = found
+                else:
+                    mine.append(spec)
+            for result in _attempt(mine, task, store, engines[group[0]], revision, report) if mine else ():
                 store.put(result)
-        except Timeout:
-            return None
-        ended(spec, result.status)
-        return result
+                results[result.spec] = result
+                ended(result.spec, result.status)
 
     with ThreadPoolExecutor(threads) as pool:
-        results = list(pool.map(lambda spec: settle(spec, wait=False), specs))
-    return [result or settle(spec, wait=True) for spec, result in zip(specs, results, strict=True)]
+        list(pool.map(settle, _groups(engines, store)))
+    for spec in specs:
+        if spec not in results:
+            settle([spec], wait=True)
+    return [results[spec] for spec in specs]
 
 
-def _attempt(spec: RunSpec, task: Task, store: Store, engine: Engine, revision: str, report: Report) -> Result:
-    """Train one run; whatever goes wrong inside it is its result."""
+def _groups(engines: Mapping[RunSpec, Engine], store: Store) -> list[list[RunSpec]]:
+    """Return which runs go in step: alone, or for an engine that takes packs, all of equal length and progress."""
+    groups: dict[tuple, list[RunSpec]] = {}
+    for spec, engine in engines.items():
+        training = spec.training
+        pace = (engine.name, training.epochs, training.batch_size, training.precision)
+        key = (*pace, _epochs_done(store.checkpoint_path(spec))) if engine.takes_packs else (spec,)
+        groups.setdefault(key, []).append(spec)
+    return list(groups.values())
+
+
+def _attempt(
+    specs: Sequence[RunSpec], task: Task, store: Store, engine: Engine, revision: str, report: Report
+) -> Iterable[Result]:
+    """Train runs in step; whatever goes wrong inside a run is its result."""
     provenance = {
         "sgpipe": sgpipe.__version__,
         "git": revision,
-        "source": spec.data.source,
+        "source": specs[0].data.source,
         "engine": engine.name,
-        "device": getattr(engine, "device", "cpu"),
+        "device": engine.device,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     try:
-        result = train_run(spec, task, engine, store.checkpoint_path(spec), report)
-    except (SgpipeError, KeyboardInterrupt):
+        results = train_runs(specs, task, engine, [store.checkpoint_path(spec) for spec in specs], report)
+    except SgpipeError:
         raise  # something for the user to put right, not a property of the run
     except Exception as error:
+        if len(specs) > 1:  # find out which of them it was
+            for spec in specs:
+                yield from _attempt([spec], task, store, engine, revision, report)
+            return
         message = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"sgpipe: run {spec.id} failed: {message}", file=sys.stderr)
-        return Result(spec, "failed", (), message, provenance)
-    return replace(result, provenance={**provenance, **result.provenance})
+        print(f"sgpipe: run {specs[0].id} failed: {message}", file=sys.stderr)
+        yield Result(specs[0], "failed", (), message, provenance)
+        return
+    for result in results:
+        yield replace(result, provenance={**provenance, **result.provenance})
 
 
-def train_run(
-    spec: RunSpec,
+def train_runs(
+    specs: Sequence[RunSpec],
     task: Task,
     engine: Engine,
-    checkpoint: Path | None = None,
+    checkpoints: Sequence[Path] = (),
     report: Report = lambda spec, epoch, measures: None,
-) -> Result:
-    """Train one network and return its result, of status `finished` or `diverged`.
+) -> list[Result]:
+    """Train networks in step and return their results, each of status `finished` or `diverged`.
 
-    Each epoch takes the training samples in an order of its own, drawn from (training.seed, epoch), and is followed
-    by the validation split. The test split is measured after the last epoch and, unless that is the best by
-    validation accuracy, with the weights of the best. If `checkpoint` is given, the state goes there about once a
-    minute, and training goes on from what lies there.
+    The runs have equal epochs and batch sizes. Each epoch takes the training samples in an order of its own, drawn
+    from (training.seed, epoch), and is followed by the validation split. The test split is measured after the last
+    epoch and, unless that is the best by validation accuracy, with the weights of the best. If `checkpoints` are
+    given, one path a run, the state goes there about once a minute, and training goes on from what lies there.
     """
-    weights = initial_weights(spec, task.units, task.classes)
-    session = engine.open([spec], task, [weights])
-    progress = _resume(session, checkpoint)
-    saved, sound = time.monotonic(), True
-    while progress.epoch < spec.training.epochs:
+    epochs = specs[0].training.epochs
+    session = engine.open(specs, task, [initial_weights(spec, task.units, task.classes) for spec in specs])
+    runs = _resume(session, checkpoints) or [Progress() for _ in specs]
+    saved = time.monotonic()
+    while runs[0].epoch < epochs and any(run.sound for run in runs):
         started = time.perf_counter()
-        sound = _epoch(spec, task, session, progress)
-        progress.seconds += time.perf_counter() - started
-        report(spec, progress.epoch, _measures(progress.rows[-1]))
-        if not sound:
-            break
-        if checkpoint and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            _save_checkpoint(checkpoint, session, progress)
+        _epoch(specs, task, session, runs)
+        for spec, run in zip(specs, runs, strict=True):
+            run.seconds += (time.perf_counter() - started) / len(runs)
+            report(spec, run.epoch, _measures(run.rows[-1]))
+        if checkpoints and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            for path, state, run in zip(checkpoints, session.states(), runs, strict=True):
+                _save_checkpoint(path, state, run)
             saved = time.monotonic()
-    if sound:
-        progress.rows.append(_tested(spec.training.epochs, session))
-    if 0 < progress.best_epoch < spec.training.epochs:
-        best = _tested(progress.best_epoch, engine.open([spec], task, [progress.best_weights]))
-        later = (place for place, row in enumerate(progress.rows) if row.epoch > progress.best_epoch)
-        progress.rows.insert(next(later, len(progress.rows)), best)
-    rows = [replace(row, best=row.epoch == progress.best_epoch) for row in progress.rows]
-    return Result(
-        spec,
-        "finished" if sound else "diverged",
-        tuple(rows),
-        provenance={"seconds": round(progress.seconds, 3)},
-        weights=progress.best_weights,
-    )
+    _test(specs, task, engine, session, runs)
+    return [
+        Result(
+            spec,
+            "finished" if run.sound else "diverged",
+            tuple(replace(row, best=row.epoch == run.best_epoch) for row in run.rows),
+            provenance={"seconds": round(run.seconds, 3)},
+            weights=run.best_weights,
+        )
+        for spec, run in zip(specs, runs, strict=True)
+    ]
 
 
-def _epoch(spec: RunSpec, task: Task, session: Session, progress: Progress) -> bool:
-    """Train and measure one epoch; return False if the run has diverged."""
-    progress.epoch += 1
-    epoch = progress.epoch
-    order = permutation(stream(spec.training.seed, f"order/{epoch}"), len(task.train))
-    (train,) = session.train_epoch([order])
-    progress.rows.append(Row(epoch, "train", **asdict(train)))
-    if not np.isfinite(train.loss + train.penalty):
-        return False
-    (valid,) = session.evaluate("valid")
-    progress.rows.append(Row(epoch, "valid", **asdict(valid)))
-    if not np.isfinite(valid.loss):
-        return False
-    score = (valid.accuracy, -valid.loss)
-    if score > progress.best:
-        (state,) = session.states()
-        progress.best, progress.best_epoch = score, epoch
-        progress.best_weights = {name: array for name, array in state.items() if not name.startswith("optimiser.")}
-    return True
+def train_run(spec: RunSpec, task: Task, engine: Engine, *more) -> Result:
+    """Train one network and return its result; see `train_runs`."""
+    return train_runs([spec], task, engine, *more)[0]
 
 
-def _tested(epoch: int, session: Session) -> Row:
-    (test,) = session.evaluate("test")
-    return Row(epoch, "test", **asdict(test))
+def _epoch(specs: Sequence[RunSpec], task: Task, session: Session, runs: Sequence[Progress]) -> None:
+    """Train and measure one epoch."""
+    epoch = runs[0].epoch + 1
+    orders = [permutation(stream(spec.training.seed, f"order/{epoch}"), len(task.train)) for spec in specs]
+    for run, train in zip(runs, session.train_epoch(orders), strict=True):
+        run.epoch = epoch
+        if run.sound:
+            run.rows.append(Row(epoch, "train", **asdict(train)))
+            run.sound = bool(np.isfinite(train.loss + train.penalty))
+    if not any(run.sound for run in runs):
+        return
+    better = []
+    for place, (run, valid) in enumerate(zip(runs, session.evaluate("valid"), strict=True)):
+        if run.sound:
+            run.rows.append(Row(epoch, "valid", **asdict(valid)))
+            run.sound = bool(np.isfinite(valid.loss))
+        score = (valid.accuracy, -valid.loss)
+        if run.sound and score > run.best:
+            run.best, run.best_epoch = score, epoch
+            better.append(place)
+    states = session.states() if better else []
+    for place in better:
+        weights = states[place].items()
+        runs[place].best_weights = {name: array for name, array in weights if not name.startswith("optimiser.")}
+
+
+def _test(specs: Sequence[RunSpec], task: Task, engine: Engine, session: Session, runs: Sequence[Progress]) -> None:
+    """Measure the test split after the last epoch, and with the weights of the best epoch of each run."""
+    weights = [run.best_weights or state for run, state in zip(runs, session.states(), strict=True)]
+    at_end = session.evaluate("test")
+    at_best = engine.open(specs, task, weights).evaluate("test")
+    for run, last, best in zip(runs, at_end, at_best, strict=True):
+        if run.sound:
+            run.rows.append(Row(run.epoch, "test", **asdict(last)))
+        if run.best_epoch and not (run.sound and run.best_epoch == run.epoch):
+            later = (place for place, row in enumerate(run.rows) if row.epoch > run.best_epoch)
+            run.rows.insert(next(later, len(run.rows)), Row(run.best_epoch, "test", **asdict(best)))
 
 
 def _measures(row: Row) -> Measures:
     return Measures(row.loss, row.penalty, row.accuracy, row.spikes)
 
 
-def _save_checkpoint(path: Path, session: Session, progress: Progress) -> None:
-    plain = {
-        "epoch": progress.epoch,
-        "rows": [asdict(row) for row in progress.rows],
-        "best_epoch": progress.best_epoch,
-        "best": progress.best,
-        "seconds": progress.seconds,
-    }
-    arrays = {f"state.{name}": array for name, array in session.states()[0].items()}
-    arrays |= {f"best.{name}": array for name, array in progress.best_weights.items()}
+def _save_checkpoint(path: Path, state: Weights, run: Progress) -> None:
+    plain = {name: value for name, value in vars(run).items() if name not in ("rows", "best_weights")}
+    plain["rows"] = [asdict(row) for row in run.rows]
+    arrays = {f"state.{name}": array for name, array in state.items()}
+    arrays |= {f"best.{name}": array for name, array in run.best_weights.items()}
     save_arrays(path, {**arrays, "progress": np.frombuffer(json.dumps(plain).encode(), np.uint8)})
 
 
-def _resume(session: Session, path: Path | None) -> Progress:
-    """Return the progress kept at `path` and load its state, or start anew if there is none that can be read."""
-    arrays = load_arrays(path) if path else None
-    if arrays is None:
-        return Progress()
-    plain = json.loads(arrays.pop("progress").tobytes())
-    session.load([_part(arrays, "state.")])
-    rows = [Row(**{**row, "spikes": tuple(row["spikes"])}) for row in plain["rows"]]
-    return Progress(
-        plain["epoch"],
-        rows,
-        plain["best_epoch"],
-        tuple(plain["best"]),
-        _part(arrays, "best."),
-        plain["seconds"],
-    )
+def _resume(session: Session, paths: Sequence[Path]) -> list[Progress]:
+    """Load the states kept at `paths` and return where the runs stood; empty if one cannot be read."""
+    kept = [load_arrays(path) for path in paths]
+    if not kept or any(arrays is None for arrays in kept):
+        return []
+    session.load([_part(arrays, "state.") for arrays in kept])
+    runs = []
+    for arrays in kept:
+        plain = json.loads(arrays["progress"].tobytes())
+        plain["rows"] = [Row(**{**row, "spikes": tuple(row["spikes"])}) for row in plain["rows"]]
+        plain["best"] = tuple(plain["best"])
+        runs.append(Progress(**plain, best_weights=_part(arrays, "best.")))
+    return runs
+
+
+def _epochs_done(path: Path) -> int:
+    arrays = load_arrays(path)
+    return json.loads(arrays["progress"].tobytes())["epoch"] if arrays else 0
 
 
 def _part(arrays: Weights, prefix: str) -> Weights:
