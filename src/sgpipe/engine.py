@@ -4,6 +4,7 @@ An engine opens a session for a list of runs on one task. CPU engines take one r
 runs side by side beat a lockstep there; an engine for a GPU may take a whole pack and fill the card with it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -78,7 +79,7 @@ class Sums:
         return Measures(self.loss / n, self.penalty / n, self.correct / n, tuple(np.asarray(self.spikes / n).tolist()))
 
 
-class MinibatchSession:
+class MinibatchSession(ABC):
     """A session of one run that updates after every minibatch; an engine supplies `batch`."""
 
     evaluation_batch = 1000
@@ -87,9 +88,9 @@ class MinibatchSession:
         self.spec, self.task, self.weights = spec, task, weights
         self.optimiser = OPTIMISERS[spec.optimiser.name](spec.optimiser, weights)
 
+    @abstractmethod
     def batch(self, events: Events, indices: np.ndarray, train: bool) -> tuple[Sums, Mapping[str, np.ndarray]]:
         """Return the totals over the samples at `indices` and, if training, gradients of the mean loss."""
-        raise NotImplementedError("an engine supplies this")
 
     def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
         (order,) = orders
