@@ -48,9 +48,9 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     return runs.reset_index()
 
 
-def of_sweep(runs: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the runs that a sweep asks for."""
-    return runs[[name in names for names in runs["sweeps"]]]
+def of_sweep(runs: pd.DataFrame, *sweeps: str) -> pd.DataFrame:
+    """Return the runs that any of these sweeps asks for."""
+    return runs[[not set(sweeps).isdisjoint(names) for names in runs["sweeps"]]]
 
 
 def allowed(k: int | None, cells: int) -> int:

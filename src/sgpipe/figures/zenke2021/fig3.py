@@ -24,7 +24,7 @@ COLUMNS = (
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Return curves (a), cells (b), best networks and their summaries (c), and repeated networks (d)."""
     runs = parts.plain(choose.outcomes(tables["runs"]))
-    searched = choose.of_sweep(runs, "shapes")
+    searched = choose.of_sweep(runs, "shapes", "deeper")
     shapes = [name for name in SURROGATES if name in set(searched["shape"])]
     betas = experiment["settings"].get("axis_betas") or sorted(searched["beta"].dropna().unique())
     groups = {"shapes": searched}
