@@ -11,8 +11,9 @@ from sgpipe.errors import SgpipeError
 from sgpipe.init.schemes import initial_weights
 from sgpipe.kernels.cpu import CpuEngine, built
 from sgpipe.reference import ReferenceEngine
+from sgpipe.results import Store
 from sgpipe.surrogates import SURROGATES
-from sgpipe.train import train_run
+from sgpipe.train import train_pack, train_run
 
 needs_extension = pytest.mark.skipif(not built(), reason="the C++ engine is not built")
 
@@ -62,6 +63,19 @@ def test_loss_and_gradients_agree_to_1e_9(tiny, layers, objective):
 
 
 @needs_extension
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_trials_too_short_for_anything_to_arrive_agree(tiny, steps):
+    spec = tiny({"data.steps": steps, "data.tau": float(steps), "training.precision": "float64"})
+    task, found = prepare(spec), []
+    for engine in (ReferenceEngine(), CpuEngine()):
+        session = engine.open([spec], task, [initial_weights(spec, task.units, task.classes)])
+        found.append(session.batch(task.train, np.arange(5), True))
+    assert found[1][0].loss == pytest.approx(found[0][0].loss)
+    for name, gradient in found[0][1].items():
+        np.testing.assert_allclose(found[1][1][name], gradient, rtol=1e-9, atol=1e-15)
+
+
+@needs_extension
 def test_a_whole_training_agrees(tiny):
     spec = tiny({"training.epochs": 3, "training.precision": "float64", "network.recurrent": True})
     task = prepare(spec)
@@ -83,6 +97,17 @@ def test_a_whole_training_agrees(tiny):
 def test_auto_takes_the_extension_and_reference_can_be_insisted_on(tiny):
     assert engines.chooser("auto", "cpu")(tiny()).name == "cpu"
     assert engines.chooser("reference", "cpu")(tiny()).name == "reference"
+
+
+def test_the_gpu_engine_is_taken_only_when_asked_for_and_trains_packs(tiny, tmp_path):
+    """Here on the CPU, by its plain torch kernels: the path that a pack takes through it."""
+    specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]
+    choose, task = engines.chooser("gpu", "cpu"), prepare(specs[0])
+    assert choose(specs[0]).name == "gpu" and choose(specs[0]).takes_packs
+    ended = train_pack(specs, task, Store(tmp_path), choose)
+    assert [result.status for result in ended] == ["finished", "finished"]
+    alone = train_run(specs[0], task, ReferenceEngine())
+    assert ended[0].rows[0].loss == pytest.approx(alone.rows[0].loss, rel=1e-3)
 
 
 def test_without_the_extension_the_reference_trains_with_one_notice(tiny, monkeypatch, capsys):

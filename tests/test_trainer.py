@@ -175,7 +175,8 @@ def test_an_engine_may_take_the_pack_in_step(tiny, task, tmp_path, monkeypatch):
 
 def test_one_run_that_raises_does_not_fail_the_others_in_step(tiny, task, tmp_path):
     specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5, 20)]
-    ended = train_pack(specs, task, Store(tmp_path), lambda spec, engine=InStep(specs[1:2]): engine)
+    engine = InStep(specs[1:2])
+    ended = train_pack(specs, task, Store(tmp_path), lambda spec: engine)
     assert [result.status for result in ended] == ["finished", "failed", "finished"]
 
 

@@ -48,7 +48,9 @@ class ReferenceSession(MinibatchSession):
             result = losses(self.spec, forward(self.spec, weights, inputs), labels)
             gradients = {}
             if train:
-                (result.supervised + result.penalty).mean().backward()
+                loss = (result.supervised + result.penalty).mean()
+                if loss.requires_grad:  # in the first steps nothing has arrived that depends on a weight
+                    loss.backward()
                 gradients = {name: _gradient(weight) for name, weight in weights.items()}
         counts = [count.sum().item() for count in result.counts]
         sums = Sums(
