@@ -8,6 +8,15 @@ from pathlib import Path
 
 from sgpipe.errors import SgpipeError
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_full(where: object) -> SgpipeError:
+    """Return the error to raise instead of an OSError that means a full disk, or a used-up quota."""
+    return SgpipeError(
+        f"{where}: the disk is full; free some space and give the same command again (nothing finished is lost)"
+    )
+
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
@@ -16,17 +25,15 @@ def atomic(path: Path | str) -> Iterator[Path]:
     Raises SgpipeError, naming the file, when the disk is full; what stood at `path` before is untouched.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Not of the final suffix, so that what a kill leaves behind is never taken for a finished file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise SgpipeError(
-                f"{path}: the disk is full; free some space and give the same command again (nothing finished is lost)"
-            ) from error
+        if error.errno in DISK_FULL:
+            raise disk_full(path) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -26,9 +26,12 @@ class ProgressLog:
             self.bar = tqdm(total=sum(spec.training.epochs for spec in self.runs), unit="epoch")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self.bar is not None:
             self.bar.close()
+        if error is not None:
+            print(f"{self.title}: stopped, {self.done} trained", file=sys.stderr)
+            return
         minutes, seconds = divmod(time.monotonic() - self.started, 60)
         known = len(self.runs) - self.done
         print(

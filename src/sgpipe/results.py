@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from sgpipe.errors import SgpipeError
-from sgpipe.files import atomic
+from sgpipe.files import DISK_FULL, atomic, disk_full
 from sgpipe.numerics import versions
 from sgpipe.spec import RunSpec, basic_type, digest, from_canonical, knobs
 
@@ -78,11 +79,25 @@ class Store:
         """Return where a run under way keeps its state."""
         return self.path(spec).with_suffix(".checkpoint.npz")
 
-    def lock(self, spec: RunSpec) -> FileLock:
-        """Return the lock that whoever trains this run must hold; the system frees it when its process ends."""
+    @contextmanager
+    def lock(self, spec: RunSpec, timeout: float = -1) -> Iterator[None]:
+        """Hold the lock that whoever trains this run must hold; the system frees it when its process ends.
+
+        Waits up to `timeout` seconds, for ever if negative; raises filelock.Timeout after that.
+        """
         path = self.root / "locks" / f"{spec.id}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, timeout=timeout)
+            lock.acquire()
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise disk_full(path) from error
+            raise
+        try:
+            yield
+        finally:
+            lock.release()
 
     def __contains__(self, spec: RunSpec) -> bool:
         return self.path(spec).exists()

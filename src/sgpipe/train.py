@@ -64,7 +64,7 @@ def train_pack(
             mine = []
             for spec in group:
                 try:
-                    locks.enter_context(store.lock(spec).acquire(timeout=-1 if wait else 0))
+                    locks.enter_context(store.lock(spec, timeout=-1 if wait else 0))
                 except Timeout:
                     continue
                 if found := store.get(spec):
