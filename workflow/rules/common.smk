@@ -11,7 +11,9 @@ from sgpipe.plan import make_plan
 try:
     PLAN = make_plan(read_config(config))
     for target in filter(PLAN.looks_like_experiment, sys.argv[1:]):
-        PLAN.experiment(target)  # Snakemake's own message would not say what there is instead
+        PLAN.experiment(
+            target
+        )  # Snakemake's own message would not say what there is instead
 except SgpipeError as error:
     sys.exit(f"sgpipe: {error}")
 
