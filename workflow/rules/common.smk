@@ -10,10 +10,9 @@ from sgpipe.plan import make_plan
 
 try:
     PLAN = make_plan(read_config(config))
+    # Snakemake's own message for an unknown target does not say what there is instead.
     for target in filter(PLAN.looks_like_experiment, sys.argv[1:]):
-        PLAN.experiment(
-            target
-        )  # Snakemake's own message would not say what there is instead
+        PLAN.experiment(target)
 except SgpipeError as error:
     sys.exit(f"sgpipe: {error}")
 
