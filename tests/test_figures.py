@@ -273,3 +273,12 @@ def test_an_unknown_module_is_one_clear_line():
         make.find("zenke2021.fig77", "draw")
     with pytest.raises(SgpipeError, match="lacks"):
         make.find("style", "draw")
+
+
+def test_an_experiment_without_repeated_networks_has_no_empty_panel(folder):
+    tables, experiment = make.read_tables(tables_of(folder, "fig3"))
+    runs = tables["runs"]
+    few = runs[["shapes" in names for names in runs["sweeps"]]].copy()
+    few["sweeps"] = [["shapes"]] * len(few)
+    figure = fig3.draw(fig3.select({"runs": few}, experiment), experiment, "note")
+    assert "c" in texts(figure) and "d" not in texts(figure)

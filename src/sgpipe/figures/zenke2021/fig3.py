@@ -63,9 +63,13 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     grid = upper.subplots(2, len(shapes), height_ratios=[0.8, 1.0], squeeze=False)
     _shapes(upper, grid[0], curves, shapes)
     _heat_maps(upper, grid[1], cells, shapes)
+    repeated = data[data["panel"] == "d"]
+    if repeated.empty:  # an experiment of a user's own need not have the sweeps of panel d
+        _bars(lower.subplots(1, 1), data[data["panel"] == "c"])
+        return figure
     left, right = lower.subplots(1, 2, width_ratios=[1.75, 1.0])
     _bars(left, data[data["panel"] == "c"])
-    _whiskers(right, data[data["panel"] == "d"])
+    _whiskers(right, repeated)
     return figure
 
 
