@@ -1,6 +1,6 @@
 """Where figures and tables go, and which source files decide their look."""
 
-import importlib
+import importlib.util
 from pathlib import Path
 
 import sgpipe.figures
@@ -39,7 +39,8 @@ def sources_of(experiment: Experiment) -> list[str]:
         raise SgpipeError(
             f"{experiment.id}: draw: there is no {_shown(own)}; write it, or name another, e.g. zenke2021.fig3"
         )
-    shared = [importlib.import_module(name).__file__ for name in ("sgpipe.choose", "sgpipe.surrogates")]
+    # Found, not imported: reading the Snakefile must not cost the start of pandas and scipy.
+    shared = [importlib.util.find_spec(name).origin for name in ("sgpipe.choose", "sgpipe.surrogates")]
     package = sorted(Path(sgpipe.figures.__file__).parent.glob("*.py"))
     return [_shown(path) for path in (own, *sorted(own.parent.glob(f"{own.stem}_*.py")), *package, *map(Path, shared))]
 

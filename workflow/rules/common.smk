@@ -13,6 +13,9 @@ try:
     # Snakemake's own message for an unknown target does not say what there is instead.
     for target in filter(PLAN.looks_like_experiment, sys.argv[1:]):
         PLAN.experiment(target)
+    SOURCES = {
+        name: sources_of(experiment) for name, experiment in PLAN.experiments.items()
+    }
 except SgpipeError as error:
     sys.exit(f"sgpipe: {error}")
 

@@ -5,7 +5,7 @@ for experiment in PLAN.experiments.values():
             experiment.id
         input:
             **tables_of(experiment),
-            modules=sources_of(experiment),
+            modules=SOURCES[experiment.id],
         output:
             reported(experiment),
         log:
