@@ -94,3 +94,16 @@ def _installed() -> bool:
 def project(tmp_path) -> Project:
     """A fresh workflow folder."""
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def published():
+    """Return a maker of paths to real data files: `published("mnist")`; it skips the test where they are absent."""
+    folder = Path(os.environ.get("SGPIPE_DATA") or ROOT.parent / "shared" / "data")
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(f"no {name} files in {folder}; set SGPIPE_DATA to where they are")
+        return folder
+
+    return find

@@ -6,7 +6,7 @@ import pytest
 from sgpipe.cli import main
 from sgpipe.config import load_config
 from sgpipe.plan import make_plan
-from sgpipe.results import Result, runs_table, write_table
+from sgpipe.results import Result, Row, runs_table, write_table
 from tests.conftest import ROOT
 
 
@@ -82,3 +82,40 @@ def test_bad_input_is_one_line_and_exit_code_1(settings, command, words, message
 def test_the_page_of_knobs_is_up_to_date(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert main(["knobs", "--check"]) == 0
+
+
+def test_what_has_been_trained_so_far_is_collected_and_drawn(settings, tmp_path, capsys):
+    assert call("collect", settings, str(tmp_path / "tables"), "zenke2021_fig3") == 1
+    assert "none of its runs has ended yet" in capsys.readouterr().err
+    plan = make_plan(load_config(ROOT / "config.yaml", settings))
+    runs = list(plan.experiment("zenke2021_fig3").runs.values())
+    for pack in plan.packs_of["zenke2021_fig3"][1:]:
+        for spec in plan.packs[pack].runs:
+            rows = [
+                Row(1, split, 0.5, 0.0, 0.9, (3.0,) * len(spec.network.hidden), True) for split in ("valid", "test")
+            ]
+            plan.store.put(Result(spec, "finished", tuple(rows)))
+    ended = sum(spec in plan.store for spec in runs)
+    assert 0 < ended < len(runs)
+
+    assert call("collect", settings, str(tmp_path / "tables"), "zenke2021_fig3") == 0
+    assert capsys.readouterr().out.endswith(f"{ended} of {len(runs)} runs\n")
+    assert call("draw", settings, str(tmp_path / "tables"), str(tmp_path / "drawn")) == 0
+    assert (tmp_path / "drawn/figures/zenke2021/fig3.png").stat().st_size > 10_000
+    note = pq.read_schema(tmp_path / "drawn/figures/zenke2021/fig3.parquet").metadata[b"sgpipe.note"].decode()
+    assert note.endswith(f"{ended} runs · {len(runs) - ended} not yet trained")
+
+    assert call("draw", settings, str(tmp_path / "drawn"), str(tmp_path / "again")) == 1
+    assert "no table of an experiment there" in capsys.readouterr().err
+
+
+def test_runs_are_carried_to_another_store(settings, tmp_path, capsys):
+    plan = make_plan(load_config(ROOT / "config.yaml", settings))
+    spec = next(iter(plan.experiment("zenke2021_fig3").runs.values()))
+    plan.store.put(Result(spec, "finished", ()))
+    archive = str(tmp_path / "runs.tar")
+    assert call("export", settings, archive, "zenke2021_fig3") == 0
+    there = {**settings, "results": str(tmp_path / "there")}
+    assert call("import", there, archive) == 0
+    assert make_plan(load_config(ROOT / "config.yaml", there)).store.get(spec).status == "finished"
+    assert "1 runs filed, 0 were here already" in capsys.readouterr().out

@@ -5,47 +5,35 @@ float64; the engine must give its loss, logits, spike counts and weight gradient
 """
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from sgpipe.data import prepare
+from sgpipe.data.samples import Analog, Events, Task
+from sgpipe.kernels.cpu import CpuEngine
+from sgpipe.neurons.spike import spike
+from sgpipe.reference import ReferenceEngine
+from sgpipe.results import Store
+from sgpipe.spec import RunSpec
+from sgpipe.surrogates import SURROGATES
+from sgpipe.train import train_pack
+
 _cpu = pytest.importorskip("sgpipe.kernels._cpu", reason="the compiled CPU engine is not built")
 
-SHAPES = ["superspike", "sigmoid", "esser", "asymptotic_superspike", "constant", "true"]
+SHAPES = tuple(SURROGATES)
+KNOBS = ("beta", "sharpness", "dampening", "tail")
 BASE = {
     "steps": 23, "inputs": 9, "classes": 4, "hidden": [21], "recurrent": False,
     "reset": "attached", "recurrent_gradient": "propagated", "head": "max",
-    "surrogate": "superspike", "beta": 5.0, "b_syn": 0.8, "b_mem": 0.9, "b_out": 0.85,
+    "surrogate": "superspike", "beta": 5.0, "sharpness": 1.3, "dampening": 0.7, "tail": 3.5, "b_syn": 0.8, "b_mem": 0.9, "b_out": 0.85,
     "readout_start": 0.0, "lambda_lower": 0.0, "nu_lower": 0.0, "lambda_upper": 0.0,
     "nu_upper": 0.0, "upper_power": 1,
 }  # fmt: skip
 REGULARISED = {"lambda_lower": 0.3, "nu_lower": 2.5, "lambda_upper": 0.7, "nu_upper": 1.2}
-
-
-class Spike(torch.autograd.Function):
-    """Heaviside forward, surrogate derivative backward."""
-
-    @staticmethod
-    def forward(ctx, x, c):
-        ctx.save_for_backward(x)
-        ctx.c = c
-        return (x > 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        beta, name = ctx.c["beta"], ctx.c["surrogate"]
-        s = torch.sigmoid(beta * x)
-        h = {
-            "superspike": 1 / (beta * x.abs() + 1) ** 2,
-            "sigmoid": s * (1 - s),
-            "esser": (1 - beta * x.abs()).clamp(min=0),
-            "asymptotic_superspike": beta / (beta * x.abs() + 1) ** 2,
-            "constant": torch.ones_like(x),
-            "true": torch.zeros_like(x),
-        }[name]
-        return grad * h * ctx.c.get("dampening", 1.0), None
 
 
 def flags(c):
@@ -67,7 +55,7 @@ def reference(c, weights, x, labels):
     spikes, trace = [[] for _ in layers], []
     for now in x.unbind(1):
         for k, (forward, recurrent) in enumerate(layers):
-            s = Spike.apply(u[k] - 1, c)
+            s = spike(u[k] - 1, c["surrogate"], **{name: c[name] for name in KNOBS if name in c})
             spikes[k].append(s)
             drive = now @ forward.T
             if recurrent is not None:
@@ -213,10 +201,84 @@ def test_decays_at_their_ends_match_autograd(decay):
         assert_agrees(c, *problem(c))
 
 
-def test_dampening_scales_the_surrogate():
-    for shape in SHAPES:
-        c = BASE | {"surrogate": shape, "dampening": 0.3, "recurrent": True}
-        assert_agrees(c, *problem(c))
+@pytest.mark.parametrize("isa", _cpu.isas())
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_shape_has_all_its_digits_near_and_far(shape, isa, dtype):
+    x = np.concatenate([[0.0], np.geomspace(1e-9, 40, 3000)])
+    x = np.concatenate([-x, x, np.nextafter([0.5, -0.5], 0), [0.5, -0.5]]).astype(dtype)
+    for slope, dampening, tail in itertools.product([0.05, 1.0, 9.0], [0.3, 1.0, 2.5], [1.001, 1.5, 2.0, 40.0]):
+        knobs = {"beta": slope, "sharpness": slope, "dampening": dampening, "tail": tail}
+        found = np.empty_like(x)
+        _cpu.surrogate({"surrogate": shape, "isa": isa, **knobs}, x, found)
+        exact = SURROGATES[shape](x.astype(np.float64), **knobs)
+        eps, tiny = np.finfo(dtype).eps, np.finfo(dtype).tiny
+        normal = exact > 10 * tiny
+        # An exponential turns the rounding of its argument, |log h|, into a relative error; a triangle's side is a
+        # difference.
+        allowed = exact * eps * (6 + 4 * np.abs(np.log(np.where(normal, exact, 1))))
+        if shape in ("esser", "triangular"):
+            allowed += 2 * eps * dampening
+        assert np.all(np.abs(found - exact)[normal] <= allowed[normal]), (slope, dampening, tail)
+        assert np.all((found[~normal] >= 0) & (found[~normal] <= np.maximum(20 * tiny, allowed)[~normal]))
+
+
+@pytest.mark.parametrize("isa", _cpu.isas())
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_knob_of_a_shape_changes_the_gradients_and_no_other_does(shape, isa):
+    c = BASE | {"surrogate": shape, "isa": isa}
+    given = problem(c)[:-1]
+    *_, before = engine(c, *given, np.arange(8))
+    for knob, value in {"beta": 3.0, "sharpness": 2.1, "dampening": 0.4, "tail": 1.7}.items():
+        *_, after = engine(c | {knob: value}, *given, np.arange(8))
+        assert np.array_equal(before[-1], after[-1])
+        assert (not np.array_equal(before[0], after[0])) == (knob in SURROGATES[shape].knobs), knob
+
+
+BOTH_REGULARISERS = {
+    "objective.lower_strength": 0.3, "objective.lower_threshold": 3.5, "objective.upper_strength": 0.02,
+    "objective.upper_threshold": 1.0, "objective.upper_exponent": 2,
+}  # fmt: skip
+LAYERS = {
+    "feed-forward": {},
+    "propagated": {"network.recurrent": True},
+    "detached": {"network.recurrent": True, "network.recurrent_gradient": "detached"},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("layers", LAYERS)
+def test_the_session_computes_what_the_reference_does(shape, layers):
+    """Through the specification: every knob arrives under its right name."""
+    slopes = {"surrogate.beta": 7.0, "surrogate.sharpness": 1.4, "surrogate.dampening": 0.6, "surrogate.tail": 2.7}
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(0.15, (12, 30, 9))
+    split = Events(*events(counts), rng.integers(0, 4, 12))
+    task = Task(9, 4, 30, split, split, split)
+    for reset, head, penalties in itertools.product(["attached", "detached"], ["max", "sum"], [{}, BOTH_REGULARISERS]):
+        spec = RunSpec.make({
+            "data.steps": 30, "data.tau": 20.0, "network.hidden": [19, 11], "network.reset_gradient": reset,
+            "objective.head": head, "training.precision": "float64", "surrogate.shape": shape,
+            **slopes, **LAYERS[layers], **penalties,
+        })  # fmt: skip
+        recurrent = spec.network.recurrent
+        weights = {"W1": rng.normal(1.2, 4.0, (19, 9)), "V1": rng.normal(0, 0.3, (19, 19)),
+                   "W2": rng.normal(0.5, 1.5, (11, 19)), "V2": rng.normal(0, 0.4, (11, 11)),
+                   "W_out": rng.normal(0, 0.6, (4, 11))}  # fmt: skip
+        weights = {name: w for name, w in weights.items() if recurrent or name[0] != "V"}
+        found = []
+        for kind in (ReferenceEngine(), CpuEngine()):
+            session = kind.open([spec], task, [{name: w.copy() for name, w in weights.items()}])
+            found.append(session.batch(split, np.arange(12), True))
+        (sums, wanted), (got_sums, got) = found
+        assert got_sums.correct == sums.correct and got_sums.spikes.tolist() == sums.spikes.tolist()
+        assert all(sums.spikes > 20)
+        assert got_sums.loss == pytest.approx(sums.loss, rel=1e-9)
+        assert got_sums.penalty == pytest.approx(sums.penalty, rel=1e-9)
+        for name, gradient in wanted.items():
+            scale = np.abs(gradient).max()
+            assert scale > 0 or shape == "true_derivative"
+            np.testing.assert_allclose(got[name], gradient, rtol=0, atol=1e-9 * scale, err_msg=name)
 
 
 def test_single_precision_agrees_where_no_spike_flips():
@@ -230,9 +292,10 @@ def test_single_precision_agrees_where_no_spike_flips():
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bits_depend_neither_on_threads_nor_on_repetition_nor_on_place(recurrent, dtype):
-    c = BASE | {"recurrent": recurrent, "hidden": [50, 30]} | REGULARISED
-    weights, ptr, step, unit, labels, _ = problem(c, samples=75, dtype=dtype)
-    indices = np.random.default_rng(1).permutation(75)[:61]
+    # Large enough that the extension starts the threads it is allowed.
+    c = BASE | {"recurrent": recurrent, "hidden": [90, 60], "steps": 50} | REGULARISED
+    weights, ptr, step, unit, labels, _ = problem(c, samples=275, dtype=dtype)
+    indices = np.random.default_rng(1).permutation(275)[:259]
     first = engine(c, weights, ptr, step, unit, labels, indices)
     for threads in (1, 2, 3, 8, 50):
         again = engine(c, weights, ptr, step, unit, labels, indices, threads)
@@ -318,6 +381,10 @@ def test_wrong_arguments_get_one_clear_line():
     refused("config: 'betta' is not a known key", config=c | {"betta": 1.0})
     refused("config: 'steps' is missing", config={k: v for k, v in c.items() if k != "steps"})
     refused("config: surrogate 'arctan' is not one of superspike", config=c | {"surrogate": "arctan"})
+    refused("config: tail must be above 1", config=c | {"tail": 1.0})
+    refused("sharpness and dampening must not be negative", config=c | {"sharpness": -1.0})
+    with pytest.raises(ValueError, match="7 frames do not divide 23 steps"):
+        _cpu.batch_dense(c, weights, np.zeros((8, 7, 9)), labels, np.arange(8))
     refused("b_syn, b_mem and b_out must lie", config=c | {"b_mem": 1.5})
     refused("isa: 'sse9' is not one of auto", config=c | {"isa": "sse9"})
 
@@ -334,6 +401,24 @@ def test_analog_input_matches_autograd(hidden, recurrent):
         assert_agrees(c, weights, *[None] * 3, labels, torch.tensor(x), values=(stats, logits, grads))
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_held_frames_train_as_the_reference_does(precision):
+    rng = np.random.default_rng(3)
+    split = Analog(rng.exponential(0.3, (11, 6, 9)).astype(np.float32), rng.integers(0, 4, 11), hold=5)
+    task, knobs = Task(9, 4, 30, split, split, split), {"data.steps": 30, "data.tau": 20.0, "network.hidden": [19]}
+    spec = RunSpec.make({**knobs, "training.precision": precision})
+    weights = {"W1": rng.normal(1.0, 2.0, (19, 9)), "W_out": rng.normal(0, 0.6, (4, 19))}
+    found = []
+    for kind in (ReferenceEngine(), CpuEngine()):
+        session = kind.open([spec], task, [{name: w.astype(precision) for name, w in weights.items()}])
+        found.append(session.batch(split, np.array([3, 0, 10, 3]), True))
+    (sums, wanted), (got_sums, got) = found
+    assert sums.spikes > 0 and got_sums.spikes.tolist() == sums.spikes.tolist()
+    rel = 1e-9 if precision == "float64" else 1e-4
+    for name, gradient in wanted.items():
+        np.testing.assert_allclose(got[name], gradient, rtol=0, atol=rel * np.abs(gradient).max(), err_msg=name)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_adam_is_torchs(dtype):
     p = torch.randn(37, 11, dtype=dtype, generator=torch.Generator().manual_seed(0))
@@ -347,8 +432,74 @@ def test_adam_is_torchs(dtype):
     torch.testing.assert_close(mine, theirs.detach(), rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=1e-7)
 
 
-@pytest.mark.parametrize("beta", [0.3, 1.0, 10.0, 60.0])
-def test_compact_shapes_are_exact_however_many_neurons_are_near_threshold(beta):
+@pytest.mark.parametrize("shape", ["esser", "triangular", "rectangular"])
+@pytest.mark.parametrize("slope", [0.3, 1.0, 10.0, 60.0])
+def test_compact_shapes_are_exact_however_many_neurons_are_near_threshold(shape, slope):
     for isa, recurrent, reg in itertools.product(_cpu.isas(), [False, True], [{}, REGULARISED]):
-        c = BASE | {"surrogate": "esser", "beta": beta, "hidden": [70, 41], "recurrent": recurrent, "isa": isa}
+        knobs = {"surrogate": shape, "beta": slope, "sharpness": slope}
+        c = BASE | knobs | {"hidden": [70, 41], "recurrent": recurrent, "isa": isa}
         assert_agrees(c | reg, *problem(c, seed=7))
+
+
+class Recorder(CpuEngine):
+    """The engine, noting how many threads each batch was allowed."""
+
+    def open(self, specs, task, weights):
+        session = super().open(specs, task, weights)
+        batch = session.batch
+
+        def noted(*given):
+            self.seen.setdefault(specs[0], []).append(self.threads)
+            return batch(*given)
+
+        session.batch = noted
+        return session
+
+
+def test_the_last_runs_of_a_pack_share_all_threads_and_keep_their_bits(tiny, tmp_path):
+    lengths = (1, 1, 6)
+    specs = [tiny({"training.epochs": epochs, "init.seed": seed}) for seed, epochs in enumerate(lengths)]
+    task, results = prepare(specs[0]), []
+    for threads in (1, 4):
+        recorder = Recorder()
+        recorder.seen = {}
+        results.append(train_pack(specs, task, Store(tmp_path / str(threads)), lambda spec, e=recorder: e, threads))
+        seen = [recorder.seen[spec] for spec in specs]
+        assert max(map(max, seen)) <= threads
+    # Three runs have a thread each, two have two; the long one ends alone, with all four.
+    assert seen[0][0] == 1 and seen[2][-1] == 4 and sorted(seen[2]) == seen[2]
+    for one, other in zip(*results, strict=True):
+        assert one.rows == other.rows
+        for name, weight in one.weights.items():
+            assert weight.tobytes() == other.weights[name].tobytes()
+
+
+MEMORY = """
+import resource
+import numpy as np
+from sgpipe.data.samples import Events, Task
+from sgpipe.kernels.cpu import CpuEngine
+from sgpipe.spec import RunSpec
+
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+rng = np.random.default_rng(0)
+steps, units = 500, 700
+at = rng.integers(0, 64 * steps * units, 64 * steps * units // 100)  # at 1 % of all places
+split = Events.from_spikes(at // (steps * units), at // units % steps, at % units, rng.integers(0, 20, 64))
+spec = RunSpec.make({"data.steps": steps, "data.tau": 400.0, "network.hidden": [256], "network.recurrent": True})
+weights = {"W1": (256, 700), "V1": (256, 256), "W_out": (20, 256)}
+weights = {name: rng.normal(0, 0.15, shape).astype(np.float32) for name, shape in weights.items()}
+session = CpuEngine().open([spec], Task(units, 20, steps, split, split, split), [weights])
+for samples in (64, 256, 1024):
+    sums, gradients = session.batch(split, np.arange(samples) % 64, True)
+    assert sums.spikes > 1000
+    session.optimiser.step(gradients)
+    print(peak())
+"""
+
+
+def test_memory_stays_far_below_600_mb_and_does_not_grow_with_the_batch():
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    small, _, large = map(float, done.stdout.split())
+    assert large < 600
+    assert large - small < 4  # MB: a sample more costs its index alone

@@ -5,24 +5,26 @@ On a machine without a GPU the Triton kernels run in Triton's interpreter; where
 
 import importlib.util
 import itertools
+import math
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 
-from sgpipe.data.events import Events, Task
+from sgpipe.data.samples import Analog, Events, Task
+from sgpipe.errors import SgpipeError
 from sgpipe.init.schemes import layout
-from sgpipe.kernels.gpu import SHAPES, GpuEngine, PackAdam, triton_runs_on
+from sgpipe.kernels.gpu import GpuEngine, triton_runs_on
+from sgpipe.kernels.gpu import surrogate as gpu_surrogate
+from sgpipe.kernels.gpu.adam import PackAdam
+from sgpipe.kernels.gpu.pack import Pack
 from sgpipe.optimisers import Adam
 from sgpipe.reference import ReferenceEngine
-from sgpipe.spec import RunSpec
 from sgpipe.surrogates import SURROGATES
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu" and __name__ != "__main__":
+if DEVICE == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels are first imported
 
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -42,6 +44,19 @@ REGULARISED = {
     "objective.upper_strength": 0.02,
     "objective.upper_threshold": 1.0,
 }
+# Every shape with knobs of its own: runs of a pack may differ in all of them.
+SHAPES = {
+    shape: {
+        "surrogate.shape": shape,
+        **({"surrogate.beta": 1.5 + 0.25 * place} if surrogate.slope == "beta" else {}),
+        **({"surrogate.sharpness": 0.6 + 0.1 * place} if surrogate.slope == "sharpness" else {}),
+        **({"surrogate.dampening": 0.4 + 0.15 * place} if surrogate.dampens else {}),
+        **({"surrogate.tail": 1.3} if surrogate.tails else {}),
+    }
+    for place, (shape, surrogate) in enumerate(SURROGATES.items())
+}
+# One shape of each formula that a kernel has
+FAMILIES = ("superspike", "sigmoid", "esser", "exponential", "gaussian", "rectangular", "q_pseudospike")
 MIXED = [
     {},
     {"surrogate.shape": "sigmoid", "surrogate.beta": 3.0, "objective.head": "sum", "optimiser.lr": 0.01},
@@ -79,7 +94,7 @@ def assert_agree(specs, task, weights, kernels, indices=None):
     """Compare a pack's minibatch with the reference's, run by run; return the reference's totals."""
     indices = np.arange(len(task.train))[::-1].copy() if indices is None else indices
     session = GpuEngine(DEVICE, kernels).open(specs, task, copies(weights))
-    ((_, pack),) = session.groups
+    ((_, pack),) = session.packs
     samples = torch.from_numpy(indices).to(DEVICE).expand(len(specs), -1).contiguous()
     table = pack.batch(pack.splits["train"], samples, True).cpu().numpy()
     gradients = {name: stacked.cpu().numpy() for name, stacked in pack.parts(pack.gradient).items()}
@@ -97,16 +112,39 @@ def assert_agree(specs, task, weights, kernels, indices=None):
     return totals
 
 
-def test_every_shape_of_the_spec_has_a_number():
-    assert set(SHAPES) == set(SURROGATES)
+# F(w) of each family, for one number
+FORMULAS = {
+    "inverse_square": lambda w, tail: 1 / (1 + w) ** 2,
+    "logistic": lambda w, tail: math.exp(-w) / (1 + math.exp(-w)) ** 2,
+    "exponential": lambda w, tail: math.exp(-w),
+    "gaussian": lambda w, tail: math.exp(-w * w),
+    "triangle": lambda w, tail: max(0.0, 1 - w),
+    "rectangle": lambda w, tail: float(w < 1),
+    "power": lambda w, tail: (1 + w) ** -tail,
+}
+
+
+@pytest.mark.parametrize("shape", SURROGATES)
+def test_a_lowered_shape_is_its_formula(tiny, shape):
+    assert FORMULAS.keys() == set(gpu_surrogate.FAMILIES)
+    for knobs in itertools.product((0.3, 1.0, 40.0), (0.5, 7.0), (1.1, 2.0, 6.0)):
+        changes = dict(zip(("dampening", "slope", "tail"), knobs, strict=True))
+        changes[SURROGATES[shape].slope or "beta"] = changes.pop("slope")
+        spec = tiny({"surrogate.shape": shape, **{f"surrogate.{name}": value for name, value in changes.items()}})
+        family, slope, height, tail = gpu_surrogate.lower(spec.surrogate)
+        x = np.array([0.0, 1e-9, -0.01, 0.07, -0.3, 1.0, -1.0, 3.5])
+        found = [height * FORMULAS[gpu_surrogate.FAMILIES[family]](slope * abs(one), tail) for one in x]
+        used = {name: value for name, value in vars(spec.surrogate).items() if name != "shape"}
+        expected = SURROGATES[shape](x, np, **used)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-300)
 
 
 @both
 @pytest.mark.parametrize("layers", LAYERS)
 def test_a_mixed_pack_agrees_with_the_reference(tiny, layers, kernels):
-    knobs = {"training.precision": "float64", "surrogate.beta": 2.0, **LAYERS[layers]}
+    knobs = {"training.precision": "float64", **LAYERS[layers]}
     passed_on = ("propagated", "detached") if "recurrent" in layers else ("propagated",)
-    choices = [SHAPES, ("attached", "detached"), passed_on, ("max", "sum")]
+    choices = [FAMILIES, ("attached", "detached"), passed_on, ("max", "sum")]
     ways = [*itertools.product(*choices)]
     if kernels == "triton":  # the interpreter is slow: half of them, which still has every three choices together
         places = itertools.product(*(range(len(choice)) for choice in choices))
@@ -114,7 +152,7 @@ def test_a_mixed_pack_agrees_with_the_reference(tiny, layers, kernels):
     specs = [
         tiny({
             **knobs,
-            "surrogate.shape": shape,
+            **SHAPES[shape],
             "network.reset_gradient": reset,
             "network.recurrent_gradient": recurrent,
             "objective.head": head,
@@ -130,6 +168,16 @@ def test_a_mixed_pack_agrees_with_the_reference(tiny, layers, kernels):
     units = np.array(specs[0].network.hidden)
     share = sum(sums.spikes for sums in totals) / (len(specs) * 4 * 11 * units)
     assert np.all((share > 0.01) & (share < 0.5))  # the comparison would be idle in a silent network
+
+
+@both
+@pytest.mark.parametrize("layers", ["two layers", "recurrent"])
+def test_a_pack_of_all_shapes_agrees_with_the_reference(tiny, layers, kernels):
+    knobs = {"training.precision": "float64", "network.reset_gradient": "attached", **LAYERS[layers]}
+    changes = [*SHAPES.values(), {"surrogate.shape": "q_pseudospike", "surrogate.tail": 40.0}]
+    specs = [tiny({**knobs, **one}) for one in changes]
+    task = random_task()
+    assert_agree(specs, task, [random_weights(spec, task, seed) for seed, spec in enumerate(specs)], kernels)
 
 
 EDGES = {
@@ -163,7 +211,7 @@ def test_before_anything_arrives_there_is_no_gradient(tiny, steps, kernels):
     specs = [tiny({"training.precision": "float64", **changes}) for changes in MIXED]
     task = random_task(steps=steps)
     session = GpuEngine(DEVICE, kernels).open(specs, task, [random_weights(spec, task) for spec in specs])
-    ((_, pack),) = session.groups
+    ((_, pack),) = session.packs
     pack.gradient.fill_(np.nan)
     table = pack.batch(pack.splits["train"], torch.arange(4, device=DEVICE).expand(3, -1).contiguous(), True)
     np.testing.assert_allclose(table[0].cpu(), np.log(3))
@@ -179,6 +227,9 @@ def test_units_beyond_every_block_agree(tiny, kernels):
     recurrent = tiny({**knobs, "network.hidden": [19, 18], "network.recurrent": True})
     task = random_task(samples=18, steps=6)
     assert_agree([recurrent], task, [random_weights(recurrent, task)], kernels)
+    widest = tiny({**knobs, "network.hidden": [260], "network.recurrent": True})
+    task = random_task(samples=9, steps=5, rate=1.0)
+    assert_agree([widest], task, [random_weights(widest, task)], kernels)
 
 
 @both
@@ -305,11 +356,64 @@ def test_packs_are_cut_to_what_goes_in_lockstep_and_fits(tiny):
     task = random_task(samples=6)
     weights = [random_weights(spec, task, seed) for seed, spec in enumerate(specs)]
     session = GpuEngine(DEVICE, "torch", memory=1).open(specs, task, copies(weights))
-    assert len(session.groups) == 6
+    assert len(session.packs) == 6
     session = GpuEngine(DEVICE, "torch").open(specs, task, copies(weights))
-    assert [places for places, _ in session.groups] == [[0, 2, 4], [1, 3, 5]]
+    assert [places for places, _ in session.packs] == [[0, 2, 4], [1, 3, 5]]
     for place, state in enumerate(session.states()):
         assert_same_bits({name: state[name] for name in weights[place]}, weights[place])
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_pack_that_overflows_the_memory_is_halved_and_loses_nothing(tiny, monkeypatch, most):
+    specs = [tiny({"training.batch_size": 3, "init.seed": seed}) for seed in range(5)]
+    task = random_task(samples=7)
+    weights = [random_weights(spec, task, seed) for seed, spec in enumerate(specs)]
+    orders = [np.random.default_rng(seed).permutation(7) for seed in range(5)]
+
+    def train():
+        session = GpuEngine(DEVICE, "torch").open(specs, task, copies(weights))
+        return session, session.train_epoch(orders), session.evaluate("valid"), session.states()
+
+    _, *expected = train()
+    whole, updates = Pack.batch, []
+
+    def scarce(self, split, samples, training):
+        updates.append(training)
+        if len(samples) > most and len(updates) % 3 == 0:  # in the midst of an epoch
+            raise torch.cuda.OutOfMemoryError("no room")
+        return whole(self, split, samples, training)
+
+    monkeypatch.setattr(Pack, "batch", scarce)
+    session, *found = train()
+    assert max(len(places) for places, _ in session.packs) == most
+    assert sorted(place for places, _ in session.packs for place in places) == list(range(5))
+    assert found[:2] == expected[:2]
+    for one, other in zip(found[2], expected[2], strict=True):
+        assert_same_bits(one, other)
+
+
+def test_a_lone_run_that_does_not_fit_says_so(tiny, monkeypatch):
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("no room")
+
+    task, spec = random_task(), tiny()
+    session = GpuEngine(DEVICE, "torch").open([spec], task, [random_weights(spec, task)])
+    monkeypatch.setattr(Pack, "batch", full)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        session.train_epoch([np.arange(4)])
+
+
+def test_a_task_is_indexed_once_and_only_its_training_for_the_way_back(tiny):
+    task, spec, engine = random_task(), tiny(), GpuEngine(DEVICE, "torch")
+    first, second = (engine.open([spec], task, [random_weights(spec, task)]).packs[0][1].splits for _ in range(2))
+    assert first is second
+    assert [hasattr(first[name], "unit_ptr") for name in ("train", "valid", "test")] == [True, False, False]
+
+
+def test_analog_input_is_refused_with_what_to_set(tiny):
+    split = Analog(np.zeros((2, 5, 3), np.float32), np.zeros(2, int))
+    with pytest.raises(SgpipeError, match="engine: gpu takes tasks of events only; set auto or reference"):
+        GpuEngine(DEVICE, "torch").open([tiny()], Task(3, 2, 5, split, split, split), [])
 
 
 @needs_triton
@@ -323,61 +427,4 @@ def test_refuses_what_no_program_holds(tiny):
 def test_auto_takes_triton_where_it_runs(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert not triton_runs_on("cpu")
-    assert type(GpuEngine("cpu").kernels).__name__ == "PlainKernels"
-
-
-@needs_triton
-def test_kernels_compile_for_a_gpu_that_is_not_there():
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def compile_kernels():
-    """Compile what one minibatch launches, down to machine code of compute capability 8.0."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from sgpipe.kernels import gpu_scan
-
-    types = {torch.float32: "*fp32", torch.int8: "*i8", torch.int32: "*i32", torch.int64: "*i64"}
-
-    class Recorder:
-        """Stands for a kernel: compiles it for the arguments of each launch."""
-
-        def __init__(self, kernel):
-            self.kernel = kernel
-
-        def __getitem__(self, grid):
-            def launch(*arguments, **named):
-                known = {parameter.name: parameter for parameter in self.kernel.params}
-                options = {name: value for name, value in named.items() if name not in known}
-                signature, constants = {}, {}
-                given = [*zip(known, arguments, strict=False), *((n, v) for n, v in named.items() if n in known)]
-                for name, value in given:
-                    if isinstance(value, torch.Tensor):
-                        signature[name] = types[value.dtype]
-                    elif known[name].is_constexpr:
-                        signature[name], constants[name] = "constexpr", value
-                    else:
-                        signature[name] = "i32"
-                signature = {name: signature[name] for name in known}
-                source = ASTSource(self.kernel, signature, constants)
-                triton.compile(source, target=GPUTarget("cuda", 80, 32), options=options)
-
-            return launch
-
-    launched = [name for name, part in vars(gpu_scan).items() if isinstance(part, triton.runtime.JITFunction)]
-    for name in set(launched) - {"_surrogate", "_through_weights"}:  # which are parts of others
-        setattr(gpu_scan, name, Recorder(getattr(gpu_scan, name)))
-    task = random_task()
-    for recurrent in (False, True):
-        spec = RunSpec.make({"network.hidden": [40] if recurrent else [40, 20], "network.recurrent": recurrent})
-        engine = GpuEngine("cpu", "triton")
-        ((_, pack),) = engine.open([spec], task, [random_weights(spec, task)]).groups
-        pack.batch(pack.splits["train"], torch.arange(4)[None], True)
-
-
-if __name__ == "__main__":
-    compile_kernels()
+    assert type(GpuEngine("cpu").kernels).__name__ == "TorchKernels"

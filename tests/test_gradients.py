@@ -19,7 +19,6 @@ from sgpipe.spec import RunSpec
 from sgpipe.surrogates import SURROGATES
 
 SWITCHES = [(reset, recurrent) for reset in ("detached", "attached") for recurrent in ("detached", "propagated")]
-SHAPES = [shape for shape in SURROGATES if shape != "true_derivative"]
 
 
 def network(hidden, reset="detached", recurrent=None, **more):
@@ -146,6 +145,7 @@ def test_the_hand_calculation_tells_the_four_switches_apart():
 def tangent(spec, weights, inputs, name, index):
     """Return dS[n] of every layer and the derivative of the readout with respect to one weight, in plain numpy."""
     net, surrogate, dt = spec.network, SURROGATES[spec.surrogate.shape], spec.data.dt
+    slopes = {knob: getattr(spec.surrogate, knob) for knob in surrogate.knobs}
     b, d, o = (math.exp(-dt / tau) for tau in (net.tau_membrane, net.tau_synapse, net.tau_readout))
     attached, propagated = net.reset_gradient == "attached", net.recurrent_gradient == "propagated"
     seed = {key: np.zeros_like(array) for key, array in weights.items()}
@@ -158,7 +158,7 @@ def tangent(spec, weights, inputs, name, index):
     ds_all, out_all, du_out_all = [], [], []
     for n in range(steps):
         s = [(layer > 1).astype(float) for layer in u]
-        ds = [surrogate(layer - 1, spec.surrogate.beta) * change for layer, change in zip(u, du, strict=True)]
+        ds = [surrogate(layer - 1, **slopes) * change for layer, change in zip(u, du, strict=True)]
         ds_all.append(ds)
         out_all.append(u_out)
         du_out_all.append(du_out)
@@ -185,8 +185,8 @@ def tangent(spec, weights, inputs, name, index):
 @pytest.mark.parametrize("hidden", [[3], [3, 2]])
 @pytest.mark.parametrize(("reset", "recurrent"), [*SWITCHES, ("attached", None)])
 def test_autograd_agrees_with_the_rules_applied_forward_in_time(shape, hidden, reset, recurrent):
-    beta = {"surrogate.beta": 4.0} if SURROGATES[shape].knobs else {}
-    spec = network(hidden, reset, recurrent, **{"surrogate.shape": shape, **beta})
+    slopes = {"surrogate.beta": 4.0, "surrogate.sharpness": 0.8, "surrogate.dampening": 0.9, "surrogate.tail": 1.7}
+    spec = network(hidden, reset, recurrent, **{"surrogate.shape": shape, **slopes})
     weights, inputs, _ = random_case(spec, 1, steps=15, batch=2, units=2, classes=2)
     random = np.random.default_rng(2)
     pull = random.normal(size=(15, 2, 2))  # any function of readout and spikes will do: a random linear one
@@ -252,25 +252,26 @@ class Smooth(torch.autograd.Function):
     """The integral of the surrogate forward, the surrogate itself backward."""
 
     @staticmethod
-    def forward(ctx, x, shape, beta):
+    def forward(ctx, x, shape, knobs):
         ctx.save_for_backward(x)
-        ctx.shape, ctx.beta = shape, beta
+        ctx.shape, ctx.knobs = shape, knobs
+        beta = knobs["beta"]
         return INTEGRALS[shape](x, beta) - INTEGRALS[shape](-torch.ones_like(x), beta)  # none at rest
 
     @staticmethod
     def backward(ctx, gradient):
         (x,) = ctx.saved_tensors
-        return gradient * SURROGATES[ctx.shape](x, ctx.beta, torch), None, None
+        return gradient * SURROGATES[ctx.shape](x, torch, **ctx.knobs), None, None
 
 
 @pytest.fixture
 def smooth(monkeypatch):
-    monkeypatch.setattr(sgpipe.network, "spike", Smooth.apply)
+    monkeypatch.setattr(sgpipe.network, "spike", lambda x, shape, **knobs: Smooth.apply(x, shape, knobs))
 
 
 def smooth_case(shape, reset, recurrent, head):
-    beta = {"surrogate.beta": 0.7} if SURROGATES[shape].knobs else {}  # Esser's is above 0 at rest
-    changes = {"surrogate.shape": shape, "objective.head": head, "network.readout_start": -0.01, **beta}
+    changes = {"surrogate.shape": shape, "objective.head": head, "network.readout_start": -0.01}
+    changes["surrogate.beta"] = 0.7  # Esser's is above 0 at rest
     regularisers = {"objective.lower_threshold": 9.0, "objective.lower_strength": 0.01, "objective.upper_strength": 0.1}
     spec = network([3, 2], reset, recurrent, **changes, **regularisers, **{"objective.upper_exponent": 2})
     weights, inputs, labels = random_case(spec, 3, steps=12, batch=2, units=2)
@@ -279,7 +280,7 @@ def smooth_case(shape, reset, recurrent, head):
     return spec, {name: scale * array for name, array in weights.items()}, inputs, labels
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", INTEGRALS)
 @pytest.mark.parametrize("recurrent", [None, "propagated"])
 @pytest.mark.parametrize("head", ["max", "sum"])
 def test_the_surrogate_gradient_is_the_gradient_of_the_smoothed_network(smooth, shape, recurrent, head):

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgpipe.data import prepare, statistics
-from sgpipe.data.events import SPLITS
 from sgpipe.data.randman import coefficients, embed, manifold, points, spectrum
+from sgpipe.data.samples import SPLITS
 from sgpipe.rng import stream
-from sgpipe.spec import RandmanData, RunSpec
+from sgpipe.spec import RunSpec
+from sgpipe.tasks import RandmanData
 
 QUICK = settings(max_examples=15, deadline=None, derandomize=True)
 VARIANTS = ("printed", "authors_torch", "authors_numpy")

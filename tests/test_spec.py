@@ -9,9 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sgpipe.data import prepare
+from sgpipe.declare import basic_type
 from sgpipe.errors import SgpipeError
 from sgpipe.reference import ReferenceEngine
-from sgpipe.spec import RunSpec, basic_type, from_canonical, knobs
+from sgpipe.spec import RunSpec, from_canonical, knobs
 from sgpipe.train import train_run
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
@@ -54,6 +55,9 @@ OTHERS = {
     "network.tau_readout": [10.0],
     "network.readout_start": [-1e-3, 0.1],
     "surrogate.beta": [5.0, 100.0],
+    "surrogate.dampening": [0.5],
+    "surrogate.sharpness": [2.0],
+    "surrogate.tail": [1.05],
     "init.seed": [1],
     "init.gain": [6.0],
     "objective.lower_strength": [1.0, 0.0],
@@ -67,6 +71,13 @@ OTHERS = {
     "training.epochs": [3],
     "training.batch_size": [16],
     "training.seed": [1],
+}
+
+
+# What else a run needs for a knob to matter.
+NEEDS = {
+    "surrogate.sharpness": {"surrogate.shape": "triangular"},
+    "surrogate.tail": {"surrogate.shape": "q_pseudospike"},
 }
 
 
@@ -86,6 +97,10 @@ NO_HIDDEN = {"network.hidden": [], "network.recurrent": False}
 IDLE = [
     ({"surrogate.shape": "constant"}, "surrogate.beta", 3.0),
     ({"surrogate.shape": "true_derivative"}, "surrogate.beta", 3.0),
+    ({"surrogate.shape": "true_derivative"}, "surrogate.dampening", 3.0),
+    ({"surrogate.shape": "gaussian"}, "surrogate.beta", 3.0),
+    ({"surrogate.shape": "gaussian"}, "surrogate.tail", 3.0),
+    ({"surrogate.shape": "superspike"}, "surrogate.sharpness", 3.0),
     ({"surrogate.shape": "true_derivative"}, "network.reset_gradient", "detached"),
     ({"surrogate.shape": "true_derivative"}, "network.recurrent_gradient", "detached"),
     ({"network.recurrent": False}, "network.recurrent_gradient", "detached"),
@@ -121,7 +136,7 @@ def values_of(name):
         return st.integers(rule["least"], rule["least"] + 1000)
     # Numbers without a fraction come often: they are what a person may also write as an integer.
     most = 0.99 if name in ("optimiser.beta1", "optimiser.beta2") else 1000.0
-    low = 1e-9 if rule["above"] is not None else -most if rule["least"] is None else 0.0
+    low = rule["above"] + 1e-9 if rule["above"] is not None else -most if rule["least"] is None else 0.0
     whole = st.integers(int(low) + (low > 0), int(most)).map(float)
     return st.floats(low, most) | whole.filter(lambda value: value >= low)
 
@@ -198,7 +213,8 @@ def test_every_knob_is_turned_by_these_tests():
 
 @pytest.mark.parametrize(("name", "value"), TURNS)
 def test_turning_any_knob_changes_the_id(name, value):
-    spec, turned = RunSpec.make(BUSY), RunSpec.make({**BUSY, name: value})
+    base = {**BUSY, **NEEDS.get(name, {})}
+    spec, turned = RunSpec.make(base), RunSpec.make({**base, name: value})
     assert turned.id != spec.id
     assert (turned.data_id != spec.data_id) == name.startswith("data.")
 
@@ -236,6 +252,9 @@ DEFAULTS = {
     "network.readout_start": 0.0,
     "surrogate.shape": "superspike",
     "surrogate.beta": 10.0,
+    "surrogate.dampening": 1.0,
+    "surrogate.sharpness": 1.0,
+    "surrogate.tail": 2.0,
     "init.scheme": "uniform",
     "init.seed": 0,
     "init.gain": 1.0,
@@ -311,10 +330,12 @@ def busy():
 
 @pytest.mark.parametrize(("name", "value"), TURNS)
 def test_turning_any_knob_changes_the_result(busy, name, value):
-    turned = outcome(RunSpec.make({**BUSY, name: value}))
-    assert turned.rows != busy.rows
+    needs = NEEDS.get(name, {})
+    before = outcome(RunSpec.make({**BUSY, **needs})) if needs else busy
+    turned = outcome(RunSpec.make({**BUSY, **needs, name: value}))
+    assert turned.rows != before.rows
     if name != "training.epochs":  # the weights are those of the best epoch, perhaps the same one
-        assert not same_weights(turned, busy)
+        assert not same_weights(turned, before)
 
 
 @pytest.mark.parametrize(("rest", "name", "value"), IDLE)
@@ -362,7 +383,7 @@ BAD = [
     ({"surrogate.shape": "superspke"}, ["surrogate.shape", "'superspke'", "esser", "did you mean 'superspike'"]),
     ({"objective.head": "mean"}, ["objective.head", "'mean'", "max, sum"]),
     ({"objective.upper_exponent": 3}, ["objective.upper_exponent", "3", "1, 2"]),
-    ({"data.task": "shd"}, ["data.task", "'shd'", "randman"]),
+    ({"data.task": "shdd"}, ["data.task", "'shdd'", "did you mean 'shd'"]),
     ({"data.task": ["randman"]}, ["data.task", "['randman']", "randman"]),
     ({"surogate.beta": 10}, ["surogate.beta", "did you mean 'surrogate.beta'"]),
     ({"beta": 10}, ["'beta'", "unknown key"]),

@@ -3,20 +3,24 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from sgpipe import __version__
+from sgpipe.archive import export_runs, import_runs
 from sgpipe.config import Config, load_config
+from sgpipe.data.overview import data_overview
+from sgpipe.data.sources import Sources
 from sgpipe.errors import SgpipeError
 from sgpipe.files import atomic
 from sgpipe.knobs import config_table, knob_table
-from sgpipe.outputs import sources_of
+from sgpipe.outputs import outputs_of, sources_of
 from sgpipe.overview import overview
 from sgpipe.plan import make_plan
 from sgpipe.results import Store, stored_runs
-from sgpipe.steps import prepare_task, train
+from sgpipe.steps import collect, download, draw, prepare_task, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +57,21 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("experiment", metavar="EXPERIMENT", help="e.g. zenke2021_fig3")
     retry = add("retry", _retry, "forget failed runs, so that the next `snakemake` trains them again")
     retry.add_argument("runs", nargs="*", metavar="RUN", help="run ids; default: all that raised an error")
+    add("data", _data, "list the data sets: which source each would have, and the files found for it")
+    fetch = add("download", _download, "fetch the published files that are missing into data_dir")
+    fetch.add_argument("tasks", nargs="*", metavar="TASK", help="default: those that the experiments need")
+    export = add("export", _export, "write the stored runs of some experiments into one file, for another store")
+    export.add_argument("file", metavar="FILE", help="e.g. runs.tar")
+    export.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all")
+    export.add_argument("--without-weights", action="store_true", help="results only: a quarter of the size")
+    bring = add("import", _import, "file the runs that `sgpipe export` wrote, as if they had been trained here")
+    bring.add_argument("file", metavar="FILE", help="e.g. runs.tar")
+    collect = add("collect", _collect, "write the tables of experiments from the runs that have ended so far")
+    collect.add_argument("output", metavar="FOLDER", help="folder for the tables; `sgpipe draw` draws from them")
+    collect.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all that train")
+    draw = add("draw", _draw, "draw figures from experiment tables alone, without the store and without training")
+    draw.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
+    draw.add_argument("output", metavar="OUTPUT", help="folder for the pictures, e.g. /tmp/redrawn")
     knobs = add("knobs", _knobs, "write docs/knobs.md, the table of every knob and setting")
     knobs.add_argument("--check", action="store_true", help="only say whether the file is up to date")
     return parser
@@ -81,10 +100,18 @@ def _train(config: Config, options: argparse.Namespace) -> None:
         raise SgpipeError(f"{options.experiment}: trains nothing; `snakemake --cores 1 {options.experiment}` makes it")
     for pack in plan.packs_of[options.experiment]:
         run = plan.packs[pack].runs[0]
-        task = Path(config.results) / "data" / f"{run.data_id}.npz"
+        task = Path(config.results) / "data" / f"{run.data_id}.arrow"
         if not task.exists():
-            prepare_task(run, task, task.with_suffix(".json"))
+            prepare_task(plan, run.data_id, task, task.with_suffix(".json"), config.threads)
         train(plan, pack, task)
+
+
+def _data(config: Config, options: argparse.Namespace) -> None:
+    print(data_overview(Sources(config.data_dir, config.data, config.results)))
+
+
+def _download(config: Config, options: argparse.Namespace) -> None:
+    download(make_plan(replace(config, data="auto")), options.tasks)
 
 
 def _failed(config: Config, options: argparse.Namespace) -> None:
@@ -107,6 +134,44 @@ def _retry(config: Config, options: argparse.Namespace) -> None:
         if set(chosen) & set(pq.read_table(path, columns=["run_id"]).column(0).to_pylist()):
             path.unlink()
     print(f"{len(chosen)} runs forgotten; the next `snakemake` trains them again")
+
+
+def _export(config: Config, options: argparse.Namespace) -> None:
+    plan = make_plan(config)
+    chosen = [plan.experiment(name) for name in options.experiments] or list(plan.experiments.values())
+    runs = {run_id: spec for experiment in chosen if experiment.trains for run_id, spec in experiment.runs.items()}
+    count = export_runs(plan.store, runs.values(), options.file, weights=not options.without_weights)
+    print(f"{count} of {len(runs)} runs in {options.file}")
+
+
+def _import(config: Config, options: argparse.Namespace) -> None:
+    new, known = import_runs(Store(Path(config.results) / "runs"), options.file)
+    print(f"{new} runs filed, {known} were here already; `snakemake` takes them from the store")
+
+
+def _collect(config: Config, options: argparse.Namespace) -> None:
+    plan = make_plan(config)
+    for name in options.experiments or [name for name, item in plan.experiments.items() if item.trains]:
+        path = Path(options.output) / f"{name}.parquet"
+        ended, planned = collect(plan, name, path)
+        print(f"{path}: {ended} of {planned} runs")
+
+
+def _draw(config: Config, options: argparse.Namespace) -> None:
+    plan, folder, output = make_plan(config), Path(options.tables), Path(options.output)
+    found = [name for name in plan.experiments if (folder / f"{name}.parquet").exists()]
+    if not found:
+        raise SgpipeError(f"{folder}: no table of an experiment there, e.g. {next(iter(plan.experiments))}.parquet")
+    for name in found:
+        experiment, tables = plan.experiments[name], {"runs": folder / f"{name}.parquet"}
+        if experiment.record:
+            tables["activity"] = folder / f"{name}.activity.parquet"
+            if not tables["activity"].exists():
+                print(f"{name}: left out, since {tables['activity']} is not there")
+                continue
+        outputs = outputs_of(experiment, output)
+        draw(experiment.draw, tables, outputs)
+        print(outputs[0])
 
 
 def _knobs(config: Config, options: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """The user's settings: config.yaml plus what the command line changes."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ class Config:
     threads: int
     seed: int
     pack_minutes: float | None
+    data: str
+    data_dir: str
 
     @property
     def pack_seconds(self) -> float:
@@ -42,7 +45,9 @@ def read_config(values: Mapping[str, Any], where: str = "config.yaml") -> Config
     given = {key: _typed(value, properties.get(key, {}).get("type", "")) for key, value in values.items()}
     check(given, "config", where)
     full = {key: given.get(key, rule["default"]) for key, rule in properties.items()}
-    return Config(**{**full, "experiments": tuple(full["experiments"])})
+    # The environment is read here and nowhere else: a setting of the machine, which config.yaml overrules.
+    folder = full["data_dir"] or os.environ.get("SGPIPE_DATA") or "data"
+    return Config(**{**full, "experiments": tuple(full["experiments"]), "data_dir": folder})
 
 
 def load_config(path: Path | str = "config.yaml", changes: Mapping[str, Any] | None = None) -> Config:

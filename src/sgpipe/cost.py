@@ -17,11 +17,9 @@ EVALUATION_SHARE = 1.1
 REFERENCE_SLOWDOWN = 40.0
 START_SECONDS = 2.0
 BASE_MEMORY_MB = 600
-
-
-def samples(spec: RunSpec) -> int:
-    """Return the size of the training split."""
-    return int(0.8 * spec.data.samples_per_class * spec.data.classes)
+# Processes that prepare a data set, and MB that they and its arrays need.
+PREPARING = {"rawhd": (4, 3000), "rawsc": (4, 6000), "shd": (4, 6000)}
+PREPARING_OTHERS = (1, 2000)
 
 
 def run_seconds(spec: RunSpec) -> float:
@@ -31,8 +29,8 @@ def run_seconds(spec: RunSpec) -> float:
     dense = sum(one * other for one, other in pairwise(hidden))
     dense += sum(n * n for n in hidden) if spec.network.recurrent else 0
     per_step = PER_NEURON_STEP * sum(sizes[1:]) + PER_DENSE_WEIGHT_STEP * dense
-    per_sample = per_step * spec.data.steps + PER_EVENT_WEIGHT * spec.data.units * sizes[1]
-    return spec.training.epochs * samples(spec) * EVALUATION_SHARE * per_sample
+    per_sample = per_step * spec.data.steps + PER_EVENT_WEIGHT * spec.data.events * sizes[1]
+    return spec.training.epochs * spec.data.train_samples * EVALUATION_SHARE * per_sample
 
 
 def pack_minutes(specs: Sequence[RunSpec]) -> int:
@@ -48,3 +46,13 @@ def memory_mb(specs: Sequence[RunSpec]) -> int:
         for spec in specs
     )
     return BASE_MEMORY_MB + int(largest * 4 * 12 / 2**20)
+
+
+def prepare_workers(spec: RunSpec) -> int:
+    """Return how many processes prepare a run's data set, if there are as many cores."""
+    return PREPARING.get(spec.data.task, PREPARING_OTHERS)[0]
+
+
+def prepare_memory_mb(spec: RunSpec) -> int:
+    """Return the memory to ask a cluster for to prepare a run's data set."""
+    return PREPARING.get(spec.data.task, PREPARING_OTHERS)[1]

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sgpipe.data.events import Events, Task
+from sgpipe.data.samples import Events, Task
 from sgpipe.optimisers import OPTIMISERS
 from sgpipe.spec import RunSpec
 
@@ -38,10 +38,21 @@ class Session(Protocol):
         """Measure on a split without training."""
 
     def states(self) -> list[Weights]:
-        """Return copies of the weights and, prefixed `optimiser.`, of the optimiser's state."""
+        """Return copies of the weights and, prefixed `optimiser.`, of the optimiser's state.
+
+        Where evaluation uses averaged weights, they are among these as `optimiser.average.<weight>`.
+        """
 
     def load(self, states: Sequence[Weights]) -> None:
         """Take up states that `states` returned."""
+
+
+def evaluated(state: Weights) -> Weights:
+    """Return the weights that a session in this state evaluates."""
+    average = "optimiser.average."
+    return {
+        name: state.get(average + name, array) for name, array in state.items() if not name.startswith("optimiser.")
+    }
 
 
 class Engine(Protocol):
@@ -50,6 +61,7 @@ class Engine(Protocol):
     name: str
     device: str
     takes_packs: bool  # whether one session should hold many runs
+    threads: int  # that one session may use; the trainer raises it as runs end, an engine need not heed it
 
     def refuses(self, spec: RunSpec) -> str | None:
         """Return why this engine cannot train a run, None if it can."""
@@ -104,11 +116,15 @@ class MinibatchSession(ABC):
         return [total.measures()]
 
     def evaluate(self, split: str) -> list[Measures]:
+        with self.optimiser.averaged():
+            return [self._measure(split)]
+
+    def _measure(self, split: str) -> Measures:
         events, total = getattr(self.task, split), Sums()
         for start in range(0, len(events), self.evaluation_batch):
             stop = min(start + self.evaluation_batch, len(events))
             total.add(self.batch(events, np.arange(start, stop), False)[0])
-        return [total.measures()]
+        return total.measures()
 
     def states(self) -> list[Weights]:
         optimiser = {f"optimiser.{name}": array for name, array in self.optimiser.state().items()}

@@ -7,7 +7,7 @@ among the results. Wherever a value may differ by scale, a mapping from scale to
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -58,10 +58,16 @@ class Experiment:
         return chosen
 
 
-def load_experiments(paths: Iterable[Path | str], scale: str, seed: int = 0) -> dict[str, Experiment]:
+Settle = Callable[[RunSpec, bool, str], RunSpec]
+
+
+def load_experiments(
+    paths: Iterable[Path | str], scale: str, seed: int = 0, settle: Settle | None = None
+) -> dict[str, Experiment]:
     """Return the experiments of some files at one scale, by id; raises SgpipeError.
 
-    `seed` is added to every seed of every run.
+    `seed` is added to every seed of every run. `settle` says where a run's data come from (see `Sources.settle`);
+    without it runs keep the source that they are declared with.
     """
     found: dict[str, Experiment] = {}
     for path in paths:
@@ -72,11 +78,13 @@ def load_experiments(paths: Iterable[Path | str], scale: str, seed: int = 0) -> 
                 raise SgpipeError(f"{path}: experiments.{name}: this name is taken by another file; give it another")
             if name.split("_")[0] != document["paper"]:
                 raise SgpipeError(f"{path}: experiments.{name}: must begin with the file's paper, {document['paper']}_")
-            found[name] = _experiment(name, body, document, scale, seed, str(path))
+            found[name] = _experiment(name, body, document, scale, seed, str(path), settle)
     return found
 
 
-def _experiment(name: str, body: dict, document: dict, scale: str, seed: int, path: str) -> Experiment:
+def _experiment(
+    name: str, body: dict, document: dict, scale: str, seed: int, path: str, settle: Settle | None
+) -> Experiment:
     where = f"{path}: {name}"
     runs: dict[str, RunSpec] = {}
     asked: dict[str, list[str]] = {}
@@ -92,6 +100,8 @@ def _experiment(name: str, body: dict, document: dict, scale: str, seed: int, pa
             for key in SEEDS if seed else ():
                 values[key] = values.get(key, 0) + seed
             spec = RunSpec.make(values, here)
+            if settle:
+                spec = settle(spec, "data.source" in values, here)
             runs[spec.id] = spec
             if sweep not in asked.setdefault(spec.id, []):
                 asked[spec.id].append(sweep)

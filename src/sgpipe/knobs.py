@@ -1,9 +1,12 @@
 """The reference tables of every knob and setting, made from where they are declared."""
 
+from collections.abc import Mapping
 from dataclasses import Field
 
+from sgpipe.declare import basic_type
 from sgpipe.schema import schema
-from sgpipe.spec import TASKS, basic_type, knobs
+from sgpipe.spec import knobs
+from sgpipe.tasks import TASKS
 
 
 def knob_table() -> str:
@@ -13,14 +16,24 @@ def knob_table() -> str:
         "",
         "Every knob of a run, as experiment files name it. This page is written by `sgpipe knobs`.",
         "",
+    ]
+    for task in TASKS:
+        own = {name: item for name, item in knobs(task).items() if name.startswith("data.")}
+        lines += [f"## Data set {task}", "", *_rows(own), ""]
+    shared = {name: item for name, item in knobs("randman").items() if not name.startswith("data.")}
+    return "\n".join([*lines, "## Every run", "", *_rows(shared)]) + "\n"
+
+
+def _rows(items: Mapping[str, Field]) -> list[str]:
+    lines = [
         "| knob | type | default | unit | allowed | meaning |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for task in TASKS:
-        for name, item in knobs(task).items():
-            cells = (f"`{name}`", basic_type(item.type).__name__, _show(item.default), item.metadata["unit"])
-            lines.append("| " + " | ".join((*cells, _allowed(item), item.metadata["meaning"])) + " |")
-    return "\n".join(lines) + "\n"
+    for name, item in items.items():
+        cells = (f"`{name}`", basic_type(item.type).__name__, _show(item.default), item.metadata["unit"])
+        meaning = item.metadata["meaning"].replace("|", r"\|")
+        lines.append("| " + " | ".join((*cells, _allowed(item), meaning)) + " |")
+    return lines
 
 
 def config_table() -> str:

@@ -9,30 +9,75 @@ from sgpipe.spec import RunSpec
 VERSIONS: dict[str, int] = {
     "trainer": 1,
     "task.randman": 1,
+    "task.mnist_latency": 1,
+    "task.ptb": 1,
+    "task.shd": 1,
+    "task.rawsc": 1,
+    "task.rawhd": 1,
     "neuron.lif": 1,
+    "neuron.delta_lif": 1,
+    "neuron.alif": 1,
+    "neuron.slstm": 1,
+    "neuron.trained": 1,
+    "dropout": 1,
+    "embedding": 1,
     "readout": 1,
+    "readout.linear": 1,
+    "head.steps": 1,
+    "label_smoothing": 1,
     "surrogate.superspike": 1,
     "surrogate.sigmoid": 1,
     "surrogate.esser": 1,
     "surrogate.asymptotic_superspike": 1,
     "surrogate.constant": 1,
     "surrogate.true_derivative": 1,
+    "surrogate.triangular": 1,
+    "surrogate.exponential": 1,
+    "surrogate.gaussian": 1,
+    "surrogate.dsigmoid": 1,
+    "surrogate.dfast_sigmoid": 1,
+    "surrogate.rectangular": 1,
+    "surrogate.q_pseudospike": 1,
     "init.uniform": 1,
+    "init.glorot_uniform": 1,
+    "init.glorot_normal": 1,
+    "init.glorot_truncated_normal": 1,
+    "init.glorot_bigamma": 1,
+    "init.he_uniform": 1,
+    "init.he_normal": 1,
+    "init.he_truncated_normal": 1,
+    "init.he_bigamma": 1,
+    "init.orthogonal_uniform": 1,
+    "init.orthogonal_normal": 1,
+    "init.orthogonal_bigamma": 1,
     "optimiser.adam": 1,
+    "optimiser.adabelief": 1,
+    "weight_decay": 1,
+    "clip": 1,
+    "average.swa": 1,
 }
 
 
 def components(spec: RunSpec) -> tuple[str, ...]:
     """Return the names of the components whose arithmetic decides a run's result."""
-    names = [
-        "trainer",
-        f"task.{spec.data.task}",
-        "readout",
-        f"init.{spec.init.scheme}",
-        f"optimiser.{spec.optimiser.name}",
-    ]
-    if spec.network.hidden:
-        names += [f"neuron.{spec.network.neuron}", f"surrogate.{spec.surrogate.shape}"]
+    network, objective, optimiser = spec.network, spec.objective, spec.optimiser
+    names = ["trainer", f"task.{spec.data.task}", f"init.{spec.init.scheme}", f"optimiser.{optimiser.name}"]
+    if network.hidden:
+        names += [f"neuron.{network.neuron}", f"surrogate.{spec.surrogate.shape}"]
+    leaky = network.neuron in (None, "lif")
+    used = {
+        "neuron.trained": network.trained_neurons,
+        "dropout": network.dropout,
+        "embedding": network.embedding,
+        "readout": leaky,
+        "readout.linear": not leaky and not network.embedding,
+        "head.steps": objective.head in (None, "steps"),
+        "label_smoothing": objective.label_smoothing,
+        "weight_decay": optimiser.weight_decay,
+        "clip": optimiser.clip,
+        f"average.{optimiser.average}": optimiser.average != "none",
+    }
+    names += [name for name, uses in used.items() if uses]
     return tuple(sorted(names))
 
 

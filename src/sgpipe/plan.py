@@ -8,11 +8,12 @@ from pathlib import Path
 
 from sgpipe import cost
 from sgpipe.config import Config
+from sgpipe.data.sources import Sources
 from sgpipe.errors import SgpipeError, one_of
 from sgpipe.experiments import Experiment, load_experiments
 from sgpipe.numerics import VERSIONS, versions
 from sgpipe.results import Store
-from sgpipe.spec import SEEDS, RunSpec, canonical_json, digest
+from sgpipe.spec import SEEDS, RunSpec, canonical_json, digest, knobs
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Pack:
 
     id: str
     runs: tuple[RunSpec, ...]
+
+    @cached_property
+    def columns(self) -> str:
+        """A digest of the names of the knobs: a table from before a knob was added lacks its column."""
+        return digest(",".join(knobs(self.runs[0].data.task)))
 
     @cached_property
     def numerics(self) -> str:
@@ -86,6 +92,11 @@ class Plan:
             )
         )
 
+    @property
+    def sources(self) -> Sources:
+        """Where data come from."""
+        return Sources(self.config.data_dir, self.config.data, self.config.results)
+
     @cached_property
     def tasks(self) -> dict[str, RunSpec]:
         """One run for each data set that has to be prepared, by data id."""
@@ -103,7 +114,8 @@ class Plan:
 
 def make_plan(config: Config) -> Plan:
     """Return the plan for a configuration; raises SgpipeError on anything wrong in the experiment files."""
-    experiments = load_experiments(config.experiments, config.scale, config.seed)
+    sources = Sources(config.data_dir, config.data, config.results)
+    experiments = load_experiments(config.experiments, config.scale, config.seed, sources.settle)
     askers: dict[str, list[str]] = {}
     runs: dict[str, RunSpec] = {}
     for experiment in experiments.values():

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from sgpipe.data.events import Task
+from sgpipe.activity import Activity
+from sgpipe.data.samples import Task
 from sgpipe.init.schemes import initial_weights
-from sgpipe.network import Activity, as_tensors, forward
+from sgpipe.network import as_tensors, forward
 from sgpipe.spec import RunSpec
 
 SCHEMA = pa.schema(

@@ -1,12 +1,16 @@
 """The reference engine: the torch network, differentiated by autograd, one minibatch at a time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
-from sgpipe.data.events import Events, Task
-from sgpipe.engine import MinibatchSession, Sums, Weights
+from sgpipe.activity import detached
+from sgpipe.data.samples import Samples, Task, Words
+from sgpipe.dropout import dropout_factors
+from sgpipe.engine import Measures, MinibatchSession, Sums, Weights
+from sgpipe.init.settings import LayerSettings
 from sgpipe.network import as_tensors, forward
 from sgpipe.objectives import losses
 from sgpipe.spec import RunSpec
@@ -28,39 +32,101 @@ class ReferenceEngine:
         # Small matrices gain nothing from more threads, and runs side by side need the cores.
         torch.set_num_threads(1)
         (spec,), (weight,) = specs, weights
-        return ReferenceSession(spec, task, weight, self.device)
+        session = WordSession if isinstance(task.train, Words) else ReferenceSession
+        return session(spec, task, weight, self.device)
 
 
 class ReferenceSession(MinibatchSession):
-    """One run under autograd."""
+    """One run under autograd; `theory` has what a theory of initialisation sets for each hidden layer."""
 
-    def __init__(self, spec: RunSpec, task: Task, weights: Weights, device: str):
+    def __init__(
+        self, spec: RunSpec, task: Task, weights: Weights, device: str, theory: Sequence[LayerSettings] | None = None
+    ):
         super().__init__(spec, task, weights)
-        self.device = device
+        self.device, self.theory = device, theory
 
-    def batch(self, events: Events, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
+    def batch(self, events: Samples, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
         part = events.take(indices)
         raster = part.dense(self.task.steps, self.task.units).astype(self.spec.training.precision, copy=False)
-        inputs = torch.from_numpy(raster).to(self.device)
-        labels = torch.from_numpy(part.labels).to(self.device)
+        return self._pass(raster, part.labels, indices, train)[:2]
+
+    def _pass(
+        self, inputs: np.ndarray, labels: np.ndarray, samples: np.ndarray, train: bool, state: Any = None
+    ) -> tuple[Sums, Weights, Any]:
+        """Return totals, gradients if training, and the network's last state; `inputs` and `labels` as in `forward`.
+
+        `samples` are numbers of the samples, for dropout.
+        """
+        targets = torch.from_numpy(labels).to(self.device)
         with torch.set_grad_enabled(train):
             weights = as_tensors(self.weights, self.device, trained=train)
-            result = losses(self.spec, forward(self.spec, weights, inputs), labels)
+            factors = self._dropout(samples, len(inputs)) if train and self.spec.network.dropout else None
+            data = torch.from_numpy(inputs).to(self.device)
+            activity = forward(self.spec, weights, data, self.theory, factors, state)
+            result = losses(self.spec, activity, targets)
             gradients = {}
             if train:
                 loss = (result.supervised + result.penalty).mean()
                 if loss.requires_grad:  # in the first steps nothing has arrived that depends on a weight
                     loss.backward()
                 gradients = {name: _gradient(weight) for name, weight in weights.items()}
+        answers = labels.size // len(samples)  # of each sample: 1, or the words of a text's
         counts = [count.sum().item() for count in result.counts]
         sums = Sums(
-            len(indices),
-            result.supervised.sum().item(),
-            result.penalty.sum().item(),
-            int((result.logits.argmax(1) == labels).sum().item()),
+            labels.size,
+            result.cross_entropy.sum().item() * answers,
+            result.penalty.sum().item() * answers,
+            round(result.correct.sum().item() * answers),
             np.array(counts),
         )
-        return sums, gradients
+        return sums, gradients, activity.state
+
+    def _dropout(self, samples: np.ndarray, steps: int):
+        epoch = self.optimiser.step_count // self._updates() + 1  # so a resumed run knows it too
+        precision = getattr(torch, self.spec.training.precision)
+
+        def factors(layer: int, units: int) -> torch.Tensor:
+            array = dropout_factors(self.spec, epoch, layer, samples, steps, units)
+            return torch.from_numpy(array).to(self.device, precision)
+
+        return factors
+
+    def _updates(self) -> int:
+        """Return the number of updates in an epoch."""
+        return -(-len(self.task.train) // self.spec.training.batch_size)
+
+
+class WordSession(ReferenceSession):
+    """A text: `training.batch_size` strands of it side by side, each batch going on in the state of the one before.
+
+    Gradients end with their batch. Every epoch and every evaluation starts at rest.
+    """
+
+    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
+        """Pass once over the training text, which has one order only."""
+        return [self._read("train", True)]
+
+    def _measure(self, split: str) -> Measures:
+        return self._read(split, False)
+
+    def _updates(self) -> int:
+        strand = (len(self.task.train) - 1) // self.spec.training.batch_size
+        return -(-strand // self.task.steps)
+
+    def _read(self, split: str, train: bool) -> Measures:
+        rows, steps = self.spec.training.batch_size, self.task.steps
+        total, state = Sums(), None
+        for number, (words, targets) in enumerate(getattr(self.task, split).batches(rows, steps)):
+            samples = np.arange(rows) + rows * number
+            words, targets = words.astype(np.int64), targets.astype(np.int64)
+            sums, gradients, state = self._pass(words, targets, samples, train, state)
+            state = detached(state)
+            total.add(sums)
+            if train:
+                if not np.isfinite(sums.loss + sums.penalty):
+                    break
+                self.optimiser.step(gradients)
+        return total.measures()
 
 
 def _gradient(weight: torch.Tensor) -> np.ndarray:

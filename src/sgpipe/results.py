@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from sgpipe.declare import basic_type
 from sgpipe.errors import SgpipeError
 from sgpipe.files import DISK_FULL, atomic, disk_full
 from sgpipe.numerics import versions
-from sgpipe.spec import RunSpec, basic_type, digest, from_canonical, knobs
+from sgpipe.spec import RunSpec, digest, from_canonical, knobs
 
 STORE_FORMAT = 1
 STATUSES = ("finished", "diverged", "failed")
@@ -239,13 +240,18 @@ def merge_packs(paths: Iterable[Path | str], sweeps: Mapping[str, tuple[str, ...
     column `sweeps`. Rows of other experiments' runs are left out; the order is by run id, whatever the packs.
     """
     table = pa.concat_tables([pq.read_table(path) for path in paths], promote_options="default")
-    ids = table.column("run_id").to_pylist()
-    order = sorted((row for row, run_id in enumerate(ids) if run_id in sweeps), key=lambda row: (ids[row], row))
-    missing = set(sweeps) - set(ids)
+    missing = set(sweeps) - set(table.column("run_id").to_pylist())
     if missing:
         raise SgpipeError(
             f"{len(missing)} runs are in no pack table, {sorted(missing)[0]} for one; delete the pack tables"
         )
+    return experiment_table(table, sweeps)
+
+
+def experiment_table(table: pa.Table, sweeps: Mapping[str, tuple[str, ...]]) -> pa.Table:
+    """Return the rows of an experiment's runs, sorted by run id, with the list column `sweeps`."""
+    ids = table.column("run_id").to_pylist()
+    order = sorted((row for row, run_id in enumerate(ids) if run_id in sweeps), key=lambda row: (ids[row], row))
     table = table.take(order)
     labels = pa.array([list(sweeps[run_id]) for run_id in table.column("run_id").to_pylist()], pa.list_(pa.string()))
     return table.add_column(1, "sweeps", labels)

@@ -8,96 +8,138 @@ A default is part of every run id that does not mention the knob: never change o
 
 import hashlib
 import json
-import math
-import types
-import typing
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from functools import cache, cached_property
 from typing import Any
 
+from sgpipe.declare import knob, read_value
 from sgpipe.errors import SgpipeError, one_of
 from sgpipe.surrogates import SURROGATES
+from sgpipe.tasks import TASKS
 
-
-def knob(default, meaning: str, unit: str = "", choices=None, above=None, least=None, below=None) -> Any:
-    """Declare one knob: its default, meaning, unit, and the values it allows."""
-    rule = {
-        "meaning": meaning,
-        "unit": unit,
-        "choices": choices,
-        "above": above,
-        "least": least,
-        "below": below,
-    }
-    return field(default=default, metadata=rule)
-
-
-@dataclass(frozen=True)
-class RandmanData:
-    """Smooth random manifolds (Zenke & Vogels 2021, section 4.1.1)."""
-
-    task: str = knob("randman", "the data set", choices=("randman",))
-    source: str = knob("synthetic", "where the data come from", choices=("synthetic",))
-    variant: str = knob(
-        "printed",
-        "spectrum and split: the paper's formula, or one of the two generators in the authors' code",
-        choices=("printed", "authors_torch", "authors_numpy"),
-    )
-    seed: int = knob(0, "seed of the manifolds and of the points on them", least=0)
-    classes: int = knob(10, "number of manifolds, one a class", least=2)
-    units: int = knob(20, "input units M, the embedding dimension", least=1)
-    dim: int = knob(1, "intrinsic manifold dimension D", least=1)
-    alpha: float = knob(1.0, "smoothness: the spectrum falls as frequency^-alpha", above=0)
-    samples_per_class: int = knob(1000, "points on each manifold: 80 % train, 10 % valid, 10 % test", least=10)
-    tau: float = knob(50.0, "spike times lie in [0, tau)", "ms", above=0)
-    dt: float = knob(1.0, "time step", "ms", above=0)
-    steps: int = knob(100, "number of time steps", least=1)
+# Written out, for the modules that define them need scipy, which reading the Snakefile should not wait for.
+RESETS = ("subtractive", "multiplicative", "multiplicative_scaled", "refractory", "refractory_scaled")
+INITIALISERS = (
+    "glorot_uniform",
+    "glorot_normal",
+    "glorot_truncated_normal",
+    "glorot_bigamma",
+    "he_uniform",
+    "he_normal",
+    "he_truncated_normal",
+    "he_bigamma",
+    "orthogonal_uniform",
+    "orthogonal_normal",
+    "orthogonal_bigamma",
+)
 
 
 @dataclass(frozen=True)
 class Network:
-    """Layers and neuron (section 4.2.1 and 4.2.2)."""
+    """Layers and neuron (zenke2021 sections 4.2.1-2; herranz2022 sections 2.1, 2.5 and appendix B)."""
 
     neuron: str | None = knob(
-        "lif", "hidden neuron model: current-based leaky integrate-and-fire, eq. 4.1", choices=("lif",)
+        "lif",
+        "hidden neuron model: zenke2021's current-based leaky integrate-and-fire, eq. 4.1; herranz2022's eq. 1, whose "
+        "voltage jumps with each spike; the same with an adaptive threshold; its LSTM of steps",
+        choices=("lif", "delta_lif", "alif", "slstm"),
     )
     hidden: tuple[int, ...] = knob((100,), "units of each hidden layer; [] for none", least=1)
     recurrent: bool = knob(False, "recurrent weights V within every hidden layer")
     tau_membrane: float | None = knob(10.0, "membrane time constant of hidden neurons", "ms", above=0)
-    tau_synapse: float = knob(5.0, "synaptic time constant", "ms", above=0)
-    tau_readout: float = knob(20.0, "membrane time constant of the readout", "ms", above=0)
+    tau_synapse: float | None = knob(5.0, "synaptic time constant", "ms", above=0)
+    tau_readout: float | None = knob(20.0, "membrane time constant of the readout", "ms", above=0)
     reset_gradient: str | None = knob(
         "detached", "whether gradients flow through the reset", choices=("detached", "attached")
     )
     recurrent_gradient: str | None = knob(
         "propagated", "whether gradients flow through V back in time", choices=("propagated", "detached")
     )
-    readout_start: float = knob(0.0, "readout membrane at step 0 (the authors' library: -1e-3)")
+    readout_start: float | None = knob(0.0, "readout membrane at step 0 (the authors' library: -1e-3)")
+    membrane_decay: float | None = knob(
+        0.9, "alpha_decay of delta_lif and alif (the authors' code: 4.5e-5)", "per step", least=0, below=1
+    )
+    threshold: float | None = knob(1.0, "thr of delta_lif and alif (the authors' code: 0.01)", above=0)
+    reset: str | None = knob(
+        "subtractive",
+        "how a spike acts on the voltage of delta_lif and alif: eq. 1, or a form of B.7 (docs/errata_herranz2022.md)",
+        choices=RESETS,
+    )
+    adaptation: float | None = knob(
+        1.8, "alif: by how much lasting activity raises the threshold", "threshold's", least=0
+    )
+    tau_adaptation: float | None = knob(
+        100.0, "alif: time constant of that; half of the steps in the authors' code", "steps", above=0
+    )
+    trained_neurons: bool | None = knob(
+        False, "train decay, threshold and adaptation of each neuron, from a truncated normal about the values given"
+    )
+    bias: bool | None = knob(False, "trained current b of eq. 1, from 0; slstm always has its biases")
+    tanh: str | None = knob(
+        "coded", "slstm: what stands for tanh: 2 H - 1 as coded, or 1 - 2 H as printed", choices=("coded", "printed")
+    )
+    dropout: float | None = knob(
+        0.0, "share of the inputs of each hidden layer that training drops, anew in every step", least=0, below=1
+    )
+    embedding: int | None = knob(
+        0, "word tasks: size of the learned embedding, whose transpose is the readout; 0 for none", least=0
+    )
+
+
+# What hidden neurons of each kind depend on, of what others may not; without hidden layer there is zenke2021's readout.
+_EQ_1 = ("membrane_decay", "threshold", "reset", "reset_gradient", "trained_neurons", "bias")
+_READOUT = ("tau_synapse", "tau_readout", "readout_start")
+NEURON_KNOBS: dict[str | None, tuple[str, ...]] = {
+    None: _READOUT,
+    "lif": ("tau_membrane", "reset_gradient", *_READOUT),
+    "delta_lif": _EQ_1,
+    "alif": (*_EQ_1, "adaptation", "tau_adaptation"),
+    "slstm": ("tanh",),
+}
 
 
 @dataclass(frozen=True)
 class SurrogateChoice:
-    """The surrogate derivative (section 4.2.6)."""
+    """The surrogate derivative h(x) (zenke2021 section 4.2.6; herranz2022 Table S1)."""
 
     shape: str | None = knob("superspike", "its shape", choices=tuple(SURROGATES))
-    beta: float | None = knob(10.0, "its slope; for beta = 0 use shape: constant", "1/threshold", above=0)
+    beta: float | None = knob(
+        10.0, "slope of a shape of zenke2021; for beta = 0 use shape: constant", "1/threshold", above=0
+    )
+    dampening: float | None = knob(1.0, "factor gamma on the height of any shape", above=0)
+    sharpness: float | None = knob(1.0, "slope s of a shape of herranz2022", "1/threshold", above=0)
+    tail: float | None = knob(2.0, "exponent q of q_pseudospike; 2 makes it dfast_sigmoid", above=1)
 
 
 @dataclass(frozen=True)
 class Init:
-    """Initial weights (section 4.2.3)."""
+    """Initial weights (zenke2021 section 4.2.3; herranz2022 sections 2.3 and 3.3)."""
 
-    scheme: str = knob("uniform", "U(-1/sqrt(n), 1/sqrt(n)), n = afferents of the connection", choices=("uniform",))
+    scheme: str = knob(
+        "uniform",
+        "zenke2021's U(-1/sqrt(n), 1/sqrt(n)), n = afferents of the connection; or Glorot, He, orthogonal by name",
+        choices=("uniform", *INITIALISERS),
+    )
     seed: int = knob(0, "seed of the initial weights", least=0)
     gain: float | None = knob(1.0, "factor on the hidden layers' feed-forward weights; 1 as printed", above=0)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Readout head, loss and activity regularisers (sections 4.2.4 and 4.2.5)."""
+    """Readout head, loss and activity regularisers (zenke2021 sections 4.2.4-5; herranz2022 section 2.5)."""
 
-    head: str = knob("max", "logit: maximum or sum of the readout membrane over time", choices=("max", "sum"))
+    head: str | None = knob(
+        "max",
+        "what cross-entropy sees: maximum or sum of the readout over time, or the readout of all steps, one by one",
+        choices=("max", "sum", "steps"),
+    )
+    label_smoothing: float = knob(0.0, "share of the target spread evenly over all classes", least=0, below=1)
+    accuracy: str | None = knob(
+        "summed",
+        "head steps: the class of the largest sum of logits, as coded, or the one ahead at most steps, as printed",
+        choices=("summed", "mode"),
+    )
     lower_strength: float | None = knob(100.0, "lambda_lower", least=0)
     lower_threshold: float | None = knob(1e-3, "nu_lower, per neuron", "spikes", least=0)
     upper_strength: float | None = knob(0.0, "lambda_upper", least=0)
@@ -107,13 +149,25 @@ class Objective:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """The optimiser (section 4.2.6)."""
+    """The optimiser (zenke2021 section 4.2.6; herranz2022 section 2.5)."""
 
-    name: str = knob("adam", "Adam with default moments", choices=("adam",))
+    name: str = knob("adam", "Adam, or AdaBelief without rectification", choices=("adam", "adabelief"))
     lr: float = knob(0.05, "learning rate eta", least=0)
     beta1: float = knob(0.9, "decay of the first moment", least=0, below=1)
     beta2: float = knob(0.999, "decay of the second moment", least=0, below=1)
-    eps: float = knob(1e-8, "added to the root of the second moment", above=0)
+    eps: float = knob(1e-8, "added to the root of the second moment; adabelief: to that moment too", above=0)
+    weight_decay: float = knob(
+        0.0, "share by which lr times it shrinks the weights, not biases or neurons, in each update", least=0
+    )
+    clip: float = knob(0.0, "largest norm of the gradient, which is scaled down to it; 0 for any", least=0)
+    clip_scope: str | None = knob(
+        "global",
+        "that norm over all weights, or over each matrix alone as in herranz2022's code",
+        choices=("global", "variable"),
+    )
+    average: str = knob("none", "weights to evaluate: the latest, or their mean so far", choices=("none", "swa"))
+    average_start: int | None = knob(0, "swa: updates before the first that may count", "updates", least=0)
+    average_period: int | None = knob(10, "swa: every which update counts", "updates", least=1)
 
 
 @dataclass(frozen=True)
@@ -126,7 +180,6 @@ class Training:
     precision: str = knob("float32", "floating-point type of the network", choices=("float32", "float64"))
 
 
-TASKS: dict[str, type] = {"randman": RandmanData}
 SECTIONS: dict[str, type] = {
     "network": Network,
     "surrogate": SurrogateChoice,
@@ -142,7 +195,7 @@ SEEDS = ("data.seed", "init.seed", "training.seed")
 class RunSpec:
     """One network trained once. Build it with `RunSpec.make`, which validates; two equal specs are the same run."""
 
-    data: RandmanData
+    data: Any  # one of the sections in sgpipe.tasks
     network: Network
     surrogate: SurrogateChoice
     init: Init
@@ -170,13 +223,14 @@ class RunSpec:
         spec = cls(TASKS[task](**given["data"]), **{name: kind(**given[name]) for name, kind in SECTIONS.items()})
         return spec._without_idle_knobs(where)
 
+    def with_source(self, source: str, files: str | None, where: str) -> "RunSpec":
+        """Return the same run on data from elsewhere."""
+        data = type(self.data)(**{**self.data.__dict__, "source": source, "files": files})
+        return RunSpec(data, *(getattr(self, name) for name in SECTIONS))._without_idle_knobs(where)
+
     def _without_idle_knobs(self, where: str) -> "RunSpec":
         """Return the spec with knobs that cannot matter set to None, after checking the combination."""
-        if self.data.tau > self.data.dt * self.data.steps * (1 + 1e-9):  # 0.03 * 81 falls short of 2.43
-            raise SgpipeError(
-                f"{where}: data.tau: {self.data.tau} ms is longer than data.steps x data.dt = "
-                f"{self.data.dt * self.data.steps} ms; raise data.steps or lower data.tau"
-            )
+        self.data.check(where)
         changes: dict[str, dict[str, None]] = {}
         for key in self._idle(where):
             section, _, name = key.partition(".")
@@ -190,31 +244,61 @@ class RunSpec:
 
     def _idle(self, where: str) -> list[str]:
         """Return the knobs that cannot matter; raise SgpipeError if the combination makes no sense."""
-        idle = []
+        idle = [f"data.{name}" for name in getattr(self.data, "idle", tuple)()]
+        idle += self._idle_network(where) + self._idle_objective()
         if not self.network.hidden:
-            if self.network.recurrent:
-                raise SgpipeError(f"{where}: network.recurrent: true needs a hidden layer; set it false")
-            idle += [
-                "network.neuron",
-                "network.tau_membrane",
-                "network.reset_gradient",
-                "surrogate.shape",
-                "surrogate.beta",
-                "init.gain",
-            ]
-            idle += [f"objective.{name}" for name in vars(self.objective) if name != "head"]
+            idle += [f"surrogate.{name}" for name in vars(self.surrogate)] + ["init.gain"]
         else:
-            if "beta" not in SURROGATES[self.surrogate.shape].knobs:
-                idle.append("surrogate.beta")
-            if self.surrogate.shape == "true_derivative":  # nothing flows through any spike
-                idle += ["network.reset_gradient", "network.recurrent_gradient"]
-            if self.objective.lower_strength == 0:
-                idle.append("objective.lower_threshold")
-            if self.objective.upper_strength == 0:
-                idle += ["objective.upper_threshold", "objective.upper_exponent"]
-        if not self.network.recurrent:
-            idle.append("network.recurrent_gradient")
+            used = ("shape", *SURROGATES[self.surrogate.shape].knobs)
+            idle += [f"surrogate.{name}" for name in vars(self.surrogate) if name not in used]
+        if self.optimiser.clip == 0:
+            idle.append("optimiser.clip_scope")
+        if self.optimiser.average == "none":
+            idle += ["optimiser.average_start", "optimiser.average_period"]
         return idle
+
+    def _idle_network(self, where: str) -> list[str]:
+        network = self.network
+        neuron = network.neuron if network.hidden else None
+        used = NEURON_KNOBS[neuron]
+        idle = [name for name in dict.fromkeys(sum(NEURON_KNOBS.values(), ())) if name not in used]
+        if not network.hidden:
+            if network.recurrent:
+                raise SgpipeError(f"{where}: network.recurrent: true needs a hidden layer; set it false")
+            idle += ["neuron", "dropout"]
+        elif self.surrogate.shape == "true_derivative":  # nothing flows through any spike
+            idle += ["reset_gradient", "recurrent_gradient"]
+        if not network.recurrent:
+            idle.append("recurrent_gradient")
+        if neuron == "alif" and network.adaptation == 0 and not network.trained_neurons:
+            idle.append("tau_adaptation")
+        if not self.words or not network.hidden:
+            idle.append("embedding")
+        elif network.embedding not in (0, network.hidden[-1]):
+            raise SgpipeError(
+                f"{where}: network.embedding: {network.embedding} is not the size of the last hidden layer, "
+                f"{network.hidden[-1]}, whose spikes its transpose reads out; set them equal, or 0 for a readout"
+            )
+        return [f"network.{name}" for name in idle]
+
+    def _idle_objective(self) -> list[str]:
+        objective, idle = self.objective, []
+        if self.words:  # there is one way to say the next word at every step
+            idle += ["head", "accuracy"]
+        elif objective.head != "steps":
+            idle.append("accuracy")
+        if not self.network.hidden:
+            idle += ["lower_strength", "upper_strength"]
+        if not self.network.hidden or objective.lower_strength == 0:
+            idle.append("lower_threshold")
+        if not self.network.hidden or objective.upper_strength == 0:
+            idle += ["upper_threshold", "upper_exponent"]
+        return [f"objective.{name}" for name in idle]
+
+    @property
+    def words(self) -> bool:
+        """Whether the task is a text, in which every word is to be told from those before it."""
+        return getattr(self.data, "words", False)
 
     def flat(self) -> dict[str, Any]:
         """Return every knob as `section.name: value`, None where it does not apply."""
@@ -264,55 +348,6 @@ def knobs(task: str) -> dict[str, Field]:
 @cache
 def _defaults(task: str) -> dict[str, Any]:
     return {key: item.default for key, item in knobs(task).items()}
-
-
-@cache
-def basic_type(item_type: Any) -> type:
-    """Return bool, int, float, str or tuple for a knob's annotation, whether or not it allows None."""
-    if isinstance(item_type, types.UnionType):
-        item_type = next(part for part in typing.get_args(item_type) if part is not types.NoneType)
-    return typing.get_origin(item_type) or item_type
-
-
-TYPE_WORDS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a word",
-    tuple: "a list of whole numbers",
-}
-
-
-def read_value(item: Field, value: Any, where: str) -> Any:
-    """Return `value` as the knob's own type; raise SgpipeError if it is not one the knob allows."""
-    kind = basic_type(item.type)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value) if abs(value) < 2**1000 else math.inf
-    if kind is tuple and isinstance(value, list | tuple):
-        if not all(isinstance(part, int) and not isinstance(part, bool) for part in value):
-            raise SgpipeError(f"{where}: {list(value)!r} is not {TYPE_WORDS[tuple]}, e.g. [100, 100]")
-        value = tuple(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise SgpipeError(f"{where}: {value!r} is not {TYPE_WORDS[kind]}")
-    rule = item.metadata
-    if rule["choices"] is not None and value not in rule["choices"]:
-        raise one_of(where, value, rule["choices"])
-    for part in value if kind is tuple else (value,):
-        if kind in (int, float, tuple):
-            _check_range(rule, part, where)
-    return value
-
-
-def _check_range(rule: Mapping[str, Any], value: float, where: str) -> None:
-    unit = f" {rule['unit']}" if rule["unit"] else ""
-    if not math.isfinite(value):
-        raise SgpipeError(f"{where}: {value} is not a finite number")
-    if rule["above"] is not None and value <= rule["above"]:
-        raise SgpipeError(f"{where}: {value}{unit} must be above {rule['above']}{unit}")
-    if rule["least"] is not None and value < rule["least"]:
-        raise SgpipeError(f"{where}: {value}{unit} must be at least {rule['least']}{unit}")
-    if rule["below"] is not None and value >= rule["below"]:
-        raise SgpipeError(f"{where}: {value}{unit} must be below {rule['below']}{unit}")
 
 
 def from_canonical(text: str) -> RunSpec:

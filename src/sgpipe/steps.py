@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from sgpipe.config import Config
 from sgpipe.data import load_task, prepare, save_task, statistics
+from sgpipe.data.published import SETS_OF
 from sgpipe.data.randman import embed
 from sgpipe.engines import chooser
 from sgpipe.errors import SgpipeError
@@ -19,19 +20,45 @@ from sgpipe.experiments import Experiment
 from sgpipe.files import atomic
 from sgpipe.logs import ProgressLog
 from sgpipe.plan import Plan
-from sgpipe.results import merge_packs, runs_table, write_table
-from sgpipe.spec import RunSpec
+from sgpipe.results import experiment_table, merge_packs, runs_table, write_table
 from sgpipe.train import train_pack
 
 
-def prepare_task(spec: RunSpec, task_path: Path | str, statistics_path: Path | str) -> None:
-    """Make the data set of a run, and the statistics of its train split."""
-    task = prepare(spec)
+def prepare_task(
+    plan: Plan, data_id: str, task_path: Path | str, statistics_path: Path | str, workers: int = 1
+) -> None:
+    """Make a data set, and the statistics of its splits.
+
+    Raises SgpipeError if its files are not those that the plan was made with.
+    """
+    spec = plan.tasks[data_id]
+    plan.sources.check(spec.data)
+    task = prepare(spec, plan.config.data_dir, workers, keep=Path(task_path).parent)
     save_task(task, task_path)
+    described = {"data": vars(spec.data), **statistics(task)}
     with atomic(statistics_path) as temporary:
-        temporary.write_text(
-            json.dumps({name: float(value) for name, value in statistics(task).items()}, indent=1) + "\n"
-        )
+        temporary.write_text(json.dumps(described, indent=1) + "\n")
+
+
+def download(plan: Plan, tasks: Iterable[str] = ()) -> None:
+    """Fetch the missing published files of some tasks, by default of those that the plan's runs need.
+
+    Raises SgpipeError at the end, with a line for each, if some could not be fetched.
+    """
+    from sgpipe.data.download import fetch_task  # needed here alone
+
+    needed = sorted({run.data.task for run in plan.tasks.values()} & set(SETS_OF))
+    if not tasks and not needed:
+        print("nothing to fetch: these experiments need no published files")
+    problems = []
+    for task in tasks or needed:
+        try:
+            made = fetch_task(task, plan.config.data_dir)
+            print(f"{task}: " + (f"fetched {', '.join(made)}" if made else "nothing to fetch"))
+        except SgpipeError as error:  # another set may be there to be had
+            problems.append(str(error))
+    if problems:
+        raise SgpipeError("\nsgpipe: ".join(problems))
 
 
 def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None) -> None:
@@ -56,6 +83,21 @@ def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path |
     """Write an experiment's table from the tables of its packs."""
     experiment = plan.experiment(name)
     write_table(merge_packs(packs, experiment.sweeps), output, _metadata(experiment))
+
+
+def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
+    """Write an experiment's table from whichever of its runs have ended; return how many, and of how many.
+
+    The table says how many are missing, and so does a figure drawn from it. Raises SgpipeError if there are none.
+    """
+    experiment = plan.experiment(name)
+    found = [result for spec in experiment.runs.values() if (result := plan.store.get(spec)) is not None]
+    if not found:
+        raise SgpipeError(f"{name}: none of its runs has ended yet")
+    metadata = {**experiment.metadata(), "missing": len(experiment.runs) - len(found)}
+    table = experiment_table(runs_table(found), experiment.sweeps)
+    write_table(table, output, {"sgpipe.experiment": json.dumps(metadata, sort_keys=True)})
+    return len(found), len(experiment.runs)
 
 
 def describe(plan: Plan, name: str, output: Path | str) -> None:

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from filelock import Timeout
 
 import sgpipe
-from sgpipe.data.events import Task
-from sgpipe.engine import Engine, Measures, Session, Weights
+from sgpipe.data.samples import Task
+from sgpipe.engine import Engine, Measures, Session, Weights, evaluated
 from sgpipe.errors import SgpipeError
 from sgpipe.init.schemes import initial_weights
 from sgpipe.results import Result, Row, Store, load_arrays, save_arrays
@@ -53,7 +54,8 @@ def train_pack(
 
     A run that another process is training is left to the end and then taken from the store, if that one filed it.
     A run that raises becomes a result of status `failed`; the pack goes on. An engine that takes packs gets all runs
-    that can go in step at once; else each run goes alone, spread over `threads`.
+    that can go in step at once; else each run goes alone, spread over `threads`. Once fewer runs than threads are
+    left, each may use several.
     """
     revision = git_revision()
     results = {spec: found for spec in specs if (found := store.get(spec))}
@@ -76,8 +78,23 @@ def train_pack(
                 results[result.spec] = result
                 ended(result.spec, result.status)
 
+    groups, lock = _groups(engines, store), Lock()
+    left = len(groups)
+
+    def share_threads() -> None:
+        for engine in engines.values():
+            engine.threads = max(1, threads // max(1, left))
+
+    def settle_and_share(group: Sequence[RunSpec]) -> None:
+        nonlocal left
+        settle(group)
+        with lock:
+            left -= 1
+            share_threads()
+
+    share_threads()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(settle, _groups(engines, store)))
+        list(pool.map(settle_and_share, groups))
     for spec in specs:
         if spec not in results:
             settle([spec], wait=True)
@@ -194,13 +211,12 @@ def _epoch(specs: Sequence[RunSpec], task: Task, session: Session, runs: Sequenc
             better.append(place)
     states = session.states() if better else []
     for place in better:
-        weights = states[place].items()
-        runs[place].best_weights = {name: array for name, array in weights if not name.startswith("optimiser.")}
+        runs[place].best_weights = evaluated(states[place])
 
 
 def _test(specs: Sequence[RunSpec], task: Task, engine: Engine, session: Session, runs: Sequence[Progress]) -> None:
     """Measure the test split after the last epoch, and with the weights of the best epoch of each run."""
-    weights = [run.best_weights or state for run, state in zip(runs, session.states(), strict=True)]
+    weights = [run.best_weights or evaluated(state) for run, state in zip(runs, session.states(), strict=True)]
     at_end = session.evaluate("test")
     at_best = engine.open(specs, task, weights).evaluate("test")
     for run, last, best in zip(runs, at_end, at_best, strict=True):

@@ -42,7 +42,7 @@ for experiment in [name for name in TRAINED if PLAN.experiments[name].record]:
         input:
             table=f"{SCALE}/{experiment}.parquet",
             tasks=[
-                f"{RESULTS}/data/{run.data_id}.npz"
+                f"{RESULTS}/data/{run.data_id}.arrow"
                 for run in PLAN.experiments[experiment].recorded()
             ],
         output:

@@ -1,12 +1,25 @@
 # The plan, made once: everything else asks it what there is.
 
+import os
 import sys
 from pathlib import Path
 
+from sgpipe import cost
 from sgpipe.config import read_config
 from sgpipe.errors import SgpipeError
 from sgpipe.outputs import caption_of, outputs_of, sources_of
 from sgpipe.plan import make_plan
+
+# A job elsewhere must find the same files, and so the same ids.
+if "SGPIPE_DATA" in os.environ:
+
+    envvars:
+        "SGPIPE_DATA",
+
+
+# Fetching what is missing must not fail because it is missing. (A job's own command line says `download:`.)
+if {"download", "download:"} & set(sys.argv[1:]):
+    config["data"] = "auto"
 
 try:
     PLAN = make_plan(read_config(config))

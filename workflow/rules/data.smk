@@ -1,14 +1,22 @@
 rule prepare_task:
-    """Make one data set as lists of events, with the statistics of its train split."""
+    """Make one data set as the engines read it, with the statistics of its splits."""
     output:
-        task=f"{RESULTS}/data/{{data}}.npz",
+        task=f"{RESULTS}/data/{{data}}.arrow",
         statistics=f"{RESULTS}/data/{{data}}.json",
     log:
         f"{RESULTS}/logs/data/{{data}}.log",
+    threads: lambda wildcards: cost.prepare_workers(PLAN.tasks[wildcards.data])
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=lambda wildcards: cost.prepare_memory_mb(PLAN.tasks[wildcards.data]),
+        runtime=60,
     params:
         numerics=lambda wildcards: PLAN.task_numerics(wildcards.data),
     script:
         "../scripts/prepare_task.py"
+
+
+rule download:
+    """Fetch the published files that the chosen experiments need and that are missing."""
+    localrule: True
+    script:
+        "../scripts/download.py"

@@ -1,7 +1,7 @@
 rule train_pack:
     """Train the runs of one pack, or take them from the store: a Parquet table of its runs."""
     input:
-        lambda wildcards: f"{RESULTS}/data/{PLAN.pack(wildcards.pack).runs[0].data_id}.npz",
+        lambda wildcards: f"{RESULTS}/data/{PLAN.pack(wildcards.pack).runs[0].data_id}.arrow",
     output:
         f"{RESULTS}/packs/{{pack}}.parquet",
     log:
@@ -13,5 +13,6 @@ rule train_pack:
         gpu=1 if PLAN.config.device == "cuda" else 0,
     params:
         numerics=lambda wildcards: PLAN.pack(wildcards.pack).numerics,
+        columns=lambda wildcards: PLAN.pack(wildcards.pack).columns,
     script:
         "../scripts/train_pack.py"

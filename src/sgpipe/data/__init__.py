@@ -1,6 +1,7 @@
-"""Tasks: from a data section of a spec to events that a network reads."""
+"""Tasks: from a data section of a spec to the samples that a network reads."""
 
-from sgpipe.data.events import Events, Task, load_task, save_task
 from sgpipe.data.prepare import prepare, statistics
+from sgpipe.data.samples import Analog, Events, Task, Words
+from sgpipe.data.storage import load_task, save_task
 
-__all__ = ["Events", "Task", "load_task", "prepare", "save_task", "statistics"]
+__all__ = ["Analog", "Events", "Task", "Words", "load_task", "prepare", "save_task", "statistics"]

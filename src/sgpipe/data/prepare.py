@@ -1,27 +1,69 @@
-"""From a spec's data section to a prepared task, and the statistics of its inputs."""
+"""From a spec's data section to a prepared task, and the statistics of its inputs.
+
+The module `sgpipe.data.<task>` makes a task with `make(data, folder, workers)`, where `folder` holds the data files
+and is None for a stand-in. The result must not depend on `workers`, the number of processes it may use. A module that
+makes something on the way that other tasks of the same source can use has a fourth argument, `keep`: a folder for it.
+"""
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from sgpipe.data import randman
-from sgpipe.data.events import Task
+from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
+from sgpipe.errors import SgpipeError
 from sgpipe.spec import RunSpec
 
-MAKERS = {"randman": randman.make}
+ROWS = 500  # samples looked at together: enough to be fast, few enough to fit in memory
 
 
-def prepare(spec: RunSpec) -> Task:
-    """Make the task of a run from its source."""
-    return MAKERS[spec.data.task](spec.data).check(spec.data.task)
+def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, keep: Path | str | None = None) -> Task:
+    """Make the task of a run from its source; `folder` is where the data files are.
 
+    What costs time to make and serves other tasks too goes to the folder `keep`, if given, and is taken from there.
 
-def statistics(task: Task) -> dict[str, float]:
-    """Return mean and variance of the input per unit and step, from the train split only.
-
-    The theory of initialisations needs them; events of one bin add up.
+    Raises SgpipeError if files are needed and there is no folder, or if a file is bad.
     """
-    events, cells = task.train, len(task.train) * task.steps * task.units
-    sample = np.repeat(np.arange(len(events)), np.diff(events.ptr))
-    cell = (sample * task.steps + events.step) * task.units + events.unit
-    counts = np.unique(cell, return_counts=True)[1].astype(float)
-    mean = counts.sum() / cells
-    return {"mean": mean, "variance": (counts**2).sum() / cells - mean**2, "samples": len(events)}
+    data = spec.data
+    needs_files = data.source in ("original", "derived")
+    if needs_files and folder is None:
+        raise SgpipeError(f"{data.task}: source {data.source} needs the folder of the data files")
+    module = importlib.import_module(f"sgpipe.data.{data.task}")
+    kept = {"keep": Path(keep)} if keep is not None and "keep" in inspect.signature(module.make).parameters else {}
+    return module.make(data, Path(folder) if needs_files else None, workers, **kept).check(data.task)
+
+
+def statistics(task: Task) -> dict[str, Any]:
+    """Return mean and variance of the input per unit and step, from the train split; and the same of every split.
+
+    The theory of initialisations needs the first two, which therefore know nothing of the other splits. Events of one
+    bin add up, and a word is one of `units` inputs.
+    """
+    splits = {split: _split_statistics(getattr(task, split), task) for split in SPLITS}
+    return {**splits["train"], "splits": splits}
+
+
+def _split_statistics(samples: Events | Analog | Words, task: Task) -> dict[str, float]:
+    mean, square = _moments(samples, task.steps, task.units)
+    return {"mean": mean, "variance": square - mean**2, "samples": len(samples)}
+
+
+def _moments(samples: Events | Analog | Words, steps: int, units: int) -> tuple[float, float]:
+    """Return mean and mean square over all cells (sample, step, unit)."""
+    if isinstance(samples, Words):
+        return 1 / units, 1 / units
+    first = square = 0.0
+    for start in range(0, len(samples), ROWS):
+        stop = min(start + ROWS, len(samples))
+        if isinstance(samples, Analog):  # holding a frame repeats it, which leaves both means as they are
+            values = samples.frames[start:stop].astype(float)
+        else:
+            begin, end = samples.ptr[start], samples.ptr[stop]
+            sample = np.repeat(np.arange(stop - start), np.diff(samples.ptr[start : stop + 1]))
+            cell = (sample * steps + samples.step[begin:end]) * units + samples.unit[begin:end]
+            values = np.unique(cell, return_counts=True)[1].astype(float)
+        first, square = first + float(values.sum()), square + float((values**2).sum())
+    cells = max(samples.frames.size if isinstance(samples, Analog) else len(samples) * steps * units, 1)
+    return first / cells, square / cells

@@ -13,12 +13,13 @@ authors_numpy   0..F-1      (k+1)^-alpha         the same               shuffled
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from sgpipe.data.events import SPLITS, Events, Task
+from sgpipe.data.samples import SPLITS, Events, Task
 from sgpipe.rng import permutation, stream, uniform
-from sgpipe.spec import RandmanData
+from sgpipe.tasks import RandmanData
 
 PRINTED_CUTOFF = 1000
 AUTHORS_PRECISION = 1e-3
@@ -84,7 +85,7 @@ def embed(data: RandmanData, label: int) -> tuple[np.ndarray, np.ndarray]:
     return x, (y - low) / (high - low)
 
 
-def make(data: RandmanData) -> Task:
+def make(data: RandmanData, folder: Path | None = None, workers: int = 1) -> Task:
     """Return the task: every unit of every sample fires once, at floor(tau y / dt)."""
     # y = 1 falls on tau itself, which the interval leaves out; 0.07 / 0.01 is a hair above 7, and still 7 steps.
     last = int(np.ceil(data.tau / data.dt * (1 - 2e-9))) - 1

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sgpipe.data.published import remark
 from sgpipe.errors import SgpipeError
 from sgpipe.figures import style
 from sgpipe.files import atomic
@@ -94,6 +95,8 @@ def corner_note(experiment: Mapping, runs: pd.DataFrame) -> str:
         count = runs["run_id"].nunique()
         words.append(f"{count} run{'s' if count != 1 else ''}")
         words += [f"{status[name]} {name}" for name in sorted(status.index) if name != "finished"]
+        if experiment.get("missing"):
+            words.append(f"{experiment['missing']} not yet trained")
     else:
         words.append("no network trained")
     return " · ".join(words)
@@ -103,9 +106,21 @@ def source_words(runs: pd.DataFrame) -> list[str]:
     """Return where the data of some runs come from, in words."""
     if "data.source" not in runs:
         return []
-    variants = runs["data.variant"] if "data.variant" in runs else pd.Series(None, index=runs.index)
-    pairs = sorted(set(zip(runs["data.source"], variants, strict=True)), key=str)
-    return [SOURCES.get(pair) or SOURCES.get((pair[0], None)) or f"data: {pair[0]}" for pair in pairs]
+    names = ("data.task", "data.source", "data.variant", "data.files", "data.limit")
+    columns = [runs[name] if name in runs else pd.Series(None, index=runs.index, dtype=object) for name in names]
+    kinds = sorted(
+        {tuple(None if pd.isna(value) else value for value in row) for row in zip(*columns, strict=True)}, key=str
+    )
+    several = len({kind[0] for kind in kinds}) > 1
+    words = [(f"{task}: " if several else "") + _source(task, *rest) for task, *rest in kinds]
+    return list(dict.fromkeys(words))
+
+
+def _source(task: str, source: str, variant: str | None, files: str | None, limit: float | None) -> str:
+    """Return where a task's data come from, and what is not as published about them, in words."""
+    words = SOURCES.get((source, variant)) or SOURCES.get((source, None)) or f"data: {source}"
+    parts = [words, remark(task, source, files), f"at most {limit:g} training samples" if limit else ""]
+    return ", ".join(filter(None, parts))
 
 
 def _write_numbers(data: pd.DataFrame, experiment: Mapping, note: str, output: Path) -> None:

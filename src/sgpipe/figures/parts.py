@@ -147,7 +147,7 @@ def shape_curves(shapes: Sequence[str], betas: Sequence[float], low: float = -1.
     fine = np.geomspace(1e-4, min(-low, high), 80)
     x = np.unique(np.concatenate([np.linspace(low, high, 81), fine, -fine]))
     parts = [
-        pd.DataFrame({"shape": shape, "beta": float(beta), "x": x, "h": SURROGATES[shape](x, float(beta))})
+        pd.DataFrame({"shape": shape, "beta": float(beta), "x": x, "h": SURROGATES[shape](x, beta=float(beta))})
         for shape in shapes
         for beta in betas
     ]

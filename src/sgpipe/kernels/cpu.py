@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sgpipe.data.events import Events, Task
+from sgpipe.data.samples import Analog, Events, Task
 from sgpipe.engine import MinibatchSession, Sums, Weights
 from sgpipe.neurons.decay import decay
 from sgpipe.spec import RunSpec
@@ -14,8 +14,6 @@ try:
 except ImportError:  # no compiler at installation
     _cpu = None
 
-SHAPES = {"true_derivative": "true"}  # where the extension's name differs from the spec's
-
 
 def built() -> bool:
     """Return whether the extension was built when the package was installed."""
@@ -23,47 +21,57 @@ def built() -> bool:
 
 
 class CpuEngine:
-    """Threads train runs side by side: the extension lets go of Python's lock."""
+    """Threads train runs side by side: the extension lets go of Python's lock.
+
+    A session may spread each batch over `threads` of its own; its results have the same bits for any number.
+    """
 
     name = "cpu"
     device = "cpu"
     takes_packs = False
+
+    def __init__(self, threads: int = 1):
+        self.threads = threads
 
     def refuses(self, spec: RunSpec) -> str | None:
         return None if spec.network.neuron in (None, "lif") else f"it has no {spec.network.neuron} neurons"
 
     def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> "CpuSession":
         (spec,), (weight,) = specs, weights
-        return CpuSession(spec, task, weight)
+        return CpuSession(self, spec, task, weight)
 
 
 class CpuSession(MinibatchSession):
     """One run in the extension."""
 
-    def __init__(self, spec: RunSpec, task: Task, weights: Weights):
+    def __init__(self, engine: CpuEngine, spec: RunSpec, task: Task, weights: Weights):
         super().__init__(spec, task, weights)
-        self.settings = settings(spec, task)
+        self.engine, self.settings = engine, settings(spec, task)
         self.gradients = {name: np.zeros_like(array) for name, array in weights.items()}
 
-    def batch(self, events: Events, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
-        totals = _cpu.batch(
-            self.settings,
-            list(self.weights.values()),
-            events.ptr,
-            events.step,
-            events.unit,
-            events.labels,
-            np.ascontiguousarray(indices, dtype=np.int64),
-            list(self.gradients.values()) if train else None,
-        )
+    def batch(self, samples: Events | Analog, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
+        indices = np.ascontiguousarray(indices, dtype=np.int64)
+        if isinstance(samples, Events):
+            run, given = _cpu.batch, (samples.ptr, samples.step, samples.unit, samples.labels, indices)
+        else:
+            run, given = _cpu.batch_dense, self._frames(samples, indices)
+        gradients = list(self.gradients.values()) if train else None
+        totals = run(self.settings, list(self.weights.values()), *given, gradients, self.engine.threads)
         spikes = np.array(totals["spikes"], dtype=float)
         sums = Sums(len(indices), totals["loss"], totals["regulariser"], totals["correct"], spikes)
         return sums, self.gradients
 
+    def _frames(self, samples: Analog, indices: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return frames in the precision of the weights, labels and indices."""
+        if samples.frames.dtype != self.spec.training.precision:
+            samples, indices = samples.take(indices), np.arange(len(indices))
+        frames = np.ascontiguousarray(samples.frames, dtype=self.spec.training.precision)
+        return frames, samples.labels, indices
+
 
 def settings(spec: RunSpec, task: Task) -> dict[str, object]:
     """Return what the extension needs to know of a network; idle knobs are left out."""
-    network, objective, dt = spec.network, spec.objective, spec.data.dt
+    network, objective, surrogate, dt = spec.network, spec.objective, spec.surrogate, spec.data.dt
     known = {
         "steps": task.steps,
         "inputs": task.units,
@@ -73,8 +81,11 @@ def settings(spec: RunSpec, task: Task) -> dict[str, object]:
         "reset": network.reset_gradient,
         "recurrent_gradient": network.recurrent_gradient,
         "head": objective.head,
-        "surrogate": SHAPES.get(spec.surrogate.shape, spec.surrogate.shape),
-        "beta": spec.surrogate.beta,
+        "surrogate": surrogate.shape,
+        "beta": surrogate.beta,
+        "sharpness": surrogate.sharpness,
+        "dampening": surrogate.dampening,
+        "tail": surrogate.tail,
         "b_syn": decay(dt, network.tau_synapse),
         "b_mem": decay(dt, network.tau_membrane) if network.hidden else 0.0,
         "b_out": decay(dt, network.tau_readout),

@@ -6,24 +6,10 @@
 // What an event at step n adds to the gradient of its weights is J'[n+1]: it replaces
 // row n of the history.
 #pragma once
-#include "forward.hpp"
-#include "matmul.hpp"
-#include "sparse.hpp"
+#include "filters.hpp"
+#include "surrogate.hpp"
 
 namespace SGPIPE_ISA {
-
-// The adjoint of the last hidden layer's spikes is the readout's, seen through W_out.
-// The readout is linear, so its filters run in the hidden space instead:
-//   B[n] = b_syn B[n+1] + A[n+1],  A[n] = b_out A[n+1] + rate + sum_{c: t_c = n} g_c W_out[c]
-// and S'[n] = B[n+1]: two multiply-adds a neuron, whatever the number of classes.
-// A constant S' = r of the regularisers rides along as the fixed point B = r.
-template <class T> struct Filters {
-  const T *weights;  // [classes][padded]
-  T *A, *B, *rate;   // [padded], start values and constant drive
-  const int32_t *when, *which;  // classes by falling step of their maximum, then -1
-  const T *g;        // [classes]
-  int from;          // the step that the filters start at
-};
 
 template <class T> struct Reverse {
   T *history;
@@ -114,107 +100,6 @@ static void reverse_layer(const Network &net, Reverse<T> t, int vectors, const F
   });
 }
 
-// State of a recurrent layer's reverse scan: [ROWS][padded] each, one row a sample.
-template <class T> struct Coupled {
-  T *A, *B, *dU, *dJ, *dS, *P_next;
-};
-
-// One step of one sample of a recurrent layer. dS holds S' but for the reset's part.
-template <class T, class H, bool ATTACHED>
-SGPIPE_INLINE void reverse_row(const H &h, Reverse<T> t, int n, int vectors, const T *dS, T *dU,
-                               T *dJ, T *P_next) {
-  constexpr int W = LANES<T>;
-  const Vec<T> b_mem = splat(t.d.mem), b_syn = splat(t.d.syn);
-  const uint8_t *now = t.bits + (ptrdiff_t)n * t.bytes, *before = now - t.bytes;
-  T *here = t.history + n * t.row;
-  in_groups<4>(vectors, [&](int v, auto count) SGPIPE_LAMBDA {
-    each<decltype(count)::value>([&](auto i) SGPIPE_LAMBDA {
-      const int k = v + i;
-      const Vec<T> P = load(here + k * W);
-      Vec<T> u = load(dU + k * W), j = load(dJ + k * W), next{};
-      if constexpr (ATTACHED) next = load(P_next + k * W);
-      store(here + k * W, j);
-      reverse_step<T>(h, ATTACHED, P, mask_at<T>(before, k), mask_at<T>(now, k),
-                      load(dS + k * W), next, b_mem, b_syn, u, j);
-      store(dU + k * W, u);
-      store(dJ + k * W, j);
-      if constexpr (ATTACHED) store(P_next + k * W, P);
-    });
-  });
-}
-template <class T>
-SGPIPE_INLINE void filter_row(const Filters<T> &f, const int32_t *&when, int n, int vectors, T *A,
-                              T *B, Vec<T> b_syn, Vec<T> b_out) {
-  constexpr int W = LANES<T>;
-  in_groups<4>(vectors, [&](int v, auto count) SGPIPE_LAMBDA {
-    each<decltype(count)::value>([&](auto i) SGPIPE_LAMBDA {
-      const int k = v + i;
-      const Vec<T> a = load(A + k * W);
-      store(B + k * W, b_syn * load(B + k * W) + a);
-      store(A + k * W, b_out * a + load(f.rate + k * W));
-    });
-  });
-  for (; *when == n; when++) {
-    const ptrdiff_t c = f.which[when - f.when];
-    for (int k = 0; k < vectors; k++)
-      store(A + k * W, load(A + k * W) + f.g[c] * load(f.weights + (c * vectors + k) * W));
-  }
-}
-
-// Recurrent layer with its gradient propagated: `count` samples together, since the
-// product through V is worth a matrix kernel. S' comes from the filters (one a sample)
-// or, without them, from `above`; near, if given, tells which neurons need it.
-template <class T, class H, bool ATTACHED>
-static __attribute__((noinline)) void reverse_together(const H &h, const Projection<T> &v,
-                                                       const Reverse<T> *t, int count, int from,
-                                                       const Filters<T> *f, const T *const *above,
-                                                       const Active *near, Coupled<T> c) {
-  const int vectors = v.post_vectors;
-  const ptrdiff_t row = (ptrdiff_t)vectors * LANES<T>;
-  const Vec<T> b_syn = splat(t->d.syn), b_out = splat(t->d.out);
-  const int32_t *when[ROWS];
-  for (int r = 0; f && r < count; r++) when[r] = f[r].when;
-  for (int n = from; n >= 0; n--) {
-    if (n <= t->top) {
-      // S' from above, plus what flows back through V from J'[n+1].
-      for (int r = 0; above && r < count; r++)
-        std::memcpy(c.B + r * row, above[r] + n * row, row * sizeof(T));
-      if (near) {
-        std::memcpy(c.dS, c.B, count * row * sizeof(T));
-        for (int r = 0; r < count; r++)
-          sparse_row<T>(c.dJ + r * row, v.rows, vectors, near[r].units + near[r].start[n],
-                        near[r].units + near[r].start[n + 1], c.dS + r * row);
-      } else {
-        product<T>({c.dJ, row, 1}, v.panels, v.post, vectors, {c.B, row, 1}, {c.dS, row, 1});
-      }
-      for (int r = 0; r < count; r++)
-        reverse_row<T, H, ATTACHED>(h, t[r], n, vectors, c.dS + r * row, c.dU + r * row,
-                                    c.dJ + r * row, c.P_next + r * row);
-    }
-    for (int r = 0; f && r < count; r++)
-      filter_row<T>(f[r], when[r], n, vectors, c.A + r * row, c.B + r * row, b_syn, b_out);
-  }
-}
-template <class T>
-static void reverse_coupled(const Network &net, const Projection<T> &v, const Reverse<T> *t,
-                            int count, const Filters<T> *f, const T *const *above,
-                            const Active *near, Coupled<T> c) {
-  const ptrdiff_t row = (ptrdiff_t)v.post_vectors * LANES<T>;
-  T *const states[] = {c.A, c.B, c.dU, c.dJ, c.dS, c.P_next};
-  for (T *state : states) std::memset(state, 0, ROWS * row * sizeof(T));
-  int from = t->top;
-  for (int r = 0; f && r < count; r++) {
-    if (f[r].from > from) from = f[r].from;
-    std::memcpy(c.A + r * row, f[r].A, row * sizeof(T));
-    std::memcpy(c.B + r * row, f[r].B, row * sizeof(T));
-  }
-  with_surrogate<T>(net.surrogate, [&](auto h) {
-    typedef decltype(h) H;
-    if (net.reset_attached) reverse_together<T, H, true>(h, v, t, count, from, f, above, near, c);
-    else reverse_together<T, H, false>(h, v, t, count, from, f, above, near, c);
-  });
-}
-
 // Readout: row n of `out` is J'[n+1], for n <= top.
 template <class T, int NV>
 static __attribute__((noinline)) void reverse_readout(int v0, ptrdiff_t row, int top, bool sum,
@@ -238,31 +123,6 @@ static __attribute__((noinline)) void reverse_readout(int v0, ptrdiff_t row, int
         dU[k] += unless(above(away, splat(T(0.5))), gk);
       }
     });
-}
-
-// sum[unit] += adjoint[n] at every event (n, unit) before step `end`.
-template <class T, int NV>
-static __attribute__((noinline)) void gather_group(T *sum, const T *adjoint, int v0, ptrdiff_t row,
-                                                   Events in, int end) {
-  constexpr int W = LANES<T>;
-  sum += v0 * W;
-  adjoint += v0 * W;
-  for (int n = 0; n < end; n++) {
-    const int32_t first = in.start[n], last = in.start[n + 1];
-    if (first == last) continue;
-    Vec<T> a[NV];
-    each<NV>([&](auto k) SGPIPE_LAMBDA { a[k] = load(adjoint + n * row + k * W); });
-    for (int32_t e = first; e < last; e++) {
-      T *s = sum + in.units[e] * row;
-      each<NV>([&](auto k) SGPIPE_LAMBDA { store(s + k * W, load(s + k * W) + a[k]); });
-    }
-  }
-}
-template <class T>
-static void gather(T *sum, const T *adjoint, int vectors, Events in, int end) {
-  in_groups<LONG_GROUP>(vectors, [&](int v, auto n) {
-    gather_group<T, decltype(n)::value>(sum, adjoint, v, (ptrdiff_t)vectors * LANES<T>, in, end);
-  });
 }
 
 }  // namespace SGPIPE_ISA

@@ -100,8 +100,8 @@ template <class T> class Batch {
     const int64_t blocks = (size + together - 1) / together;
     // Accumulation blocks: fixed by the batch, so that the order of the sums is too.
     const size_t sums = gradient_size();
-    const int parts = (int)std::min<int64_t>(blocks, sums <= 32768 ? 8 : 4);
-    const int workers = std::max(1, std::min(threads, parts));
+    const int parts = (int)std::min<int64_t>(blocks, 8);
+    const int workers = std::max(1, std::min({threads, parts, worth_threads()}));
     const size_t scratch = entry_.scratch(net, job.train, dense, together);
     const size_t own = job.train ? (sums * sizeof(T) + 63) / 64 * 64 : 0;
 
@@ -154,6 +154,14 @@ template <class T> class Batch {
 
  private:
   const Entry<T> &entry_;
+
+  // How many threads have enough to do to be worth their start: some 0.2 ms each.
+  int worth_threads() const {
+    double work = 0;  // a neuron's step is about 8
+    for (int l = 0; l < job.net.layers; l++)
+      work += job.net.width[l] * (8 + (job.net.recurrent[l] ? job.net.width[l] / 8.0 : 0));
+    return (int)std::min(work * job.net.steps * (double)size / 2e6, 1e6);
+  }
 
   int vectors(int n) const { return (n + entry_.lanes - 1) / entry_.lanes; }
   size_t padded(int n) const { return (size_t)vectors(n) * entry_.lanes; }

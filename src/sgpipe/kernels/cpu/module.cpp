@@ -2,19 +2,14 @@
 // interpreter lock while it works.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
 
-#include <limits>
-
+#include "config.hpp"
 #include "driver.hpp"
 
 namespace nb = nanobind;
 using namespace sgpipe;
 
 namespace {
-
-[[noreturn]] void refuse(const std::string &why) { throw std::invalid_argument(why); }
 
 using Array = nb::ndarray<nb::c_contig, nb::device::cpu>;
 using Input = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
@@ -40,124 +35,6 @@ const Engine &engine_named(const std::string &name) {
     known += std::string(", ") + e->name;
   }
   refuse("isa: '" + name + "' is not one of " + known + " on this processor");
-}
-
-// Values of the configuration, each asked for once; what is left over is unknown.
-class Reader {
- public:
-  explicit Reader(nb::dict d) : dict_(d) {}
-  template <class U> U get(const char *key, U otherwise) {
-    asked_++;
-    if (!dict_.contains(key)) { asked_--; return otherwise; }
-    return cast<U>(key);
-  }
-  template <class U> U need(const char *key) {
-    if (!dict_.contains(key)) refuse(std::string("config: '") + key + "' is missing");
-    asked_++;
-    return cast<U>(key);
-  }
-  nb::object raw(const char *key) {
-    if (!dict_.contains(key)) return nb::none();
-    asked_++;
-    return nb::borrow(dict_[key]);
-  }
-  int choice(const char *key, std::initializer_list<const char *> names) {
-    const std::string given = get<std::string>(key, *names.begin());
-    std::string known;
-    int k = 0;
-    for (const char *n : names) {
-      if (given == n) return k;
-      known += (k++ ? ", " : "") + std::string(n);
-    }
-    refuse(std::string("config: ") + key + " '" + given + "' is not one of " + known);
-  }
-  size_t asked() const { return asked_; }
-
- private:
-  template <class U> U cast(const char *key) {
-    try {
-      return nb::cast<U>(dict_[key]);
-    } catch (const nb::cast_error &) {
-      refuse(std::string("config: '") + key + "' has the wrong type");
-    }
-  }
-  nb::dict dict_;
-  size_t asked_ = 0;
-};
-
-Network read_network(nb::dict config, std::string &isa) {
-  Reader c(config);
-  Network n;
-  n.steps = c.need<int>("steps");
-  n.inputs = c.need<int>("inputs");
-  n.classes = c.need<int>("classes");
-  const auto hidden = c.need<std::vector<int>>("hidden");
-  if (n.steps < 1 || n.inputs < 1 || n.classes < 1)
-    refuse("config: steps, inputs and classes must be at least 1");
-  if (n.steps > (1 << 22)) refuse("config: steps must be at most 4194304");
-  if (hidden.size() > MAX_LAYERS) refuse("config: at most 8 hidden layers");
-  n.layers = (int)hidden.size();
-  for (int l = 0; l < n.layers; l++) {
-    if (hidden[l] < 1) refuse("config: hidden widths must be at least 1");
-    n.width[l] = hidden[l];
-    if ((int64_t)hidden[l] * n.steps > (int64_t(1) << 31)) refuse("config: steps * width is too large");
-  }
-  nb::object recurrent = c.raw("recurrent");
-  if (nb::isinstance<nb::bool_>(recurrent)) {
-    for (int l = 0; l < n.layers; l++) n.recurrent[l] = nb::cast<bool>(recurrent);
-  } else if (!recurrent.is_none()) {
-    std::vector<bool> flags;
-    try {
-      flags = nb::cast<std::vector<bool>>(recurrent);
-    } catch (const nb::cast_error &) {
-      refuse("config: recurrent must be a bool or a list of bools");
-    }
-    if ((int)flags.size() != n.layers) refuse("config: recurrent needs one bool for each hidden layer");
-    for (int l = 0; l < n.layers; l++) n.recurrent[l] = flags[l];
-  }
-  n.reset_attached = c.choice("reset", {"attached", "detached"}) == 0;
-  n.recurrent_attached = c.choice("recurrent_gradient", {"propagated", "detached"}) == 0;
-  n.head_sum = c.choice("head", {"max", "sum"}) == 1;
-  const int shape = c.choice("surrogate", {"superspike", "sigmoid", "esser", "asymptotic_superspike",
-                                           "constant", "true"});
-  Surrogate &s = n.surrogate;
-  s.sharpness = c.get<double>("beta", 10.0);
-  s.dampening = c.get<double>("dampening", 1.0);
-  s.tail = c.get<double>("tail", 2.0);
-  if (!(s.sharpness >= 0) || !(s.dampening >= 0)) refuse("config: beta and dampening must not be negative");
-  const Shape shapes[] = {Shape::fast_sigmoid, Shape::sigmoid, Shape::triangle, Shape::fast_sigmoid,
-                          Shape::constant, Shape::constant};
-  s.shape = shapes[shape];
-  if (shape == 3) s.dampening *= s.sharpness;
-  if (shape == 5 || s.dampening == 0) {
-    s.shape = Shape::constant;
-    s.dampening = 0;
-  }
-  n.b_syn = c.need<double>("b_syn");
-  n.b_mem = c.need<double>("b_mem");
-  n.b_out = c.need<double>("b_out");
-  for (double b : {n.b_syn, n.b_mem, n.b_out})
-    if (!(b >= 0 && b <= 1)) refuse("config: b_syn, b_mem and b_out must lie in [0, 1]");
-  n.readout_start = c.get<double>("readout_start", 0.0);
-  n.lower = c.get<double>("lambda_lower", 0.0);
-  n.lower_count = c.get<double>("nu_lower", 0.0);
-  n.upper = c.get<double>("lambda_upper", 0.0);
-  n.upper_count = c.get<double>("nu_upper", 0.0);
-  n.upper_power = c.get<int>("upper_power", 1);
-  if (n.upper_power != 1 && n.upper_power != 2) refuse("config: upper_power must be 1 or 2");
-  isa = c.get<std::string>("isa", "auto");
-  if (c.asked() != config.size()) {
-    const char *known[] = {"steps", "inputs", "classes", "hidden", "recurrent", "reset",
-                           "recurrent_gradient", "head", "surrogate", "beta", "dampening", "tail",
-                           "b_syn", "b_mem", "b_out", "readout_start", "lambda_lower", "nu_lower",
-                           "lambda_upper", "nu_upper", "upper_power", "isa"};
-    for (auto [key, value] : config) {
-      const std::string k = nb::cast<std::string>(nb::str(key));
-      if (std::none_of(std::begin(known), std::end(known), [&](auto x) { return k == x; }))
-        refuse("config: '" + k + "' is not a known key");
-    }
-  }
-  return n;
 }
 
 template <class A> A as_array(nb::handle h, const std::string &name) {
@@ -293,7 +170,11 @@ nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const 
   const bool wide = type == nb::dtype<double>();
   if (!wide && type != nb::dtype<float>()) refuse("weights: expected float32 or float64");
   if (dense) {
-    check(*dense, "x", type, "the type of the weights", {-1, net.steps, net.inputs});
+    check(*dense, "x", type, "the type of the weights", {-1, -1, net.inputs});
+    const int64_t frames = (int64_t)dense->shape(1);
+    if (frames < 1 || net.steps % frames)
+      refuse("x: " + std::to_string(frames) + " frames do not divide " + std::to_string(net.steps) + " steps");
+    samples.hold = (int)(net.steps / frames);
     samples.count = (int64_t)dense->shape(0);
     samples.dense = dense->data();
   }
@@ -335,6 +216,20 @@ nb::dict batch_dense(nb::dict config, nb::sequence weights, nb::handle x, nb::ha
   return dispatch(config, weights, Samples{}, &a, labels, indices, grads, threads, logits);
 }
 
+void surrogate(nb::dict config, nb::handle x, nb::handle out) {
+  Reader c(config);
+  const Surrogate s = read_surrogate(c);
+  const Engine &e = engine_named(c.get<std::string>("isa", "auto"));
+  c.finish();
+  const Input from = as_array<Input>(x, "x");
+  Array to = as_array<Array>(out, "out");
+  if (from.size() != to.size() || from.dtype() != to.dtype()) refuse("surrogate: x and out must agree in size and type");
+  const int64_t n = (int64_t)from.size();
+  if (from.dtype() == nb::dtype<double>()) e.f64.surrogate(s, (const double *)from.data(), (double *)to.data(), n);
+  else if (from.dtype() == nb::dtype<float>()) e.f32.surrogate(s, (const float *)from.data(), (float *)to.data(), n);
+  else refuse("x: expected float32 or float64");
+}
+
 template <class T>
 void adam_of(Array &p, const Input &g, Array &m, Array &v, double lr, double beta1, double beta2,
              double eps, int64_t step) {
@@ -370,7 +265,9 @@ NB_MODULE(_cpu, m) {
   m.def("batch_dense", &batch_dense, nb::arg("config"), nb::arg("weights"), nb::arg("x"),
         nb::arg("labels"), nb::arg("indices"), nb::arg("grads") = nb::none(),
         nb::arg("threads") = 1, nb::arg("logits") = nb::none(),
-        "The same for analog input of shape (samples, steps, inputs).");
+        "The same for analog input (samples, frames, inputs), each frame held for steps / frames steps.");
+  m.def("surrogate", &surrogate, nb::arg("config"), nb::arg("x"), nb::arg("out"),
+        "The surrogate derivative h(x) of a configuration's shape, into `out`.");
   m.def("adam", &adam, nb::arg("param"), nb::arg("grad"), nb::arg("m"), nb::arg("v"), nb::arg("lr"),
         nb::arg("beta1") = 0.9, nb::arg("beta2") = 0.999, nb::arg("eps") = 1e-8, nb::arg("step"),
         "One step of Adam in place, by the formula of torch.optim.Adam.");

@@ -10,13 +10,16 @@ namespace sgpipe {
 
 constexpr int MAX_LAYERS = 8;
 
-enum class Shape { fast_sigmoid, sigmoid, triangle, constant };
+enum class Shape { fast_sigmoid, triangle, rectangle, sigmoid, exponential, gaussian, pseudo_spike };
 
+// h(x) = dampening * f(slope * x)
 struct Surrogate {
   Shape shape = Shape::fast_sigmoid;
-  double sharpness = 10;  // beta
-  double dampening = 1;   // gamma
-  double tail = 2;        // q, for the shapes with a tail
+  double slope = 10, dampening = 1;
+  double tail = 2;  // q, for the shape that has one
+
+  // Whether h vanishes from a certain distance on, which spares work.
+  bool compact() const { return (shape == Shape::triangle || shape == Shape::rectangle) && slope > 0; }
 };
 
 // Hidden layer l (n = 0..steps-1), S = [U > 1]:
@@ -62,13 +65,14 @@ template <class T> struct Gradients {
   T *recurrent[MAX_LAYERS] = {};
 };
 
-// The samples: events in CSR, or (n, steps, inputs) analog values.
+// The samples: events in CSR, or analog values (n, frames, inputs), each frame held for some steps.
 struct Samples {
   int64_t count = 0;
   const int64_t *start = nullptr;  // [count + 1]
   const int32_t *step = nullptr, *unit = nullptr;
   int64_t events = 0;
   const void *dense = nullptr;
+  int hold = 1;  // steps of a frame
   const void *labels = nullptr;
   bool labels_wide = false;  // int64, otherwise int32
   int64_t label(int64_t i) const {
@@ -108,6 +112,7 @@ template <class T> struct Entry {
   // dst[j][i] = scale * src[i][j]
   void (*transpose)(const T *src, int rows, int columns, ptrdiff_t src_row, T *dst,
                     ptrdiff_t dst_row, T scale);
+  void (*surrogate)(const Surrogate &, const T *x, T *h, int64_t n);
   void (*adam)(T *p, const T *g, T *m, T *v, int64_t n, AdamRates<T> r);
 };
 struct Engine {

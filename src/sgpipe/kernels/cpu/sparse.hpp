@@ -29,37 +29,35 @@ static bool list_active(const Network &net, const Trace<T> &t, int neurons, int 
   bool listed = false;
   with_surrogate<T>(net.surrogate, [&](auto h) {
     typedef decltype(h) H;
-    if constexpr (H::compact) {
-      int32_t *end = a.units;
-      alignas(64) uint8_t bits[8192];
-      if (bytes > (int)sizeof bits) return;
-      for (int b = 0; b < bytes; b += 8) std::memset(bits + b, 0, 8);
-      for (int n = 0; n <= top; n++) {
-        a.start[n] = (int32_t)(end - a.units);
-        if (end - a.units > a.limit) return;
-        const uint8_t *before = t.bits + (ptrdiff_t)(n - 1) * bytes;
-        const T *P = t.history + n * row;
-        in_groups<4>(vectors, [&](int v, auto count) SGPIPE_LAMBDA {
-          constexpr int NV = decltype(count)::value;
-          Mask<T> near[NV];
-          each<NV>([&](auto k) SGPIPE_LAMBDA {
-            const Vec<T> U = unless(mask_at<T>(before, v + k), load(P + (v + k) * W));
-            near[k] = above(H::at(h, U - T(1)), Vec<T>{});
-          });
-          store_bits<T, NV>(bits, v, near);
+    int32_t *end = a.units;
+    alignas(64) uint8_t bits[8192];
+    if (bytes > (int)sizeof bits) return;
+    for (int b = 0; b < bytes; b += 8) std::memset(bits + b, 0, 8);
+    for (int n = 0; n <= top; n++) {
+      a.start[n] = (int32_t)(end - a.units);
+      if (end - a.units > a.limit) return;
+      const uint8_t *before = t.bits + (ptrdiff_t)(n - 1) * bytes;
+      const T *P = t.history + n * row;
+      in_groups<4>(vectors, [&](int v, auto count) SGPIPE_LAMBDA {
+        constexpr int NV = decltype(count)::value;
+        Mask<T> near[NV];
+        each<NV>([&](auto k) SGPIPE_LAMBDA {
+          const Vec<T> U = unless(mask_at<T>(before, v + k), load(P + (v + k) * W));
+          near[k] = above(H::at(h, U - T(1)), Vec<T>{});
         });
-        // Padding is silent but may count as near a wide shape's threshold.
-        if (neurons % 64) {
-          uint64_t last;
-          std::memcpy(&last, bits + bytes - 8, 8);
-          last &= (uint64_t(1) << (neurons % 64)) - 1;
-          std::memcpy(bits + bytes - 8, &last, 8);
-        }
-        end = append_row(bits, bytes, end);
+        store_bits<T, NV>(bits, v, near);
+      });
+      // Padding is silent but may count as near a wide shape's threshold.
+      if (neurons % 64) {
+        uint64_t last;
+        std::memcpy(&last, bits + bytes - 8, 8);
+        last &= (uint64_t(1) << (neurons % 64)) - 1;
+        std::memcpy(bits + bytes - 8, &last, 8);
       }
-      a.start[top + 1] = (int32_t)(end - a.units);
-      listed = end - a.units <= a.limit;
+      end = append_row(bits, bytes, end);
     }
+    a.start[top + 1] = (int32_t)(end - a.units);
+    listed = end - a.units <= a.limit;
   });
   return listed;
 }

@@ -1,67 +1,89 @@
-// Surrogate derivatives h(x) of a spike, x = membrane - threshold.
+// Surrogate derivatives of a spike, h(x) = dampening * f(slope * x), x = membrane - threshold.
 //
 // A shape is a small object made once from the numbers of the specification and
 // called on vectors. To add one: a struct here, a name in Shape, a case in
-// with_surrogate(). `dampening` scales any of them; `sharpness` and `tail` are
-// for the shapes that have them (q-PseudoSpike and its like).
+// with_surrogate(), a line in read_surrogate().
 #pragma once
 #include <cmath>
+#include "elementary.hpp"
 #include "network.hpp"
-#include "vec.hpp"
 
 namespace SGPIPE_ISA {
+using namespace sgpipe;
 
-// dampening / (beta |x| + 1)^2: SuperSpike, and with dampening beta its asymptotic form.
+// 1 / (|v| + 1)^2
 template <class T> struct FastSigmoid {
-  static constexpr bool compact = false;
   T slope, one;
   // The dampening goes into the denominator, which costs nothing there.
   explicit FastSigmoid(const Surrogate &s)
-      : slope(T(s.sharpness / std::sqrt(s.dampening))), one(T(1 / std::sqrt(s.dampening))) {}
+      : slope(T(s.slope / std::sqrt(s.dampening))), one(T(1 / std::sqrt(s.dampening))) {}
   SGPIPE_INLINE Vec<T> at(const FastSigmoid &f, Vec<T> x) {
     Vec<T> r = reciprocal(magnitude(x) * f.slope + f.one);
     return r * r;
   }
 };
 
-// dampening * s (1 - s), s = 1 / (1 + exp(-beta x)), written in exp(-|beta x|) <= 1.
-template <class T> struct Sigmoid {
-  static constexpr bool compact = false;
-  T slope, scale;
-  explicit Sigmoid(const Surrogate &s) : slope(T(-s.sharpness)), scale(T(s.dampening)) {}
-  SGPIPE_INLINE Vec<T> at(const Sigmoid &f, Vec<T> x) {
-    Vec<T> e = exp_negative(magnitude(x) * f.slope);
-    Vec<T> r = reciprocal(e + T(1));
+// The shapes made of an exponential, e = exp(-g(v)) <= 1, which takes nearly all of their time:
+//   sigmoid: e / (1 + e)^2, g = |v|   (s (1 - s) of the logistic function s, without overflow)
+//   exponential: e, g = |v|           gaussian: e, g = pi v^2
+//   pseudo_spike: e, g = q log(1 + 2 |v| / (q - 1))
+template <class T> struct Exponentials {
+  Shape shape;
+  T slope, power, scale;
+  explicit Exponentials(const Surrogate &s)
+      : shape(s.shape), slope(T(s.slope)), power(T(-s.tail)), scale(T(s.dampening)) {
+    if (shape == Shape::pseudo_spike) slope = T(2 * s.slope / (s.tail - 1));
+  }
+  SGPIPE_INLINE Vec<T> at(const Exponentials &f, Vec<T> x) {
+    const Vec<T> v = magnitude(x) * f.slope;
+    Vec<T> g = -v;
+    if (f.shape == Shape::gaussian) g = v * v * T(-3.141592653589793);
+    if (f.shape == Shape::pseudo_spike) g = log1p_positive(v) * f.power;
+    const Vec<T> e = exp_negative(g);
+    if (f.shape != Shape::sigmoid) return e * f.scale;
+    const Vec<T> r = reciprocal(e + T(1));
     return e * r * r * f.scale;
   }
 };
 
-// dampening * max(0, 1 - beta |x|): Esser's, triangular.
+// max(0, 1 - |v|)
 template <class T> struct Triangle {
-  static constexpr bool compact = true;
   T slope, top;
-  explicit Triangle(const Surrogate &s)
-      : slope(T(s.dampening * s.sharpness)), top(T(s.dampening)) {}
+  explicit Triangle(const Surrogate &s) : slope(T(s.dampening * s.slope)), top(T(s.dampening)) {}
   SGPIPE_INLINE Vec<T> at(const Triangle &f, Vec<T> x) {
     return positive(f.top - magnitude(x) * f.slope);
   }
 };
 
-// The same everywhere; zero is the true derivative.
-template <class T> struct Constant {
-  static constexpr bool compact = false;
-  T value;
-  explicit Constant(const Surrogate &s) : value(T(s.dampening)) {}
-  SGPIPE_INLINE Vec<T> at(const Constant &f, Vec<T>) { return splat(f.value); }
+// 1 where |v| < 1/2; with a slope of 0 the same everywhere.
+template <class T> struct Rectangle {
+  T slope, top;
+  explicit Rectangle(const Surrogate &s) : slope(T(s.slope)), top(T(s.dampening)) {}
+  SGPIPE_INLINE Vec<T> at(const Rectangle &f, Vec<T> x) {
+    return pick(above(splat(T(0.5)), magnitude(x * f.slope)), splat(f.top), Vec<T>{});
+  }
 };
 
 template <class T, class F> SGPIPE_INLINE void with_surrogate(const Surrogate &s, F f) {
   switch (s.shape) {
     case Shape::fast_sigmoid: f(FastSigmoid<T>(s)); break;
-    case Shape::sigmoid: f(Sigmoid<T>(s)); break;
     case Shape::triangle: f(Triangle<T>(s)); break;
-    case Shape::constant: f(Constant<T>(s)); break;
+    case Shape::rectangle: f(Rectangle<T>(s)); break;
+    default: f(Exponentials<T>(s));
   }
+}
+
+template <class T> static void evaluate(const Surrogate &s, const T *x, T *out, int64_t n) {
+  constexpr int W = LANES<T>;
+  alignas(64) T lanes[W] = {};
+  with_surrogate<T>(s, [&](auto h) {
+    for (int64_t i = 0; i < n; i += W) {
+      const int width = n - i < W ? (int)(n - i) : W;
+      for (int k = 0; k < width; k++) lanes[k] = x[i + k];
+      store(lanes, decltype(h)::at(h, load(lanes)));
+      for (int k = 0; k < width; k++) out[i + k] = lanes[k];
+    }
+  });
 }
 
 }  // namespace SGPIPE_ISA

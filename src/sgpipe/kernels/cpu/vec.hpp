@@ -119,47 +119,6 @@ SGPIPE_INLINE Vec<float> reciprocal(Vec<float> x) {
 #endif
 }
 
-// exp(x) for x <= 0 (below the range of normal numbers: its edge), to about one
-// unit in the last place: reduction by log 2 in two parts, Taylor, exponent bits.
-SGPIPE_INLINE Vec<float> exp_negative(Vec<float> x) {
-  x = x < -87.0f ? splat(-87.0f) : x;
-  Vec<float> t = x * 1.44269504f + 12582912.0f;
-  Vec<float> n = t - 12582912.0f;
-  Int<float> e = (Int<float>)t - (int32_t)0x4B400000;
-  Vec<float> r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Vec<float> p = splat(1.0f / 5040);
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  return p * (Vec<float>)((e + 127) << 23);
-}
-SGPIPE_INLINE Vec<double> exp_negative(Vec<double> x) {
-  x = x < -708.0 ? splat(-708.0) : x;
-  Vec<double> t = x * 1.4426950408889634 + 6755399441055744.0;
-  Vec<double> n = t - 6755399441055744.0;
-  Int<double> e = (Int<double>)t - (int64_t)0x4338000000000000LL;
-  Vec<double> r = (x - n * 6.93145751953125e-1) - n * 1.42860682030941723212e-6;
-  Vec<double> p = splat(1.0 / 6227020800.0);
-  p = p * r + 1.0 / 479001600.0;
-  p = p * r + 1.0 / 39916800.0;
-  p = p * r + 1.0 / 3628800.0;
-  p = p * r + 1.0 / 362880.0;
-  p = p * r + 1.0 / 40320.0;
-  p = p * r + 1.0 / 5040.0;
-  p = p * r + 1.0 / 720.0;
-  p = p * r + 1.0 / 120.0;
-  p = p * r + 1.0 / 24.0;
-  p = p * r + 1.0 / 6.0;
-  p = p * r + 0.5;
-  p = p * r + 1.0;
-  p = p * r + 1.0;
-  return p * (Vec<double>)((e + 1023) << 52);
-}
-
 // f(0), ..., f(N - 1) with constant arguments, so that arrays indexed by them stay in registers.
 template <int K> struct Count {
   static constexpr int value = K;

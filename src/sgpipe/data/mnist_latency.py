@@ -1,0 +1,134 @@
+"""Spike-latency MNIST (zenke2021 section 4.1.2; herranz2022's sl-MNIST): the brighter a pixel, the earlier its spike.
+
+A pixel of intensity x charges a leaky integrator, which reaches its threshold theta once, or never, at
+
+    T(x) = tau log(x / (x - theta))   for x > theta.
+
+variant             x                     step                          raster
+coded               pixel / 255           floor(T / dt)                 (step, pixel)
+printed             tau pixel / 256       floor(T / dt)                 (step, pixel)
+authors             tau pixel / 255       round(10 T) - 1, not -1       (pixel, step) reshaped to (step, pixel)
+authors_corrected   the same              the same                      (step, pixel)
+
+`coded` is zenke2021's authors' code and the default: as printed, x lies in [0, tau), nearly all spikes fall in the
+first millisecond, and only steps of 0.1 ms or less tell bright from dark. `authors` is herranz2022's code: T in tenths
+of a millisecond, and a one-hot array of pixels by steps that was reshaped where a transpose was meant, so that step
+and unit of a spike are quotient and remainder of (pixel x window + step) by 784.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from sgpipe.data.idx import read_idx
+from sgpipe.data.samples import Events, Task
+from sgpipe.data.sources import Found, missing_of
+from sgpipe.errors import SgpipeError
+from sgpipe.rng import permutation, stream
+from sgpipe.tasks import MnistLatencyData
+
+NAMES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+SIDE = 28
+AUTHORS_STEPS_PER_MS = 10
+EMBEDDED_TRAIN_SHARE = 0.8
+Images = tuple[np.ndarray, np.ndarray]  # pixels uint8 (samples, 784) and labels int64 (samples,)
+
+
+def find(folder: Path, data: MnistLatencyData) -> list[Found]:
+    """Return the four published files, gzipped or not, if any of them is in `mnist/`."""
+    root = folder / "mnist"
+    files = [_packed_or_not(root, name) for names in NAMES.values() for name in names]
+    there = tuple(path for path in files if path.is_file())
+    return [Found("original", root, there, missing=missing_of(root, [path.name for path in files]))] if there else []
+
+
+def _packed_or_not(root: Path, name: str) -> Path:
+    return root / name if (root / name).is_file() else root / f"{name}.gz"
+
+
+def make(data: MnistLatencyData, folder: Path | None = None, workers: int = 1) -> Task:
+    """Return the task, from the published files below `folder` or from the digits that come with scikit-learn."""
+    train, test = _published(folder / "mnist") if folder else _bundled(data)
+    kept, held_out = _split(data, len(train[1]))
+    splits = [(train[0][rows], train[1][rows]) for rows in (kept, held_out)] + [test]
+    table = latencies(data)
+    parts = [
+        _encode(data, table, pixels[: data.limit or None], labels[: data.limit or None]) for pixels, labels in splits
+    ]
+    return Task(data.units, data.classes, data.steps, *parts)
+
+
+def latencies(data: MnistLatencyData) -> np.ndarray:
+    """Return the step of the spike of each of the 256 pixel values, int64 (256,); -1 for none within the window."""
+    pixel = np.arange(256.0)
+    x = {"coded": pixel / 255, "printed": data.tau * pixel / 256}.get(data.variant, data.tau * pixel / 255)
+    time = np.full(256, np.inf)
+    bright = x > data.theta
+    time[bright] = data.tau * np.log(x[bright] / (x[bright] - data.theta))
+    if data.variant in ("coded", "printed"):
+        step = np.floor(time / data.dt)
+    else:
+        step = np.rint(time * AUTHORS_STEPS_PER_MS) - 1
+    return np.where((step >= 0) & (step < data.window), step, -1).astype(np.int64)
+
+
+def _encode(data: MnistLatencyData, table: np.ndarray, pixels: np.ndarray, labels: np.ndarray) -> Events:
+    steps = table.astype(np.int32)[pixels]
+    sample, unit = np.nonzero(steps >= 0)
+    step = steps[sample, unit]
+    if data.variant == "authors":
+        step, unit = np.divmod(unit * data.window + step, data.units)
+    if data.hold > 1:
+        sample, unit = np.repeat(sample, data.hold), np.repeat(unit, data.hold)
+        step = (step[:, None] * data.hold + np.arange(data.hold)).ravel()
+    return Events.from_spikes(sample, step, unit, labels)
+
+
+def _split(data: MnistLatencyData, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which training samples are kept and which are held out for validation."""
+    order = np.arange(samples)
+    if data.split == "random":
+        order = permutation(stream(data.seed, "data/mnist_latency/split"), samples)
+    held_out = min(max(round(samples * data.valid_share), 1), samples - 1)
+    return order[: samples - held_out], order[samples - held_out :]
+
+
+def _published(root: Path) -> tuple[Images, Images]:
+    """Return the training and the test set; raises SgpipeError, naming the file, if one is bad."""
+    return tuple(_images(*(_packed_or_not(root, name) for name in NAMES[part])) for part in ("train", "test"))
+
+
+def _images(image_path: Path, label_path: Path) -> Images:
+    images = read_idx(image_path, (None, SIDE, SIDE))
+    labels = read_idx(label_path, (None,))
+    if len(images) != len(labels) or len(labels) < 2:
+        raise SgpipeError(f"{label_path}: has {len(labels)} labels, but {image_path.name} {len(images)} images")
+    if labels.max() > 9:
+        raise SgpipeError(f"{label_path}: has a label {labels.max()}, expected 0 to 9")
+    return images.reshape(len(images), SIDE * SIDE), labels.astype(np.int64)
+
+
+def _bundled(data: MnistLatencyData) -> tuple[Images, Images]:
+    """Return scikit-learn's 1,797 digits of 8 x 8 as 28 x 28: 80 % of each class for training, the rest for test.
+
+    Like MNIST's they are 20 x 20 in the middle of an empty margin.
+    """
+    from scipy.ndimage import zoom  # both needed here alone
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    large = zoom(digits.images, (1, 20 / 8, 20 / 8), order=1) * (255 / 16)
+    margin = (SIDE - 20) // 2
+    padded = np.pad(large, ((0, 0), (margin, margin), (margin, margin)))
+    pixels = np.rint(padded).astype(np.uint8).reshape(len(padded), SIDE * SIDE)
+    labels = digits.target.astype(np.int64)
+    order = permutation(stream(data.seed, "data/mnist_latency/embedded"), len(labels))
+    place = np.empty(len(labels), dtype=np.int64)  # of a sample among those of its class, in this order
+    for label in np.unique(labels):
+        mine = order[labels[order] == label]
+        place[mine] = np.arange(len(mine))
+    trains = place[order] < np.floor(EMBEDDED_TRAIN_SHARE * np.bincount(labels))[labels[order]]
+    return tuple((pixels[rows], labels[rows]) for rows in (order[trains], order[~trains]))

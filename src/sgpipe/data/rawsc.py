@@ -1,0 +1,104 @@
+"""RawSC: Speech Commands (Warden 2018) as mel spectrograms, one class a word.
+
+The published folder speech_commands/speech_commands_v0.02/ (or _v0.01) has a folder of 16 kHz clips for each word,
+and the lists validation_list.txt and testing_list.txt; a clip in neither is for training. `hash_split.py`
+has the rule by which its author made the lists. `_background_noise_` holds no words and is left out.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from sgpipe.data.phonemes import COMMANDS
+from sgpipe.data.samples import Task
+from sgpipe.data.sources import Found, missing_of
+from sgpipe.data.speech import Recording, limited, spectrogram_task, tree
+from sgpipe.data.synthesiser import SPEECH_SEED, write_commands
+from sgpipe.errors import SgpipeError
+from sgpipe.tasks import RawSCData
+
+LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
+RATE = 16000
+SINCE_V002 = ("backward", "follow", "forward", "learn", "visual")
+
+
+def words(version: str) -> tuple[str, ...]:
+    """Return the words of a release in the order of their labels, which is that of the alphabet."""
+    return COMMANDS if version == "v0.02" else tuple(word for word in COMMANDS if word not in SINCE_V002)
+
+
+def _root(folder: Path, data: RawSCData) -> Path:
+    return folder / "speech_commands" / f"speech_commands_{data.version}"
+
+
+def find(folder: Path, data: RawSCData) -> list[Found]:
+    """Return the published set, if there is anything of it in the data folder."""
+    root = _root(folder, data)
+    if not root.is_dir():
+        return []
+    there = tuple(root / word for word in words(data.version) if (root / word).is_dir())
+    missing = tuple(f"{word}/" for word in words(data.version) if not (root / word).is_dir())
+    files = tuple(path for name in LISTS.values() if (path := root / name).is_file())
+    return [Found("original", root, files, there, ".wav", (*missing_of(root, tuple(LISTS.values())), *missing))]
+
+
+def make(data: RawSCData, folder: Path | None = None, workers: int = 1) -> Task:
+    """Return the task: from the files below `folder`, or without a folder from synthesised speech."""
+    with tree(folder and _root(folder, data)) as root:
+        if folder is None:
+            paths = write_commands(root, SPEECH_SEED, rate=RATE, only=())
+        else:
+            paths = sorted(
+                clip.relative_to(root).as_posix() for word in words(data.version) for clip in _clips(root / word)
+            )
+        splits = limited(data, _splits(root, paths, words(data.version)))
+        if folder is None:
+            spoken = {path for recordings in splits.values() for path, _ in recordings}
+            write_commands(root, SPEECH_SEED, rate=RATE, only=spoken, workers=workers)
+        return spectrogram_task(data, root, splits, RATE, workers)
+
+
+def _clips(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise SgpipeError(f"{folder}: no such folder; the data set has one for each word")
+    found = [path for path in folder.iterdir() if path.suffix == ".wav"]
+    if not found:
+        raise SgpipeError(f"{folder}: has no .wav file; fetch the data set again")
+    return found
+
+
+def _splits(root: Path, paths: list[str], known: tuple[str, ...]) -> dict[str, list[Recording]]:
+    """Return the clips of each split with their labels; `known` are the words that count.
+
+    The folders say what the set is, the lists only sort it. A list may name clips that are not there, as in a part of
+    the set, which is then said aloud; but not if none of them is there.
+    """
+    labels = {word: label for label, word in enumerate(known)}
+    splits: dict[str, list[Recording]] = {"train": [], "valid": [], "test": []}
+    listed = {split: read_list(root / name) for split, name in LISTS.items()}
+    split_of = {path: split for split, entries in listed.items() for path in entries}
+    for path in paths:
+        word = path.partition("/")[0]
+        if word in labels:
+            splits[split_of.get(path, "train")].append((path, labels[word]))
+    for split, entries in listed.items():
+        if not splits[split]:
+            raise SgpipeError(
+                f"{root / LISTS[split]}: none of its {len(entries)} clips is there; fetch the data set again"
+            )
+    absent = len(split_of) - len(splits["valid"]) - len(splits["test"])
+    if absent:
+        print(f"sgpipe: {root}: a part of the data set: {absent} clips of its lists are not there", file=sys.stderr)
+    return splits
+
+
+def read_list(path: Path) -> list[str]:
+    """Return a list's entries, `<word>/<speaker>_nohash_<n>.wav`; raises SgpipeError if it is none."""
+    try:
+        entries = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SgpipeError(f"{path}: not a list of clips ({error})") from error
+    for entry in entries:
+        if not re.fullmatch(r"\w+/\w+_nohash_\d+\.wav", entry):
+            raise SgpipeError(f"{path}: {entry!r} is not the name of a clip, e.g. yes/0a7c2a8d_nohash_0.wav")
+    return entries

@@ -1,0 +1,192 @@
+"""The spiking Heidelberg digits (Cramer et al. 2020), and spikes like them where the published files are not there.
+
+source      spikes
+original    shd/shd_train.h5 and shd_test.h5, gzipped or not
+derived     the recordings of hd_audio/ (see rawhd.py) through our inner ear (cochlea.py); split by its lists
+embedded    the same with synthesised speech
+
+Spikes that we make have the layout of the published files, times in half precision included, and are kept in that
+layout for other bins and splits. They are not SHD: its conversion is random, and the model here is our own.
+Labels are SHD's: the digit in English, 10 + digit in German.
+
+variant     bin of time t (bin width b)         input of unit u                  validation
+zenke2021   floor(t / b)                        u                                drawn from the training file
+herranz2022 first i with t <= i b, as in the    700 - u; none for u = 0          the end of the training file, whose
+            code that its generator follows                                      last sample is left out
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from filelock import FileLock
+
+from sgpipe.data import cochlea, rawhd
+from sgpipe.data.samples import SPLITS, Events, Task
+from sgpipe.data.shd_files import Chunk, SpikeFile, open_spikes, write_spikes
+from sgpipe.data.sources import Found, missing_of
+from sgpipe.data.synthesiser import write_digits
+from sgpipe.errors import SgpipeError
+from sgpipe.rng import permutation, stream
+from sgpipe.spec import digest
+from sgpipe.tasks import ShdData
+
+FOLDER = "shd"
+FILES = {"train": "shd_train.h5", "test": "shd_test.h5"}
+DISPLAY = {"original": "SHD", "derived": "SHD-like (derived)", "embedded": "SHD-like (synthetic speech)"}
+SPEECH_SEED = 0  # the synthesised speech is one data set: `data.seed` draws splits, as with the published files
+SPEECH_VERSION = 1  # raised whenever the synthesised speech changes: kept spikes of another version are made anew
+HERRANZ_TEST = 2088
+
+
+def display_name(source: str) -> str:
+    """Return what a figure may call the task: SHD only where the published files were used."""
+    return DISPLAY[source]
+
+
+def raster(samples: Events, label: int, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return time (ms) and channel of the events of the first sample of a class, as a raster plot wants them.
+
+    Raises SgpipeError if the class has no sample here.
+    """
+    rows = np.flatnonzero(samples.labels == label)
+    if len(rows) == 0:
+        raise SgpipeError(f"shd: no sample has the label {label}")
+    part = slice(samples.ptr[rows[0]], samples.ptr[rows[0] + 1])
+    return samples.step[part] * dt, samples.unit[part]
+
+
+def find(folder: Path, data: ShdData) -> list[Found]:
+    """Return the published spikes, and the recordings to derive some from, as far as they are there."""
+    root, found = folder / FOLDER, []
+    files = [_packed_or_not(root, name) for name in FILES.values()]
+    there = tuple(path for path in files if path.is_file())
+    if there:
+        found.append(Found("original", root, there, missing=missing_of(root, [path.name for path in files])))
+    return found + [replace(audio, source="derived") for audio in rawhd.find(folder, data)]
+
+
+def _packed_or_not(root: Path, name: str) -> Path:
+    return root / name if (root / name).is_file() else root / f"{name}.gz"
+
+
+def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path | None = None) -> Task:
+    """Return the task; `folder` is where the data files are, None for synthesised speech.
+
+    Spikes that have to be made first are kept in the folder `keep`, if given, and taken from there the next time.
+    Raises SgpipeError, naming the file, if one is bad.
+    """
+    if data.source == "original":
+        paths = {split: _packed_or_not(folder / FOLDER, name) for split, name in FILES.items()}
+        with open_spikes(paths["train"]) as train, open_spikes(paths["test"]) as test:
+            return _task(data, train, test, _rows(data, train.samples, test.samples))
+    with TemporaryDirectory(prefix="sgpipe-shd-") as temporary:
+        root = folder and folder / rawhd.FOLDER
+        if root is None:
+            root = Path(temporary) / "speech"
+            write_digits(root, SPEECH_SEED, rate=rawhd.RATE, only=())
+        lists = {split: _listed(root, name, folder is None) for split, name in rawhd.LISTS.items()}
+        rows = _rows(data, len(lists["train"]), len(lists["test"]))
+        # Only what is wanted is listened to, which a small `limit` makes much less.
+        wanted = {"train": np.union1d(rows["train"], rows["valid"]), "test": rows["test"]}
+        heard = {split: [lists[split][row] for row in some] for split, some in wanted.items()}
+        rows = {split: np.searchsorted(wanted["test" if split == "test" else "train"], rows[split]) for split in SPLITS}
+        known = keep is not None and (folder is None or data.files is not None)
+        place = Path(keep if known else temporary) / f"ear-{_origin(data, heard)}"
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(place / "lock"):  # another job may want the same spikes in other bins
+            _listen(root, folder is None, heard, place, workers)
+        with open_spikes(place / FILES["train"]) as train, open_spikes(place / FILES["test"]) as test:
+            return _task(data, train, test, rows)
+
+
+def _listed(root: Path, name: str, spoken_later: bool) -> list[rawhd.Recording]:
+    recordings = rawhd.listed(root / name) if spoken_later else rawhd.read_list(root, name)
+    return [(file, (label + 10) % 20) for file, label in recordings]  # SHD has English first
+
+
+def _origin(data: ShdData, heard: dict[str, list[rawhd.Recording]]) -> str:
+    """Return a digest of all that decides the spikes of some recordings."""
+    sounds = data.files if data.source == "derived" else f"speech {SPEECH_SEED} {SPEECH_VERSION}"
+    names = ",".join(name for recordings in heard.values() for name, _ in recordings)
+    return digest(f"{data.source} {sounds} ear {cochlea.VERSION} {names}")
+
+
+def _listen(root: Path, speak: bool, heard: dict[str, list[rawhd.Recording]], place: Path, workers: int) -> None:
+    """Write the spikes of some recordings to `place`, unless they are there; `speak` them first, or read them."""
+    missing = [split for split, name in FILES.items() if not (place / name).is_file()]
+    if missing and speak:
+        only = {name for split in missing for name, _ in heard[split]}
+        write_digits(root, SPEECH_SEED, rate=rawhd.RATE, only=only, workers=workers)
+    for split in missing:
+        names = [name for name, _ in heard[split]]
+        spikes = cochlea.encode_files(root / "audio", names, workers)
+        write_spikes(place / FILES[split], spikes, [label for _, label in heard[split]], names)
+
+
+def _task(data: ShdData, train: SpikeFile, test: SpikeFile, rows: dict[str, np.ndarray]) -> Task:
+    """Return the task made from some samples of a training and of a test file."""
+    parts = _read(train, data, {split: rows[split] for split in ("train", "valid")})
+    parts |= _read(test, data, {"test": rows["test"]})
+    return Task(data.units, data.classes, data.steps, *(parts[split] for split in SPLITS))
+
+
+def _rows(data: ShdData, train: int, test: int) -> dict[str, np.ndarray]:
+    """Return which samples of the training and of the test file form each split, in rising order."""
+    if data.variant == "herranz2022":
+        order, test = np.arange(train - 1), min(test, HERRANZ_TEST)
+        kept = int((1 - data.valid_share) * len(order))
+    else:
+        order = permutation(stream(data.seed, "data/shd/valid"), train)
+        kept = train - round(data.valid_share * train)
+    rows = {"train": order[:kept], "valid": order[kept:], "test": np.arange(test)}
+    for split, all_of_it in rows.items():
+        chosen = np.arange(len(all_of_it))
+        if data.limit:
+            chosen = permutation(stream(data.seed, f"data/shd/limit/{split}"), len(all_of_it))[: data.limit]
+        rows[split] = np.sort(all_of_it[chosen])
+        if len(rows[split]) == 0:
+            raise SgpipeError(f"shd: no sample is left for the {split} split; more samples or another data.valid_share")
+    return rows
+
+
+def _read(file: SpikeFile, data: ShdData, rows: dict[str, np.ndarray]) -> dict[str, Events]:
+    """Return the binned samples of each split, reading the file once and a little at a time."""
+    parts: dict[str, list[Events]] = {split: [] for split in rows}
+    for chunk in file.chunks():
+        events = binned(chunk, data)
+        for split, wanted in rows.items():
+            start, stop = np.searchsorted(wanted, (chunk.first, chunk.first + len(chunk.labels)))
+            parts[split].append(events.take(wanted[start:stop] - chunk.first))
+    return {split: _joined(parts.pop(split)) for split in rows}
+
+
+def binned(chunk: Chunk, data: ShdData) -> Events:
+    """Return samples as the network sees them: spikes in bins, each bin held for `data.hold` steps."""
+    width, bins = data.dt * data.hold, data.steps // data.hold
+    sample = np.repeat(np.arange(len(chunk.labels)), chunk.counts)
+    if data.variant == "herranz2022":
+        # In the precision of the times, as that code compares them: 4 ms there is 4 ms here.
+        edges = (np.arange(bins) * (width / 1000)).astype(chunk.times.dtype)
+        place, unit = np.searchsorted(edges, chunk.times), data.units - chunk.units
+        inside = (place < bins) & (unit < data.units)
+    else:
+        place, unit = np.floor(chunk.times.astype(float) * 1000 / width).astype(np.int64), chunk.units
+        inside = place < bins
+    sample, place, unit = sample[inside], place[inside], unit[inside]
+    if data.binary:
+        cell = np.unique((sample * bins + place) * data.units + unit)
+        (sample, place), unit = np.divmod(cell // data.units, bins), cell % data.units
+    step = (place[:, None] * data.hold + np.arange(data.hold)).ravel()
+    return Events.from_spikes(np.repeat(sample, data.hold), step, np.repeat(unit, data.hold), chunk.labels)
+
+
+def _joined(parts: Sequence[Events]) -> Events:
+    counts = np.concatenate([np.diff(part.ptr) for part in parts])
+    ptr = np.concatenate([[0], np.cumsum(counts)])
+    step, unit, labels = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("step", "unit", "labels")
+    )
+    return Events(ptr, step, unit, labels)

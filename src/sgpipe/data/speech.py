@@ -1,0 +1,67 @@
+"""From audio files to a task of mel spectrograms: what the spoken digits and the spoken commands share."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from sgpipe.data.audio import read_audio
+from sgpipe.data.mel import CHANNELS, features
+from sgpipe.data.samples import SPLITS, Analog, Task
+from sgpipe.errors import SgpipeError
+from sgpipe.rng import permutation, stream
+from sgpipe.tasks import RawHDData, RawSCData
+
+Recording = tuple[str, int]  # the name of a file and its class
+
+
+@contextmanager
+def tree(root: Path | None) -> Iterator[Path]:
+    """Yield the folder of a published set; where there is none, an empty one to write a stand-in to, for the while."""
+    if root is not None:
+        yield root
+    else:
+        with TemporaryDirectory(prefix="sgpipe-speech-") as temporary:
+            yield Path(temporary)
+
+
+def limited(data: RawHDData | RawSCData, splits: Mapping[str, Sequence[Recording]]) -> dict[str, list[Recording]]:
+    """Return at most `data.limit` recordings of each split, drawn by the seed and left in order; all if it is 0."""
+    kept = {}
+    for split, recordings in splits.items():
+        draws = stream(data.seed, f"data/{data.task}/limit/{split}")
+        rows = np.sort(permutation(draws, len(recordings))[: data.limit or None])
+        kept[split] = [recordings[row] for row in rows]
+        if not kept[split]:
+            raise SgpipeError(f"{data.task}: the {split} split has no recordings; more files are needed")
+    return kept
+
+
+def spectrogram_task(
+    data: RawHDData | RawSCData, folder: Path, splits: Mapping[str, Sequence[Recording]], rate: int, workers: int
+) -> Task:
+    """Return the task of some recordings below `folder`, all of `rate` Hz; raises SgpipeError on a bad file."""
+    made = {}
+    for split in SPLITS:
+        frames = spectrograms([folder / name for name, _ in splits[split]], data, rate, workers)
+        frames *= np.float32(data.gain)
+        made[split] = Analog(frames, np.array([label for _, label in splits[split]], dtype=np.int64), data.hold)
+    return Task(data.units, data.classes, data.steps, **made)
+
+
+def spectrograms(paths: Sequence[Path], data: RawHDData | RawSCData, rate: int, workers: int = 1) -> np.ndarray:
+    """Return the features of audio files, float32 (files, data.frames, 40), before `data.gain`."""
+    frames = np.empty((len(paths), data.frames, CHANNELS), dtype=np.float32)
+
+    def fill(row: int) -> None:
+        signal, _ = read_audio(paths[row], rate)
+        frames[row] = features(signal, rate, data.frames, data.variant)
+
+    # Threads, since reading and transforming leave the interpreter free, and no array has to change process.
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        for _ in pool.map(fill, range(len(paths))):
+            pass
+    return frames

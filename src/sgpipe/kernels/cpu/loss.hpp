@@ -1,0 +1,61 @@
+// What a sample costs, and what the readout and the spike counts get back.
+#pragma once
+#include <cmath>
+
+#include "elementary.hpp"
+#include "scratch.hpp"
+
+namespace SGPIPE_ISA {
+
+// Regularisers of one layer and sample: their loss, and the adjoint of the spike
+// counts into t.counts. Returns whether that is anywhere nonzero.
+template <class T>
+static bool regularise(const Network &net, int neurons, int padded, Trace<T> &t, double &loss) {
+  std::memset(t.counts, 0, padded * sizeof(T));
+  const int32_t spikes = t.start[net.steps];
+  for (int32_t e = 0; e < spikes; e++) t.counts[t.units[e]] += T(1);
+  double push = 0;
+  if (net.upper != 0) {
+    const double over = (double)spikes / neurons - net.upper_count;
+    if (over > 0) {
+      loss += net.upper * (net.upper_power == 1 ? over : over * over);
+      push = net.upper * (net.upper_power == 1 ? 1.0 : 2 * over) / neurons;
+    }
+  }
+  bool any = push != 0;
+  double lower = 0;
+  for (int i = 0; i < neurons; i++) {
+    double adjoint = push;
+    const double under = net.lower_count - (double)t.counts[i];
+    if (net.lower != 0 && under > 0) {
+      lower += under * under;
+      adjoint -= 2 * net.lower / neurons * under;
+      any = true;
+    }
+    t.counts[i] = T(adjoint);
+  }
+  loss += net.lower / neurons * lower;
+  return any;
+}
+
+// Cross-entropy of the logits, and its gradient into s.g.
+template <class T> static double cross_entropy(const Network &net, int vectors, int64_t label, Sample<T> &s,
+                                               bool &correct) {
+  constexpr int W = LANES<T>;
+  int best = 0;
+  for (int c = 1; c < net.classes; c++)
+    if (s.logits[c] > s.logits[best]) best = c;
+  const T most = s.logits[best];
+  for (int v = 0; v < vectors; v++)
+    store(s.g + v * W, exp_negative(load(s.logits + v * W) - most));
+  for (int c = net.classes; c < vectors * W; c++) s.g[c] = 0;
+  double total = 0;
+  for (int c = 0; c < net.classes; c++) total += (double)s.g[c];
+  const T scale = T(1 / total);
+  for (int v = 0; v < vectors; v++) store(s.g + v * W, load(s.g + v * W) * scale);
+  s.g[label] -= T(1);
+  correct = best == label;
+  return std::log(total) - ((double)s.logits[label] - (double)most);
+}
+
+}  // namespace SGPIPE_ISA

@@ -1,0 +1,125 @@
+// The memory of one block of samples: everything between the events and the sums of gradients.
+#pragma once
+#include "forward.hpp"
+#include "gather.hpp"
+#include "matmul.hpp"
+#include "sparse.hpp"
+
+namespace SGPIPE_ISA {
+
+// The adjoint of the last hidden layer's spikes is the readout's, seen through W_out.
+// The readout is linear, so its filters run in the hidden space instead:
+//   B[n] = b_syn B[n+1] + A[n+1],  A[n] = b_out A[n+1] + rate + sum_{c: t_c = n} g_c W_out[c]
+// and S'[n] = B[n+1]: two multiply-adds a neuron, whatever the number of classes.
+// A constant S' = r of the regularisers rides along as the fixed point B = r.
+template <class T> struct Filters {
+  const T *weights;  // [classes][padded]
+  T *A, *B, *rate;   // [padded], start values and constant drive
+  int32_t *when, *which;  // classes by falling step of their maximum, then -1
+  const T *g;        // [classes]
+  int from;          // the step that the filters start at
+};
+
+// State of a recurrent layer's reverse scan: [ROWS][padded] each, one row a sample.
+template <class T> struct Coupled {
+  T *A, *B, *dU, *dJ, *dS, *P_next;
+};
+
+// Hands out aligned pieces of one allocation; with a null base it only measures.
+struct Bump {
+  char *base;
+  size_t used = 0;
+  template <class U> U *take(size_t n) {
+    U *p = base ? (U *)(base + used) : nullptr;
+    used += (n * sizeof(U) + 63) / 64 * 64;
+    return p;
+  }
+};
+
+template <class T> struct Sample {
+  Trace<T> trace[MAX_LAYERS];
+  Active active[MAX_LAYERS];
+  int32_t *start;     // of the input events
+  const int32_t *units;
+  T *logits, *reached;  // of each class, and the step of its maximum
+  T *g;                 // gradient of the loss in the logits
+  Filters<T> filters;
+  int64_t index;
+  int last;  // latest step with a gradient of the loss in the readout
+};
+
+template <class T> struct Scratch {
+  Sample<T> sample[ROWS];
+  Coupled<T> coupled;
+  ByUnit by_unit;
+  T *current, *readout, *input, *drive;
+  int input_row;
+
+  void lay_out(const Network &net, bool train, bool dense, int samples, Bump &m) {
+    constexpr int W = LANES<T>;
+    auto padded = [](int n) { return (size_t)(n + W - 1) / W * W; };
+    const size_t rows = net.steps + 1 + ROWS, classes = padded(net.classes);
+    size_t widest = classes;
+    for (int l = 0; l < net.layers; l++)
+      if (padded(net.width[l]) > widest) widest = padded(net.width[l]);
+    for (int r = 0; r < samples; r++) {
+      Sample<T> &s = sample[r];
+      for (int l = 0; l < net.layers; l++) {
+        Trace<T> &t = s.trace[l];
+        const size_t n = padded(net.width[l]);
+        const int bytes = bits_row(net.width[l]);
+        t.history = m.take<T>(rows * n);
+        t.bits = m.take<uint8_t>((size_t)(net.steps + 1) * bytes);
+        if (m.base) t.bits += bytes;
+        t.start = m.take<int32_t>(net.steps + 1);
+        // After a spike comes a reset: at most every other step; append() needs slack.
+        t.units = m.take<int32_t>((size_t)(net.steps + 1) / 2 * net.width[l] + 8);
+        t.above = train && l + 1 < net.layers ? m.take<T>(rows * n) : nullptr;
+        t.counts = m.take<T>(n);
+        // Lists of the layers that get S' from a product: through V or from the next layer.
+        const bool product = net.coupled(l) || l + 1 < net.layers;
+        if (train && product && net.surrogate.compact()) {
+          const int post = l + 1 < net.layers ? net.width[l + 1] : net.width[l];
+          Active &a = s.active[l];
+          a.limit = active_limit(net.steps, post, (int)padded(post) / W, (int)n / W);
+          a.start = m.take<int32_t>(net.steps + 2);
+          a.units = m.take<int32_t>(a.limit + net.width[l] + 8);
+        }
+      }
+      s.start = m.take<int32_t>(net.steps + 1);
+      s.logits = m.take<T>(classes);
+      s.reached = m.take<T>(classes);
+      s.g = m.take<T>(classes);
+      s.filters.A = m.take<T>(widest);
+      s.filters.B = m.take<T>(widest);
+      s.filters.rate = m.take<T>(widest);
+      s.filters.when = m.take<int32_t>(net.classes + 1);
+      s.filters.which = m.take<int32_t>(net.classes + 1);
+    }
+    if (train) {
+      T **state[] = {&coupled.A, &coupled.B, &coupled.dU, &coupled.dJ, &coupled.dS, &coupled.P_next};
+      for (T **p : state) *p = m.take<T>(ROWS * widest);
+    }
+    if (train) {
+      int units = net.inputs;
+      for (int l = 0; l < net.layers; l++)
+        if (net.width[l] > units) units = net.width[l];
+      by_unit.end = m.take<int32_t>(units);
+      by_unit.step = m.take<int32_t>(ByUnit::most);
+    }
+    current = m.take<T>(widest);
+    readout = m.take<T>(rows * classes);
+    input_row = (net.inputs + ROWS - 1) / ROWS * ROWS;
+    input = dense ? m.take<T>(rows * input_row) : nullptr;
+    drive = dense ? m.take<T>(rows * widest) : nullptr;
+  }
+};
+
+template <class T> static size_t scratch_bytes(const Network &net, bool train, bool dense, int n) {
+  Scratch<T> s;
+  Bump m{nullptr};
+  s.lay_out(net, train, dense, n, m);
+  return m.used;
+}
+
+}  // namespace SGPIPE_ISA

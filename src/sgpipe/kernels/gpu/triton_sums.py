@@ -1,0 +1,136 @@
+"""Triton kernels of the weights: sums at events, matrix products, and gradients of both.
+
+Sums have a fixed order, and nothing is added atomically: a long sum is cut into chunks of a fixed size, which `fold`
+adds up in order. Products are in full precision ("ieee"): the rounding of TF32 would move membranes across the
+threshold.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def event_drive(
+    weights, drive, samples, step_ptr, event_unit, weight_stride, steps, rows, units, BLOCK_UNITS: tl.constexpr
+):
+    run, row = tl.program_id(2).to(tl.int64), tl.program_id(0)
+    unit = tl.program_id(1) * BLOCK_UNITS + tl.arange(0, BLOCK_UNITS)
+    inside = unit < units
+    step_ptr += tl.load(samples + run * rows + row) * steps
+    weights += run * weight_stride + unit
+    here = (run * steps * rows + row) * units
+    silence = tl.zeros((BLOCK_UNITS,), drive.dtype.element_ty)
+    begin = tl.load(step_ptr)
+    for step in range(steps):
+        end = tl.load(step_ptr + step + 1)
+        total = silence
+        for event in range(begin, end):
+            total += tl.load(weights + tl.load(event_unit + event) * units, mask=inside, other=0.0)
+        tl.store(drive + here + unit, total, mask=inside)
+        here += rows * units
+        begin = end
+
+
+@triton.jit
+def event_gradient(
+    drive_gradient,
+    partial,
+    samples,
+    unit_ptr,
+    event_step,
+    sources,
+    steps,
+    rows,
+    units,
+    chunks,
+    CHUNK: tl.constexpr,
+    BLOCK_UNITS: tl.constexpr,
+):
+    # A program gathers what a weight row of one input is owed by a chunk of samples. Programs are numbered by run,
+    # chunk and input on the axis that may be long.
+    job, source = (tl.program_id(0) // sources).to(tl.int64), tl.program_id(0) % sources
+    run, chunk = job // chunks, job % chunks
+    unit = tl.program_id(1) * BLOCK_UNITS + tl.arange(0, BLOCK_UNITS)
+    inside = unit < units
+    total = tl.zeros((BLOCK_UNITS,), partial.dtype.element_ty)
+    samples += run * rows
+    unit_ptr += source
+    drive_gradient += run * steps * rows * units + unit
+    for row in range(chunk * CHUNK, tl.minimum(chunk * CHUNK + CHUNK, rows)):
+        place = unit_ptr + tl.load(samples + row) * sources
+        for event in range(tl.load(place), tl.load(place + 1)):
+            here = (tl.load(event_step + event).to(tl.int64) * rows + row) * units
+            total += tl.load(drive_gradient + here, mask=inside, other=0.0)
+    tl.store(partial + (job * sources + source) * units + unit, total, mask=inside)
+
+
+@triton.jit
+def product(
+    left,
+    right,
+    out,
+    right_stride,
+    rows,
+    inner,
+    columns,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_COLUMNS: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+):
+    run = tl.program_id(2).to(tl.int64)
+    row = tl.program_id(0).to(tl.int64) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
+    column = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
+    left += run * rows * inner
+    right += run * right_stride
+    total = tl.zeros((BLOCK_ROWS, BLOCK_COLUMNS), out.dtype.element_ty)
+    for start in range(0, inner, BLOCK_K):
+        k = start + tl.arange(0, BLOCK_K)
+        known = (row[:, None] < rows) & (k[None, :] < inner)
+        a = tl.load(left + row[:, None] * inner + k[None, :], mask=known, other=0).to(total.dtype)
+        known = (k[:, None] < inner) & (column[None, :] < columns)
+        b = tl.load(right + k[:, None] * columns + column[None, :], mask=known, other=0.0)
+        total = tl.dot(a, b, total, input_precision="ieee", out_dtype=total.dtype)
+    known = (row[:, None] < rows) & (column[None, :] < columns)
+    tl.store(out + run * rows * columns + row[:, None] * columns + column[None, :], total, mask=known)
+
+
+@triton.jit
+def weight_gradient(
+    spikes,
+    drive_gradient,
+    partial,
+    rows,
+    sources,
+    units,
+    chunks,
+    CHUNK: tl.constexpr,
+    BLOCK_SOURCES: tl.constexpr,
+    BLOCK_UNITS: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+):
+    # Programs are numbered by run, chunk and block of sources on the axis that may be long.
+    blocks = tl.cdiv(sources, BLOCK_SOURCES)
+    job = (tl.program_id(0) // blocks).to(tl.int64)
+    run, chunk = job // chunks, job % chunks
+    source = tl.program_id(0) % blocks * BLOCK_SOURCES + tl.arange(0, BLOCK_SOURCES)
+    unit = tl.program_id(1) * BLOCK_UNITS + tl.arange(0, BLOCK_UNITS)
+    total = tl.zeros((BLOCK_SOURCES, BLOCK_UNITS), partial.dtype.element_ty)
+    for start in range(chunk * CHUNK, tl.minimum(chunk * CHUNK + CHUNK, rows), BLOCK_K):
+        row = start + tl.arange(0, BLOCK_K)
+        known = (source[:, None] < sources) & (row[None, :] < rows)
+        a = tl.load(spikes + (run * rows + row[None, :]) * sources + source[:, None], mask=known, other=0)
+        known = (row[:, None] < rows) & (unit[None, :] < units)
+        b = tl.load(drive_gradient + (run * rows + row[:, None]) * units + unit[None, :], mask=known, other=0.0)
+        total = tl.dot(a.to(total.dtype), b, total, input_precision="ieee", out_dtype=total.dtype)
+    known = (source[:, None] < sources) & (unit[None, :] < units)
+    tl.store(partial + (job * sources + source[:, None]) * units + unit[None, :], total, mask=known)
+
+
+@triton.jit
+def fold(partial, out, out_stride, chunks, size, BLOCK: tl.constexpr):
+    run = tl.program_id(1).to(tl.int64)
+    place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    total = tl.zeros((BLOCK,), out.dtype.element_ty)
+    for chunk in range(chunks):
+        total += tl.load(partial + (run * chunks + chunk) * size + place, mask=place < size, other=0.0)
+    tl.store(out + run * out_stride + place, total, mask=place < size)
