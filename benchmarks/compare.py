@@ -79,24 +79,25 @@ def race_workload(name: str, options, missing: dict[str, str]) -> dict[str, obje
     workload = workloads.make(shape)
     ours = peers.load(peers.OURS).build(workload, threads=options.threads[0])
     mine = ours.probe()
-    contenders, facts = {}, {}
+    contenders, facts, known = {}, {}, {}
     for contender in peers.NAMES[1:]:
         begin = time.perf_counter()
         try:
             built = peers.build(contender, workload)
             probe = built.probe()
-            built.step()
+            lap = timing.lap(built.step, 1)[0]
         except Exception as error:
             missing[contender] = str(error) if isinstance(error, peers.Missing) else first_line(error)
             say(f"  left out: {contender}: {missing[contender]}")
             continue
         if contender in peers.SAME_MODEL:
             check_nearly(shape, contender, probe, mine)
-        contenders[contender] = built.step
+        contenders[contender], known[contender] = built.step, lap
         facts[contender] = {"start_s": time.perf_counter() - begin, "spikes": probe.spikes}
         if not 1 / 4 < probe.spikes / mine.spikes < 4:
             say(f"  {contender} spikes {probe.spikes / mine.spikes:.1f} times as much as ours")
-    own, laps = timing.race(ours.step, contenders, options.rounds, seconds=4.0 if options.quick else 15.0)
+    seconds = 4.0 if options.quick else 15.0
+    own, laps = timing.race(ours.step, contenders, options.rounds, seconds, known)
     for contender, lap in laps.items():
         facts[contender] |= lap.summary()
         say(f"  {contender:15s} {facts[contender]['ms']:9.1f} ms {facts[contender]['ratio']:7.1f} times ours")

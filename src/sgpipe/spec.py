@@ -63,7 +63,7 @@ class Network:
     threshold: float | None = knob(1.0, "thr of delta_lif and alif (the authors' code: 0.01)", above=0)
     reset: str | None = knob(
         "subtractive",
-        "how a spike acts on the voltage of delta_lif and alif: eq. 1, or a form of B.7 (docs/errata_herranz2022.md)",
+        "how a spike acts on the voltage of delta_lif and alif: eq. 1, or a form of B.7 (docs/errata.md)",
         choices=RESETS,
     )
     adaptation: float | None = knob(
