@@ -38,6 +38,16 @@ def test_a_sweep_without_axes_is_one_run(tmp_path):
     assert len(load(tmp_path, "    sweeps: {s: {base: {surrogate.beta: 3}}}").runs) == 1
 
 
+def test_another_task_leaves_the_data_knobs_of_the_shared_base_behind(tmp_path):
+    body = (
+        "    base: {data: {samples_per_class: 20}, training: {epochs: 3}}\n"
+        "    sweeps: {a: {}, b: {base: {data: {task: mnist_latency, limit: 7}}}}"
+    )
+    found = {spec.data.task: spec for spec in load(tmp_path, body).runs.values()}
+    assert found["randman"].data.samples_per_class == 20 and found["mnist_latency"].data.limit == 7
+    assert {spec.training.epochs for spec in found.values()} == {3}
+
+
 def test_scales_change_values_and_axes(tmp_path):
     body = (
         "    base: {training: {epochs: {smoke: 2, laptop: 50}}}\n"

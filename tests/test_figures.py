@@ -6,6 +6,7 @@ The tables here are made up: learning curves that rise, no network is trained.
 import itertools
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -18,10 +19,11 @@ from matplotlib.text import Text
 
 from sgpipe import steps
 from sgpipe.config import load_config
+from sgpipe.data import Analog, Events, Task, save_task
 from sgpipe.errors import SgpipeError
 from sgpipe.experiments import load_experiments
 from sgpipe.figures import make, parts, style
-from sgpipe.figures.zenke2021 import fig2, fig3, fig5, table1
+from sgpipe.figures.zenke2021 import fig2, fig3, fig5, fig7, table1
 from sgpipe.plan import make_plan
 from sgpipe.results import Result, Row, merge_packs, runs_table, write_table
 
@@ -70,6 +72,19 @@ def activity_of(run_id, spikes_before=True):
     return pd.DataFrame(rows, columns=names)
 
 
+def inputs_of(spec):
+    """Return a made-up task of the right format, with the labels that Fig 7 shows."""
+    draws, labels = np.random.default_rng(0), np.array([17 if spec.data.task == "rawhd" else 7, 3, 7])
+    if spec.data.task == "rawhd":
+        frames = draws.normal(size=(3, spec.data.frames, spec.data.units)).astype(np.float32)
+        split = Analog(frames, labels, spec.data.hold)
+    else:
+        count = 40 if spec.data.task == "shd" else 25
+        sample, unit = np.repeat([0, 1, 2], count), draws.permuted(np.tile(np.arange(count), (3, 1)), axis=1).ravel()
+        split = Events.from_spikes(sample, draws.integers(11, spec.data.steps, 3 * count), unit, labels)
+    return Task(spec.data.units, spec.data.classes, spec.data.steps, split, split, split)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Return a folder with every table, in one subfolder for each way of losing runs."""
@@ -78,6 +93,10 @@ def folder(tmp_path_factory):
     plan = make_plan(load_config(ROOT / "config.yaml", {"scale": "smoke", "experiments": [str(FILE)]}))
     for name in ("fig1", "table1"):
         steps.describe(plan, f"zenke2021_{name}", folder / f"{name}.parquet")
+    shown = {folder / f"{spec.data.task}.arrow": spec for spec in plan.shown(plan.experiment("zenke2021_fig7"))}
+    for path, spec in shown.items():
+        save_task(inputs_of(spec), path)
+    steps.describe(plan, "zenke2021_fig7", folder / "fig7.parquet", shown)
     for case, status_of in LOST.items():
         for name in TRAINED:
             experiment = experiments[f"zenke2021_{name}"]
@@ -114,7 +133,7 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-@pytest.mark.parametrize("name, case", [("fig1", "none"), *itertools.product(TRAINED, LOST)])
+@pytest.mark.parametrize("name, case", [("fig1", "none"), ("fig7", "none"), *itertools.product(TRAINED, LOST)])
 def test_a_figure_can_be_drawn_from_its_own_numbers_whatever_became_of_the_runs(folder, tmp_path, name, case):
     frames, experiment = make.read_tables(tables_of(folder, name, case))
     module = make.find(f"zenke2021.{name}", "draw")
@@ -281,3 +300,29 @@ def test_an_experiment_without_repeated_networks_has_no_empty_panel(folder):
     few["sweeps"] = [["shapes"]] * len(few)
     figure = fig3.draw(fig3.select({"runs": few}, experiment), experiment, "note")
     assert "c" in texts(figure) and "d" not in texts(figure)
+
+
+def test_a_digit_is_drawn_from_what_its_spikes_say(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig7"))
+    digit = fig7.select(frames, experiment).query("panel == 'a'")
+    assert len(digit) == 25 and set(digit["label"]) == {3}
+    time = 50 * np.log(digit["intensity"] / (digit["intensity"] - 0.2))  # section 4.1.2
+    np.testing.assert_allclose(time, digit["time_ms"], rtol=1e-9)
+
+
+def test_a_label_that_the_test_split_lacks_is_one_line(folder, tmp_path):
+    plan = make_plan(load_config(ROOT / "config.yaml", {"scale": "smoke", "experiments": [str(FILE)]}))
+    specs = plan.shown(plan.experiment("zenke2021_fig7"))
+    paths = [tmp_path / f"{spec.data.task}.arrow" for spec in specs]
+    for spec, path in zip(specs, paths, strict=True):
+        task = inputs_of(spec)
+        save_task(replace(task, test=task.test.take(np.array([0]))), path)
+    with pytest.raises(SgpipeError, match="zenke2021_fig7: samples.digit: the test split has no sample of label 3"):
+        steps.describe(plan, "zenke2021_fig7", tmp_path / "fig7.parquet", paths)
+
+
+def test_a_long_note_is_broken_between_its_parts():
+    parts_of_it = [f"part {number} of a long note about the data" for number in range(9)]
+    lines = style.fitted(" · ".join(parts_of_it), style.DOUBLE)
+    assert " · ".join(lines) == " · ".join(parts_of_it) and len(lines) > 1
+    assert max(map(len, lines)) <= style.DOUBLE / style.CHARACTER

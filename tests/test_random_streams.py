@@ -15,8 +15,8 @@ from sgpipe.data.samples import SPLITS
 from sgpipe.engine import Measures
 from sgpipe.init.schemes import initial_weights
 from sgpipe.reference import ReferenceEngine
-from sgpipe.rng import permutation, stream, uniform
-from sgpipe.spec import RunSpec, knobs
+from sgpipe.rng import hashed, key, permutation, stream, uniform
+from sgpipe.spec import NEURON_KNOBS, RunSpec, knobs
 from sgpipe.train import train_run
 
 QUICK = settings(max_examples=50, deadline=None, derandomize=True)
@@ -181,6 +181,11 @@ MOVES = {
     "data.samples_per_class": {"data", "order"},
     "network.hidden": {"weights"},
     "network.recurrent": {"weights"},
+    "network.neuron": {"weights"},
+    "network.trained_neurons": {"weights"},
+    "network.bias": {"weights"},
+    "network.embedding": {"weights"},
+    "init.scheme": {"weights"},
     "init.seed": {"weights"},
     "init.gain": {"weights"},
     "training.precision": {"weights"},
@@ -202,12 +207,21 @@ OTHERS = {
     "network.tau_synapse": 10.0,
     "network.tau_readout": 10.0,
     "network.readout_start": -1e-3,
+    "network.membrane_decay": 0.5,
+    "network.threshold": 2.0,
+    "network.adaptation": 0.5,
+    "network.tau_adaptation": 5.0,
+    "network.trained_neurons": True,
+    "network.bias": True,
+    "network.dropout": 0.5,
+    "network.embedding": 5,
     "surrogate.beta": 100.0,
     "surrogate.dampening": 0.5,
     "surrogate.sharpness": 2.0,
     "surrogate.tail": 1.5,
     "init.seed": 1,
     "init.gain": 2.0,
+    "objective.label_smoothing": 0.1,
     "objective.lower_strength": 1.0,
     "objective.lower_threshold": 1.0,
     "objective.upper_strength": 1.0,
@@ -216,10 +230,29 @@ OTHERS = {
     "optimiser.beta1": 0.5,
     "optimiser.beta2": 0.9,
     "optimiser.eps": 1e-3,
+    "optimiser.weight_decay": 0.5,
+    "optimiser.clip": 0.1,
+    "optimiser.average_start": 3,
+    "optimiser.average_period": 1,
     "training.epochs": 3,
     "training.batch_size": 6,
     "training.seed": 1,
 }
+# What else a run needs for a knob to matter.
+EQ_1 = {"network.neuron": "delta_lif"}
+NEEDS = {
+    "surrogate.sharpness": {"surrogate.shape": "gaussian"},
+    "surrogate.tail": {"surrogate.shape": "q_pseudospike"},
+    **dict.fromkeys([f"network.{name}" for name in NEURON_KNOBS["delta_lif"] if name != "reset_gradient"], EQ_1),
+    "network.adaptation": {"network.neuron": "alif"},
+    "network.tau_adaptation": {"network.neuron": "alif"},
+    "network.tanh": {"network.neuron": "slstm"},
+    "objective.accuracy": {"objective.head": "steps"},
+    "optimiser.clip_scope": {"optimiser.clip": 0.1},
+    "optimiser.average_start": {"optimiser.average": "swa"},
+    "optimiser.average_period": {"optimiser.average": "swa"},
+}
+TEXT = {"data.task": "ptb", "data.limit": 500, "network.hidden": [5], "training.epochs": 2, "training.batch_size": 6}
 
 
 def drawn(spec):
@@ -259,8 +292,7 @@ def equal(one, other):
 
 @pytest.mark.parametrize("name", knobs("randman"))
 def test_a_knob_moves_only_its_own_streams(name):
-    shape = {"surrogate.sharpness": "gaussian", "surrogate.tail": "q_pseudospike"}.get(name, "superspike")
-    small = {**SMALL, "surrogate.shape": shape}
+    small = TEXT if name == "network.embedding" else {**SMALL, **NEEDS.get(name, {})}
     rule, base = knobs("randman")[name].metadata, RunSpec.make(small)
     choices = [choice for choice in rule["choices"] or () if choice != base.flat()[name]]
     if rule["choices"] and not choices:
@@ -275,6 +307,35 @@ def test_every_epoch_has_an_order_of_its_own_over_all_samples():
     first, second = drawn(RunSpec.make(SMALL))["order"]
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(24))
     assert first.tolist() != second.tolist()
+
+
+# Integer arithmetic as well, and what other engines compute for themselves.
+def test_hashed_numbers_never_change():
+    counters = np.array([0, 1, 2**63], dtype=np.uint64)
+    assert hashed(0, counters).tolist() == [0.8833108082136426, 0.43152799704850997, 0.2817192454992108]
+    assert key(3, "dropout/1/2") == 16533080505066971875
+
+
+def test_hashed_numbers_are_splitmix64():
+    """Against the published generator, one number after another in Python's integers."""
+    state, mask, expected = 12345, 2**64 - 1, []
+    for _ in range(100):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        z = state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        expected.append(((z ^ (z >> 31)) >> 11) / 2**53)
+    np.testing.assert_array_equal(hashed(12345, np.arange(100)), expected)
+
+
+def test_hashed_numbers_are_uniform_and_do_not_follow_one_another():
+    values = hashed(key(0, "test"), np.arange(40_000))
+    assert values.min() >= 0 and values.max() < 1
+    counts = np.histogram(values, 20, (0, 1))[0]
+    assert abs(counts - 2000).max() < 4.5 * 2000**0.5
+    assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.02
+    other = hashed(key(0, "test2"), np.arange(40_000))
+    assert abs(np.corrcoef(values, other)[0, 1]) < 0.02
 
 
 def test_layers_and_classes_added_later_leave_the_weights_alone():

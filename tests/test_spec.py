@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from sgpipe.data import prepare
 from sgpipe.declare import basic_type
 from sgpipe.errors import SgpipeError
+from sgpipe.init.distributions import INITIALISERS as THEIRS
+from sgpipe.init.layer import RESETS as FORMS
 from sgpipe.reference import ReferenceEngine
-from sgpipe.spec import RunSpec, from_canonical, knobs
+from sgpipe.spec import INITIALISERS, NEURON_KNOBS, RESETS, RunSpec, from_canonical, knobs
 from sgpipe.train import train_run
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
@@ -37,6 +40,19 @@ BUSY = {
     "training.precision": "float64",
 }
 
+# The same for a text, whose knobs have no use elsewhere.
+TEXT = {
+    "data.task": "ptb",
+    "data.limit": 400,
+    "data.steps": 8,
+    "network.neuron": "delta_lif",
+    "network.hidden": [8],
+    "network.recurrent": True,
+    "training.epochs": 2,
+    "training.batch_size": 12,
+    "training.precision": "float64",
+}
+
 # What to turn each knob to, away from BUSY and from the default; a knob of a few choices goes through all of them.
 OTHERS = {
     "data.seed": [1],
@@ -54,12 +70,21 @@ OTHERS = {
     "network.tau_synapse": [10.0],
     "network.tau_readout": [10.0],
     "network.readout_start": [-1e-3, 0.1],
+    "network.membrane_decay": [0.5, 0.0],
+    "network.threshold": [2.0],
+    "network.adaptation": [0.5, 0.0],
+    "network.tau_adaptation": [5.0],
+    "network.trained_neurons": [True],
+    "network.bias": [True],
+    "network.dropout": [0.5],
+    "network.embedding": [8],
     "surrogate.beta": [5.0, 100.0],
     "surrogate.dampening": [0.5],
     "surrogate.sharpness": [2.0],
     "surrogate.tail": [1.05],
     "init.seed": [1],
     "init.gain": [6.0],
+    "objective.label_smoothing": [0.1],
     "objective.lower_strength": [1.0, 0.0],
     "objective.lower_threshold": [2.5],
     "objective.upper_strength": [1.0, 0.0],
@@ -68,6 +93,10 @@ OTHERS = {
     "optimiser.beta1": [0.5],
     "optimiser.beta2": [0.9],
     "optimiser.eps": [1e-3],
+    "optimiser.weight_decay": [0.5],
+    "optimiser.clip": [1e-3],
+    "optimiser.average_start": [3],
+    "optimiser.average_period": [2],
     "training.epochs": [3],
     "training.batch_size": [16],
     "training.seed": [1],
@@ -75,10 +104,25 @@ OTHERS = {
 
 
 # What else a run needs for a knob to matter.
+EQ_1 = {"network.neuron": "delta_lif"}
 NEEDS = {
+    **dict.fromkeys([f"network.{name}" for name in NEURON_KNOBS["delta_lif"] if name != "reset_gradient"], EQ_1),
+    "network.adaptation": {"network.neuron": "alif"},
+    "network.tau_adaptation": {"network.neuron": "alif"},
+    "network.tanh": {"network.neuron": "slstm"},
+    "objective.accuracy": {**EQ_1, "objective.head": "steps"},
+    "optimiser.clip_scope": {"optimiser.clip": 1e-3},
+    "optimiser.average": {"optimiser.average_period": 1},
+    "optimiser.average_start": {"optimiser.average": "swa", "optimiser.average_period": 1},
+    "optimiser.average_period": {"optimiser.average": "swa"},
     "surrogate.sharpness": {"surrogate.shape": "triangular"},
     "surrogate.tail": {"surrogate.shape": "q_pseudospike"},
 }
+
+
+def base_of(name):
+    """Return the run on which a knob is turned."""
+    return TEXT if name == "network.embedding" else {**BUSY, **NEEDS.get(name, {})}
 
 
 def other_values(name):
@@ -93,6 +137,18 @@ TURNS = [
 ]
 
 # Where a knob cannot matter: (the rest of the run, the knob, a value).
+# Knobs of other neurons than zenke2021's.
+FOREIGN = {
+    "membrane_decay": 0.5,
+    "threshold": 2.0,
+    "reset": "multiplicative",
+    "adaptation": 0.5,
+    "tau_adaptation": 5.0,
+    "trained_neurons": True,
+    "bias": True,
+    "tanh": "printed",
+    "embedding": 8,
+}
 NO_HIDDEN = {"network.hidden": [], "network.recurrent": False}
 IDLE = [
     ({"surrogate.shape": "constant"}, "surrogate.beta", 3.0),
@@ -107,6 +163,25 @@ IDLE = [
     ({"objective.lower_strength": 0}, "objective.lower_threshold", 7.0),
     ({"objective.upper_strength": 0}, "objective.upper_threshold", 7.0),
     ({"objective.upper_strength": 0}, "objective.upper_exponent", 2),
+    *(({}, f"network.{name}", value) for name, value in FOREIGN.items()),
+    ({"network.neuron": "delta_lif"}, "network.tau_membrane", 3.0),
+    ({"network.neuron": "delta_lif"}, "network.tau_synapse", 3.0),
+    ({"network.neuron": "delta_lif"}, "network.tau_readout", 3.0),
+    ({"network.neuron": "delta_lif"}, "network.readout_start", 3.0),
+    ({"network.neuron": "delta_lif"}, "network.adaptation", 3.0),
+    ({"network.neuron": "delta_lif"}, "network.tau_adaptation", 3.0),
+    ({"network.neuron": "delta_lif"}, "network.tanh", "printed"),
+    ({"network.neuron": "delta_lif"}, "network.embedding", 8),
+    ({"network.neuron": "alif", "network.adaptation": 0}, "network.tau_adaptation", 3.0),
+    ({"network.neuron": "alif"}, "network.tanh", "printed"),
+    ({"network.neuron": "slstm"}, "network.reset_gradient", "attached"),
+    *(({"network.neuron": "slstm"}, f"network.{name}", FOREIGN[name]) for name in FOREIGN if name != "tanh"),
+    ({}, "objective.accuracy", "mode"),
+    ({}, "optimiser.clip_scope", "variable"),
+    ({}, "optimiser.average_start", 3),
+    ({}, "optimiser.average_period", 1),
+    (NO_HIDDEN, "network.dropout", 0.5),
+    (NO_HIDDEN, "network.threshold", 3.0),
     (NO_HIDDEN, "network.tau_membrane", 3.0),
     (NO_HIDDEN, "network.reset_gradient", "attached"),
     (NO_HIDDEN, "network.recurrent_gradient", "detached"),
@@ -135,7 +210,7 @@ def values_of(name):
     if kind is int:
         return st.integers(rule["least"], rule["least"] + 1000)
     # Numbers without a fraction come often: they are what a person may also write as an integer.
-    most = 0.99 if name in ("optimiser.beta1", "optimiser.beta2") else 1000.0
+    most = 1000.0 if rule["below"] is None else 0.99 * rule["below"]
     low = rule["above"] + 1e-9 if rule["above"] is not None else -most if rule["least"] is None else 0.0
     whole = st.integers(int(low) + (low > 0), int(most)).map(float)
     return st.floats(low, most) | whole.filter(lambda value: value >= low)
@@ -199,6 +274,10 @@ def test_the_default_run_is_the_empty_description():
     assert RunSpec.make({name: item.default for name, item in KNOBS.items()}) == RunSpec.make({})
 
 
+def test_names_written_out_in_the_spec_are_those_of_their_modules():
+    assert tuple(FORMS) == RESETS and THEIRS == INITIALISERS
+
+
 def test_numbers_that_are_equal_name_one_run():
     spellings = (0, 0.0, -0.0)
     assert len({RunSpec.make({"network.readout_start": value}).id for value in spellings}) == 1
@@ -213,7 +292,7 @@ def test_every_knob_is_turned_by_these_tests():
 
 @pytest.mark.parametrize(("name", "value"), TURNS)
 def test_turning_any_knob_changes_the_id(name, value):
-    base = {**BUSY, **NEEDS.get(name, {})}
+    base = base_of(name)
     spec, turned = RunSpec.make(base), RunSpec.make({**base, name: value})
     assert turned.id != spec.id
     assert (turned.data_id != spec.data_id) == name.startswith("data.")
@@ -250,6 +329,16 @@ DEFAULTS = {
     "network.reset_gradient": "detached",
     "network.recurrent_gradient": "propagated",
     "network.readout_start": 0.0,
+    "network.membrane_decay": 0.9,
+    "network.threshold": 1.0,
+    "network.reset": "subtractive",
+    "network.adaptation": 1.8,
+    "network.tau_adaptation": 100.0,
+    "network.trained_neurons": False,
+    "network.bias": False,
+    "network.tanh": "coded",
+    "network.dropout": 0.0,
+    "network.embedding": 0,
     "surrogate.shape": "superspike",
     "surrogate.beta": 10.0,
     "surrogate.dampening": 1.0,
@@ -259,6 +348,8 @@ DEFAULTS = {
     "init.seed": 0,
     "init.gain": 1.0,
     "objective.head": "max",
+    "objective.label_smoothing": 0.0,
+    "objective.accuracy": "summed",
     "objective.lower_strength": 100.0,
     "objective.lower_threshold": 0.001,
     "objective.upper_strength": 0.0,
@@ -269,6 +360,12 @@ DEFAULTS = {
     "optimiser.beta1": 0.9,
     "optimiser.beta2": 0.999,
     "optimiser.eps": 1e-08,
+    "optimiser.weight_decay": 0.0,
+    "optimiser.clip": 0.0,
+    "optimiser.clip_scope": "global",
+    "optimiser.average": "none",
+    "optimiser.average_start": 0,
+    "optimiser.average_period": 10,
     "training.epochs": 50,
     "training.batch_size": 250,
     "training.seed": 0,
@@ -300,6 +397,19 @@ GOLDEN = [
         "7016eff9bfda66c7",
         {"objective.upper_strength": 0.06, "objective.upper_threshold": 100, "objective.upper_exponent": 2},
     ),
+    (
+        "854f32d534c3e1b6",
+        {
+            "network.neuron": "alif",
+            "network.recurrent": True,
+            "network.trained_neurons": True,
+            "objective.head": "steps",
+        },
+    ),
+    (
+        "2e12fd6c5ab785a5",
+        {"data.task": "ptb", "network.neuron": "slstm", "network.embedding": 100, "optimiser.name": "adabelief"},
+    ),
     ("15d6b00e4108d7a2", {"training.precision": "float64", "objective.lower_strength": 0}),
 ]
 
@@ -313,9 +423,14 @@ def test_ids_never_change(identity, values):
 # What turns the id turns the result, and only that.
 
 
+@cache
+def prepared(data):
+    return prepare(dataclasses.replace(RunSpec.make({"data.task": data.task}), data=data))
+
+
 def outcome(spec):
     """Return the rows and weights of a run as trained by the reference engine."""
-    result = train_run(spec, prepare(spec), ReferenceEngine())
+    result = train_run(spec, prepared(spec.data), ReferenceEngine())
     assert result.status == "finished"
     return result
 
@@ -330,11 +445,12 @@ def busy():
 
 @pytest.mark.parametrize(("name", "value"), TURNS)
 def test_turning_any_knob_changes_the_result(busy, name, value):
-    needs = NEEDS.get(name, {})
-    before = outcome(RunSpec.make({**BUSY, **needs})) if needs else busy
-    turned = outcome(RunSpec.make({**BUSY, **needs, name: value}))
+    base = base_of(name)
+    before = busy if base == BUSY else outcome(RunSpec.make(base))
+    turned = outcome(RunSpec.make({**base, name: value}))
     assert turned.rows != before.rows
-    if name != "training.epochs":  # the weights are those of the best epoch, perhaps the same one
+    # The weights are those of the best epoch, perhaps the same one; how accuracy is counted may choose another.
+    if name not in ("training.epochs", "objective.accuracy"):
         assert not same_weights(turned, before)
 
 
@@ -381,7 +497,19 @@ BAD = [
     ({"optimiser.lr": None}, ["optimiser.lr", "None", "a number"]),
     ({"surrogate.shape": 3}, ["surrogate.shape", "3", "a word"]),
     ({"surrogate.shape": "superspke"}, ["surrogate.shape", "'superspke'", "esser", "did you mean 'superspike'"]),
-    ({"objective.head": "mean"}, ["objective.head", "'mean'", "max, sum"]),
+    ({"objective.head": "mean"}, ["objective.head", "'mean'", "max, sum, steps"]),
+    ({"network.neuron": "delta"}, ["network.neuron", "'delta'", "did you mean 'delta_lif'"]),
+    ({"network.reset": "zero"}, ["network.reset", "'zero'", "subtractive, multiplicative"]),
+    ({"network.membrane_decay": 1}, ["network.membrane_decay", "1.0 per step must be below 1"]),
+    ({"network.dropout": 1}, ["network.dropout", "must be below 1"]),
+    ({"network.embedding": 2.5}, ["network.embedding", "2.5", "a whole number"]),
+    ({"objective.label_smoothing": 1}, ["objective.label_smoothing", "must be below 1"]),
+    ({"init.scheme": "glorot"}, ["init.scheme", "'glorot'", "glorot_uniform"]),
+    ({"optimiser.average_period": 0}, ["optimiser.average_period", "at least 1 updates"]),
+    (
+        {"data.task": "ptb", "network.embedding": 300},
+        ["network.embedding", "300", "the last hidden layer, 100", "set them equal, or 0"],
+    ),
     ({"objective.upper_exponent": 3}, ["objective.upper_exponent", "3", "1, 2"]),
     ({"data.task": "shdd"}, ["data.task", "'shdd'", "did you mean 'shd'"]),
     ({"data.task": ["randman"]}, ["data.task", "['randman']", "randman"]),

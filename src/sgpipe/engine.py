@@ -70,6 +70,20 @@ class Engine(Protocol):
         """Return a session that starts from the given weights; it may change them in place."""
 
 
+def only_in_the_reference(spec: RunSpec) -> str | None:
+    """Return what a run has that no fast engine knows yet, None if it has no such thing."""
+    network, objective = spec.network, spec.objective
+    if spec.words:
+        return "it reads no words"
+    if network.neuron not in (None, "lif"):
+        return f"it has no {network.neuron} neurons"
+    if objective.head not in ("max", "sum"):
+        return f"it has no {objective.head} head"
+    if network.dropout:
+        return "it has no dropout"
+    return "it has no label smoothing" if objective.label_smoothing else None
+
+
 @dataclass
 class Sums:
     """Totals over samples, from which Measures are made."""

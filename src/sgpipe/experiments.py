@@ -34,6 +34,7 @@ class Experiment:
     sweeps: Mapping[str, tuple[str, ...]]  # names of the sweeps that ask for each run id
     best: int | None  # how many of the best networks its figure reports
     record: Mapping[str, Any] | None
+    samples: Mapping[str, Any] | None = None  # labels to show of each sweep's data set
     citation: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -88,15 +89,12 @@ def _experiment(
     where = f"{path}: {name}"
     runs: dict[str, RunSpec] = {}
     asked: dict[str, list[str]] = {}
-    shared = {
-        **at_scale(document.get("base", {}), scale, where),
-        **at_scale(body.get("base", {}), scale, where),
-    }
+    shared = over(at_scale(document.get("base", {}), scale, where), at_scale(body.get("base", {}), scale, where))
     for sweep, parts in body.get("sweeps", {}).items():
         here = f"{where}: sweeps.{sweep}"
-        base = {**shared, **at_scale(parts.get("base", {}), scale, here)}
+        base = over(shared, at_scale(parts.get("base", {}), scale, here))
         for point in _points(parts, scale, here):
-            values = {**base, **point}
+            values = over(base, point)
             for key in SEEDS if seed else ():
                 values[key] = values.get(key, 0) + seed
             spec = RunSpec.make(values, here)
@@ -119,9 +117,17 @@ def _experiment(
         sweeps={run_id: tuple(names) for run_id, names in asked.items()},
         best=best,
         record=body.get("record"),
+        samples=body.get("samples"),
         citation=document.get("citation", ""),
         settings=at_scale(body.get("settings", {}), scale, f"{where}: settings"),
     )
+
+
+def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the knobs of `lower` with those of `upper` on top; the data knobs of another task are left behind."""
+    below = lower.get("data.task", "randman")
+    stays = upper.get("data.task", below) == below
+    return {**{key: value for key, value in lower.items() if stays or not key.startswith("data.")}, **upper}
 
 
 def _points(parts: Mapping[str, Any], scale: str, where: str) -> list[dict[str, Any]]:

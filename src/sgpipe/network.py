@@ -70,7 +70,7 @@ def current_based(
     # way back, and so O(T^2) in all.
     first = weights["W1"] if depth else last
     widths = (inputs.shape[2], *network.hidden[:-1])
-    dropped = [factors(layer, width) for layer, width in enumerate(widths, start=1)] if factors else []
+    dropped = [factors(layer, width) for layer, width in enumerate(widths[:depth], start=1)] if factors else []
     drives = ((inputs * dropped[0] if dropped else inputs) @ first.T).unbind(0)
 
     classes = last.shape[0]

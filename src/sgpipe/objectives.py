@@ -38,7 +38,7 @@ def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
     else:
         logits = head(readout, objective.head, objective.accuracy)
         correct = (logits.argmax(1) == labels).double()
-    every_step = objective.head in (None, "steps")  # None of a text
+    every_step = labels.ndim == 2 or objective.head == "steps"
 
     def entropy(smoothing: float) -> torch.Tensor:
         if every_step:
@@ -60,7 +60,7 @@ def head(readout: torch.Tensor, kind: str, accuracy: str | None = None) -> torch
     For the head `steps` they decide the answer alone: by `accuracy` their sums over time (`summed`), or at how many
     steps a class is ahead (`mode`). A tie falls to the first class.
     """
-    if accuracy == "mode":
+    if kind == "steps" and accuracy == "mode":
         return torch.nn.functional.one_hot(readout.argmax(2), readout.shape[2]).sum(0)
     # torch.max passes the gradient to one index, and on the CPU ties go to the first step, as the engines do.
     return readout.max(0).values if kind == "max" else readout.sum(0)

@@ -100,7 +100,12 @@ class Plan:
     @cached_property
     def tasks(self) -> dict[str, RunSpec]:
         """One run for each data set that has to be prepared, by data id."""
-        return {pack.runs[0].data_id: pack.runs[0] for pack in self.packs.values()}
+        shown = [spec for experiment in self.experiments.values() for spec in self.shown(experiment)]
+        return {spec.data_id: spec for spec in [*shown, *(pack.runs[0] for pack in self.packs.values())]}
+
+    def shown(self, experiment: Experiment) -> list[RunSpec]:
+        """Return a run for each data set whose samples an experiment shows."""
+        return list({spec.data_id: spec for spec in experiment.runs.values()}.values()) if experiment.samples else []
 
     def paper_runs(self, paper: str) -> list[tuple[str, RunSpec]]:
         """Return (experiment, run) for all runs that a paper's experiments train."""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from sgpipe.config import Config
-from sgpipe.data import load_task, prepare, save_task, statistics
+from sgpipe.data import Analog, Events, load_task, prepare, save_task, statistics
 from sgpipe.data.published import SETS_OF
 from sgpipe.data.randman import embed
 from sgpipe.engines import chooser
@@ -21,6 +21,7 @@ from sgpipe.files import atomic
 from sgpipe.logs import ProgressLog
 from sgpipe.plan import Plan
 from sgpipe.results import experiment_table, merge_packs, runs_table, write_table
+from sgpipe.spec import RunSpec
 from sgpipe.train import train_pack
 
 
@@ -100,11 +101,46 @@ def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
     return len(found), len(experiment.runs)
 
 
-def describe(plan: Plan, name: str, output: Path | str) -> None:
-    """Write the table of an experiment that trains nothing: points of its manifolds, or the paper's knobs."""
+def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | str] = ()) -> None:
+    """Write the table of an experiment that trains nothing.
+
+    It holds samples of the prepared `tasks`, in the order of `plan.shown`, if the experiment asks for samples; else
+    points of its manifolds, or if it has no runs the knobs of its paper.
+    """
     experiment = plan.experiment(name)
-    table = manifold_points(experiment) if experiment.runs else knobs_in_use(plan, experiment)
+    if experiment.samples:
+        table = shown_samples(experiment, plan.shown(experiment), tasks)
+    else:
+        table = manifold_points(experiment) if experiment.runs else knobs_in_use(plan, experiment)
     write_table(table, output, _metadata(experiment))
+
+
+def shown_samples(experiment: Experiment, specs: Iterable[RunSpec], tasks: Iterable[Path | str]) -> pa.Table:
+    """Return inputs of test samples: a row per event or per frame and unit.
+
+    Columns: `sweep`, the data knobs, `label`, `step`, `unit`, `value` (1 for an event). Of each label that the
+    experiment asks for, the first test sample is taken. Raises SgpipeError if there is none.
+    """
+    parts = []
+    for spec, path in zip(specs, tasks, strict=True):
+        task, sweep = load_task(path), experiment.sweeps[spec.id][0]
+        for label in experiment.samples.get(sweep, ()):
+            rows = np.flatnonzero(task.test.labels == label)
+            if not len(rows):
+                raise SgpipeError(f"{experiment.id}: samples.{sweep}: the test split has no sample of label {label}")
+            step, unit, value = input_of(task.test.take(rows[:1]))
+            data = {f"data.{key}": [given] * len(step) for key, given in vars(spec.data).items()}
+            columns = {"sweep": [sweep] * len(step), **data, "label": [label] * len(step)}
+            parts.append(pa.table({**columns, "step": step, "unit": unit, "value": value}))
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
+def input_of(sample: Events | Analog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return step, unit and value of one sample's input: its events, or its frames at the steps where they begin."""
+    if isinstance(sample, Events):
+        return sample.step, sample.unit, np.ones(len(sample.step), np.float32)
+    frame, unit = np.indices(sample.frames.shape[1:]).reshape(2, -1)
+    return frame * sample.hold, unit, sample.frames.reshape(-1)
 
 
 def manifold_points(experiment: Experiment) -> pa.Table:

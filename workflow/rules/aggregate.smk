@@ -22,6 +22,11 @@ for experiment in [name for name in PLAN.experiments if name not in TRAINED]:
     rule:
         name:
             f"{experiment}_data"
+        input:
+            tasks=[
+                f"{RESULTS}/data/{run.data_id}.arrow"
+                for run in PLAN.shown(PLAN.experiments[experiment])
+            ],
         output:
             f"{SCALE}/{experiment}.parquet",
         log:

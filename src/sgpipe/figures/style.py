@@ -16,6 +16,7 @@ from matplotlib.transforms import Bbox
 MM = 1 / 25.4
 SINGLE, DOUBLE = 85.0, 180.0  # column widths, mm
 SMALL, NORMAL, LETTER = 6.0, 7.0, 9.0  # font sizes, pt
+LINE, CHARACTER = 3.0, 1.2  # height of a small line and width of a small letter, mm
 
 RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -103,15 +104,30 @@ def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
     The panels keep clear of both, and of the warning at the head that a smoke test carries.
     """
     figure = Figure(figsize=(width * MM, height * MM), layout="constrained")
-    foot, head = (7.5 if key else 4.5), 0.0
+    head = 0.0
     if note.startswith(WARNING):
         head = 4.5
         figure.text(0.5, 1 - 0.8 / height, WARNING, ha="center", va="top", color=WARNING_COLOUR, weight="bold")
         note = note.removeprefix(WARNING).lstrip(" ·")
-    figure.text(1 - 1.0 / width, 1.0 / height, note, ha="right", va="bottom", size=SMALL, color=FAINT)
-    figure.text(1 - 1.0 / width, 4.0 / height, key, ha="right", va="bottom", size=SMALL, color=INK)
+    lines = fitted(note, width)
+    foot = 1.0 + LINE * (len(lines) + bool(key)) + 0.5
+    figure.text(1 - 1.0 / width, 1.0 / height, "\n".join(lines), ha="right", va="bottom", size=SMALL, color=FAINT)
+    figure.text(1 - 1.0 / width, (foot - 3.5) / height, key, ha="right", va="bottom", size=SMALL, color=INK)
     figure.get_layout_engine().set(rect=(0, foot / height, 1 - 0.8 / width, 1 - (foot + head) / height))
     return figure
+
+
+def fitted(note: str, width: float) -> list[str]:
+    """Return a corner note as lines that fit a figure `width` mm wide, broken between its parts."""
+    most = int(width / CHARACTER)
+    lines = [""]
+    for part in note.split(" · "):
+        joined = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(joined) <= most or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
 
 
 def lay_out(figure: Figure) -> None:

@@ -27,7 +27,8 @@ def layout(spec: RunSpec, units: int, classes: int) -> dict[str, tuple[int, ...]
     slstm lie below one another.
     """
     network, shapes = spec.network, {}
-    if network.embedding:
+    embedded, own = spec.words and network.embedding, TRAINED.get(network.neuron, ())
+    if embedded:
         shapes["E"] = (classes, network.embedding)
         units = network.embedding
     gates = len(LSTM_GATES) if network.neuron == "slstm" else 1
@@ -35,12 +36,12 @@ def layout(spec: RunSpec, units: int, classes: int) -> dict[str, tuple[int, ...]
         shapes[f"W{layer}"] = (gates * size, units)
         if network.recurrent:
             shapes[f"V{layer}"] = (gates * size, size)
-        if network.bias or network.neuron == "slstm":
+        if (network.bias and own) or network.neuron == "slstm":
             shapes[f"b{layer}"] = (gates * size,)
         if network.trained_neurons:
-            shapes |= {f"{name}{layer}": (size,) for name in TRAINED[network.neuron]}
+            shapes |= {f"{name}{layer}": (size,) for name in own}
         units = size
-    if not network.embedding:
+    if not embedded:
         shapes["W_out"] = (classes, units)
         if network.neuron not in (None, "lif"):
             shapes["b_out"] = (classes,)

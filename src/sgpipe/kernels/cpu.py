@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgpipe.data.samples import Analog, Events, Task
-from sgpipe.engine import MinibatchSession, Sums, Weights
+from sgpipe.engine import MinibatchSession, Sums, Weights, only_in_the_reference
 from sgpipe.neurons.decay import decay
 from sgpipe.spec import RunSpec
 
@@ -34,7 +34,7 @@ class CpuEngine:
         self.threads = threads
 
     def refuses(self, spec: RunSpec) -> str | None:
-        return None if spec.network.neuron in (None, "lif") else f"it has no {spec.network.neuron} neurons"
+        return only_in_the_reference(spec)
 
     def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> "CpuSession":
         (spec,), (weight,) = specs, weights
