@@ -22,7 +22,7 @@ def simulate(spec, weights, inputs, fire=step, held=None, masks=None):
         if masks is not None:
             below = below * masks[layer - 1]
         fired, volts, out = (np.zeros((steps, batch, n)) for _ in range(3))
-        y, x, b, h, c = (np.zeros((batch, n)) for _ in range(5))
+        y, b, c = (np.zeros((batch, n)) for _ in range(3))
         v = weights.get(f"V{layer}", np.zeros((1, 1)))
         if net.neuron != "slstm":
             v = v * (1 - np.eye(n)) if net.recurrent else np.zeros((n, n))
@@ -44,12 +44,12 @@ def simulate(spec, weights, inputs, fire=step, held=None, masks=None):
             b = d * b + (1 - d) * last
             threshold = thr + beta * b
             y = {
-                "subtractive": lambda: alpha * y + drive - threshold * r,
-                "multiplicative": lambda: alpha * y * (1 - r) + drive,
-                "multiplicative_scaled": lambda: alpha * (y * (1 - r) + drive),
-                "refractory": lambda: (alpha * y + drive) * (1 - r),
-                "refractory_scaled": lambda: alpha * (y + drive) * (1 - r),
-            }[net.reset]()
+                "subtractive": alpha * y + drive - threshold * r,
+                "multiplicative": alpha * y * (1 - r) + drive,
+                "multiplicative_scaled": alpha * (y * (1 - r) + drive),
+                "refractory": (alpha * y + drive) * (1 - r),
+                "refractory_scaled": alpha * (y + drive) * (1 - r),
+            }[net.reset]
             fired[t] = out[t] = fire(y - threshold)
             volts[t] = y
         spikes.append(fired)

@@ -12,6 +12,7 @@ from sgpipe.init.schemes import initial_weights
 from sgpipe.kernels.cpu import CpuEngine, built
 from sgpipe.reference import ReferenceEngine
 from sgpipe.results import Store
+from sgpipe.spec import RunSpec
 from sgpipe.surrogates import SURROGATES
 from sgpipe.train import train_pack, train_run
 
@@ -108,6 +109,47 @@ def test_the_gpu_engine_is_taken_only_when_asked_for_and_trains_packs(tiny, tmp_
     assert [result.status for result in ended] == ["finished", "finished"]
     alone = train_run(specs[0], task, ReferenceEngine())
     assert ended[0].rows[0].loss == pytest.approx(alone.rows[0].loss, rel=1e-3)
+
+
+ELSEWHERE = [
+    ({"network.neuron": "delta_lif"}, "delta_lif neurons"),
+    ({"network.neuron": "alif"}, "alif neurons"),
+    ({"network.neuron": "slstm"}, "slstm neurons"),
+    ({"objective.head": "steps"}, "steps head"),
+    ({"network.dropout": 0.1}, "dropout"),
+    ({"objective.label_smoothing": 0.1}, "label smoothing"),
+]
+
+
+@pytest.mark.parametrize(("knobs", "reason"), ELSEWHERE)
+def test_fast_engines_refuse_what_they_do_not_know(tiny, knobs, reason):
+    from sgpipe.kernels.gpu import GpuEngine
+
+    for engine in (CpuEngine(), GpuEngine("cpu")):
+        assert engine.refuses(tiny()) is None and reason in engine.refuses(tiny(knobs))
+        assert "words" in engine.refuses(RunSpec.make({"data.task": "ptb"}))
+    assert ReferenceEngine().refuses(tiny(knobs)) is None
+
+
+UPDATES = {"optimiser.name": "adabelief", "optimiser.weight_decay": 0.1, "optimiser.clip": 0.1}
+
+
+@needs_extension
+def test_optimisers_and_averages_are_the_same_for_both_cpu_engines(tiny):
+    knobs = {**UPDATES, "optimiser.average": "swa", "optimiser.average_period": 2, "training.precision": "float64"}
+    spec = tiny(knobs)
+    found = [train_run(spec, prepare(spec), engine) for engine in (ReferenceEngine(), CpuEngine())]
+    for one, other in zip(found[0].rows, found[1].rows, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-7)
+    for name, array in found[0].weights.items():
+        np.testing.assert_allclose(found[1].weights[name], array, rtol=1e-5, atol=1e-8)
+
+
+def test_the_gpu_engine_refuses_other_updates_than_adams(tiny):
+    from sgpipe.kernels.gpu import GpuEngine
+
+    for name, value in {**UPDATES, "optimiser.average": "swa"}.items():
+        assert GpuEngine("cpu").refuses(tiny({name: value}))
 
 
 def test_without_the_extension_the_reference_trains_with_one_notice(tiny, monkeypatch, capsys):

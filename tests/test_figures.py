@@ -310,14 +310,15 @@ def test_a_digit_is_drawn_from_what_its_spikes_say(folder):
     np.testing.assert_allclose(time, digit["time_ms"], rtol=1e-9)
 
 
-def test_a_label_that_the_test_split_lacks_is_one_line(folder, tmp_path):
+def test_a_label_that_no_sample_has_is_one_line(folder, tmp_path):
     plan = make_plan(load_config(ROOT / "config.yaml", {"scale": "smoke", "experiments": [str(FILE)]}))
     specs = plan.shown(plan.experiment("zenke2021_fig7"))
     paths = [tmp_path / f"{spec.data.task}.arrow" for spec in specs]
     for spec, path in zip(specs, paths, strict=True):
         task = inputs_of(spec)
-        save_task(replace(task, test=task.test.take(np.array([0]))), path)
-    with pytest.raises(SgpipeError, match="zenke2021_fig7: samples.digit: the test split has no sample of label 3"):
+        one = task.test.take(np.array([0]))
+        save_task(replace(task, train=one, valid=one, test=one), path)
+    with pytest.raises(SgpipeError, match="zenke2021_fig7: samples.digit: no sample has label 3"):
         steps.describe(plan, "zenke2021_fig7", tmp_path / "fig7.parquet", paths)
 
 

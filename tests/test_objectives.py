@@ -15,7 +15,7 @@ QUICK = settings(max_examples=30, deadline=None, derandomize=True)
 
 
 def spec_of(**objective):
-    return RunSpec.make({f"objective.{name}": value for name, value in objective.items()})
+    return RunSpec.make({f"objective.{name}": value for name, value in objective.items() if value is not None})
 
 
 def activity_of(readout, *spikes):
@@ -68,6 +68,62 @@ def test_the_loss_is_the_cross_entropy_of_the_softmax(seed, scale, kind):
     np.testing.assert_allclose(result.logits, logits, rtol=1e-12)
     np.testing.assert_allclose(result.supervised, expected, rtol=1e-12, atol=1e-12)
     assert torch.all(result.penalty == 0) and result.counts == []
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# A target at every step (herranz2022, section 2.5).
+
+
+@QUICK
+@given(st.integers(0, 1000), st.floats(0.1, 30), st.sampled_from([0.0, 0.1, 0.7]))
+def test_the_loss_of_all_steps_is_their_mean(seed, scale, smoothing):
+    random = np.random.default_rng(seed)
+    readout, labels = random.normal(scale=scale, size=(6, 5, 4)), random.integers(0, 4, 5)
+    spec = spec_of(head="steps", label_smoothing=smoothing)
+    result = losses(spec, activity_of(readout), torch.from_numpy(labels))
+    chances = log_softmax(readout, axis=2)
+    target = -chances[:, np.arange(5), labels].mean(0)
+    # Smoothed: the target has 1 - s + s / 4, every other class s / 4.
+    smoothed = (1 - smoothing) * target - smoothing * chances.mean(2).mean(0)
+    np.testing.assert_allclose(result.supervised, smoothed, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(result.cross_entropy, target, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["max", "sum", "steps"])
+def test_label_smoothing_is_torchs_and_is_trained_on_but_not_reported(kind):
+    random = np.random.default_rng(0)
+    readout, labels = random.normal(size=(1, 6, 4)), torch.from_numpy(random.integers(0, 4, 6))
+    result = losses(spec_of(head=kind, label_smoothing=0.1), activity_of(readout), labels)
+    for found, smoothing in ((result.supervised, 0.1), (result.cross_entropy, 0.0)):
+        expected = torch.nn.functional.cross_entropy(
+            torch.from_numpy(readout[0]), labels, reduction="none", label_smoothing=smoothing
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_the_answer_is_that_of_the_summed_logits_or_of_most_steps():
+    # Class 1 is ahead at two of three steps, class 0 at one but by much.
+    readout = np.array([[[9.0, 0, 0]], [[0.0, 1, 0]], [[0.0, 1, 0]]])
+    for accuracy, answer in (("summed", 0), ("mode", 1)):
+        for label in range(3):
+            spec = spec_of(head="steps", accuracy=accuracy)
+            result = losses(spec, activity_of(readout), torch.tensor([label]))
+            assert result.logits.argmax(1).item() == answer and result.correct.item() == (label == answer)
+    tied = losses(spec_of(head="steps", accuracy="mode"), activity_of(readout[:2]), torch.tensor([0]))
+    assert tied.correct.item() == 1  # the first class of those that are ahead equally often
+
+
+def test_of_a_text_every_word_is_an_answer():
+    readout = np.zeros((4, 2, 5))
+    words = np.array([[0, 1], [2, 3], [4, 0], [1, 2]])
+    np.put_along_axis(readout, words[..., None], 3.0, axis=2)
+    told = words.copy()
+    told[0, 0], told[3, 1], told[2, 1] = 1, 0, 4
+    spec = RunSpec.make({"data.task": "ptb", "objective.lower_strength": 0})
+    result = losses(spec, activity_of(readout), torch.from_numpy(told))
+    assert result.correct.tolist() == [0.75, 0.5]
+    right, wrong = np.log(np.exp(3.0) + 4) - 3, np.log(np.exp(3.0) + 4)
+    np.testing.assert_allclose(result.supervised, [(3 * right + wrong) / 4, (2 * right + 2 * wrong) / 4])
 
 
 @st.composite

@@ -54,8 +54,35 @@ def test_the_test_row_of_the_best_epoch_belongs_to_the_filed_weights(tiny, task)
     assert (row.loss, row.accuracy) == (measured.loss, measured.accuracy)
 
 
-def test_an_interrupted_run_ends_with_the_same_bits(tiny, task, tmp_path, monkeypatch):
-    spec = tiny({"training.epochs": 6, "training.precision": "float32"})
+AVERAGED = {"optimiser.average": "swa", "optimiser.average_period": 4, "optimiser.lr": 0.1}
+
+
+def test_with_averaged_weights_those_are_measured_and_filed(tiny, task):
+    spec = tiny({**AVERAGED, "training.epochs": 8})
+    result, plain = (
+        train_run(spec, task, ENGINE),
+        train_run(tiny({**AVERAGED, "training.epochs": 8, "optimiser.average": "none"}), task, ENGINE),
+    )
+    (measured,) = ENGINE.open([spec], task, [result.weights]).evaluate("test")
+    (row,) = [row for row in result.rows if row.best and row.split == "test"]
+    assert (row.loss, row.accuracy) == (measured.loss, measured.accuracy)
+    for one, other in zip(result.rows, plain.rows, strict=False):  # training itself is the same
+        assert one.split != "train" or one == other
+    valid = [[row.loss for row in run.rows if row.split == "valid"] for run in (result, plain)]
+    assert valid[0] != valid[1]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {**AVERAGED, "optimiser.name": "adabelief", "optimiser.clip": 0.1, "optimiser.weight_decay": 0.1},
+        {"network.neuron": "alif", "network.trained_neurons": True, "network.recurrent": True, "network.dropout": 0.2},
+        {"network.neuron": "slstm", "objective.head": "steps", "objective.label_smoothing": 0.1},
+    ],
+)
+def test_an_interrupted_run_ends_with_the_same_bits(tiny, task, tmp_path, monkeypatch, more):
+    spec = tiny({"training.epochs": 6, "training.precision": "float32", **more})
     whole = train_run(spec, task, ENGINE)
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)  # after every epoch
 

@@ -4,16 +4,16 @@ The C++ engine of this package as the pipeline calls it: events in, gradients ou
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import numpy as np
 
 from peers import Contender, Probe
 from sgpipe.kernels import _cpu
 from sgpipe.optimisers import Adam
+from sgpipe.spec import Optimiser
 from workloads import BETA, DECAY_MEMBRANE, DECAY_SYNAPSE, LEARNING_RATE, Workload
 
-ADAM = SimpleNamespace(lr=LEARNING_RATE, beta1=0.9, beta2=0.999, eps=1e-8)
+ADAM = Optimiser(lr=LEARNING_RATE)
 
 
 def settings(workload: Workload, **more) -> dict:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from sgpipe.activity import Activity
-from sgpipe.init.settings import LayerSettings, surrogate_knobs
+from sgpipe.init.settings import LayerSettings
 from sgpipe.neurons.decay import decay
 from sgpipe.neurons.lif import LIF, THRESHOLD, Readout, State
-from sgpipe.neurons.spike import spike
+from sgpipe.neurons.spike import spike, surrogate_knobs
 from sgpipe.spec import RunSpec
 from sgpipe.stack import forward_stack
 
@@ -63,7 +63,7 @@ def current_based(
     detach_recurrent = network.recurrent_gradient == "detached"
     readout = Readout(decay(dt, network.tau_readout), synapse_decay)
     zero = inputs.new_zeros(())
-    surrogates = [surrogate_knobs(spec, theory[layer] if theory else None) for layer in range(depth)]
+    surrogates = [surrogate_knobs(spec, theory[layer] if theory else None, inputs) for layer in range(depth)]
     last = weights["E"] if "E" in weights else weights["W_out"]
 
     # One product for all steps, then unbound once: selecting a step from a big tensor costs its whole size on the

@@ -34,6 +34,7 @@ class Moments(ABC):
     def second_moment(self, gradient: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
         """Take a gradient up into the second moment, in place; the first moment has it already."""
 
+    @np.errstate(over="ignore", invalid="ignore")  # a run that diverges says so in its result
     def step(self, gradients: Mapping[str, np.ndarray]) -> None:
         """Move the weights, in place, against the gradients."""
         settings = self.settings

@@ -10,6 +10,7 @@ from sgpipe.activity import detached
 from sgpipe.data.samples import Samples, Task, Words
 from sgpipe.dropout import dropout_factors
 from sgpipe.engine import Measures, MinibatchSession, Sums, Weights
+from sgpipe.errors import SgpipeError
 from sgpipe.init.settings import LayerSettings
 from sgpipe.network import as_tensors, forward
 from sgpipe.objectives import losses
@@ -44,6 +45,8 @@ class ReferenceSession(MinibatchSession):
     ):
         super().__init__(spec, task, weights)
         self.device, self.theory = device, theory
+        if spec.network.neuron not in (None, "lif"):
+            self.evaluation_batch = 200  # all steps of every layer are held at once
 
     def batch(self, events: Samples, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
         part = events.take(indices)
@@ -115,8 +118,12 @@ class WordSession(ReferenceSession):
 
     def _read(self, split: str, train: bool) -> Measures:
         rows, steps = self.spec.training.batch_size, self.task.steps
-        total, state = Sums(), None
-        for number, (words, targets) in enumerate(getattr(self.task, split).batches(rows, steps)):
+        text, total, state = getattr(self.task, split), Sums(), None
+        if len(text) <= rows:
+            raise SgpipeError(
+                f"training.batch_size: {rows} strands need more than the {len(text)} words of the {split} split"
+            )
+        for number, (words, targets) in enumerate(text.batches(rows, steps)):
             samples = np.arange(rows) + rows * number
             words, targets = words.astype(np.int64), targets.astype(np.int64)
             sums, gradients, state = self._pass(words, targets, samples, train, state)

@@ -33,11 +33,14 @@ def hashed(key: int, counters: np.ndarray) -> np.ndarray:
     (Steele, Lea & Flood 2014).
     """
     with np.errstate(over="ignore"):
-        z = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15) * (counters.astype(np.uint64) + np.uint64(1))
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = (counters.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z += np.uint64(key)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            z ^= z >> np.uint64(shift)
+            z *= np.uint64(factor)
         z ^= z >> np.uint64(31)
-    return (z >> np.uint64(11)) * 2.0**-53
+    z >>= np.uint64(11)
+    return z * 2.0**-53
 
 
 def key(seed: int, name: str) -> int:

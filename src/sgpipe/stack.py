@@ -12,12 +12,12 @@ import torch
 
 from sgpipe.activity import Activity
 from sgpipe.init.layer import RESETS
-from sgpipe.init.settings import LayerSettings, surrogate_knobs
+from sgpipe.init.settings import LayerSettings
 from sgpipe.neurons.alif import ALIF
 from sgpipe.neurons.decay import decay
 from sgpipe.neurons.delta_lif import DeltaLIF
 from sgpipe.neurons.slstm import SpikingLSTM
-from sgpipe.neurons.spike import spike
+from sgpipe.neurons.spike import spike, surrogate_knobs
 from sgpipe.spec import RunSpec
 
 Weights = Mapping[str, torch.Tensor]
@@ -74,12 +74,7 @@ def _neuron(
     spec: RunSpec, weights: Weights, layer: int, settings: LayerSettings | None
 ) -> DeltaLIF | ALIF | SpikingLSTM:
     network = spec.network
-    like = weights[f"W{layer}"]
-    knobs = {
-        name: value if value is None or isinstance(value, str | float | int) else torch.as_tensor(value).to(like)
-        for name, value in surrogate_knobs(spec, settings).items()
-    }
-    fire = partial(spike, **knobs)
+    fire = partial(spike, **surrogate_knobs(spec, settings, weights[f"W{layer}"]))
     if network.neuron == "slstm":
         return SpikingLSTM(1 if network.tanh == "coded" else -1, fire)
 

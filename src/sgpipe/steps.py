@@ -116,19 +116,21 @@ def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | s
 
 
 def shown_samples(experiment: Experiment, specs: Iterable[RunSpec], tasks: Iterable[Path | str]) -> pa.Table:
-    """Return inputs of test samples: a row per event or per frame and unit.
+    """Return inputs of samples: a row per event or per frame and unit.
 
     Columns: `sweep`, the data knobs, `label`, `step`, `unit`, `value` (1 for an event). Of each label that the
-    experiment asks for, the first test sample is taken. Raises SgpipeError if there is none.
+    experiment asks for, the first test sample is taken; if a small `limit` left none, one of validation or training.
+    Raises SgpipeError if there is none at all.
     """
     parts = []
     for spec, path in zip(specs, tasks, strict=True):
         task, sweep = load_task(path), experiment.sweeps[spec.id][0]
         for label in experiment.samples.get(sweep, ()):
-            rows = np.flatnonzero(task.test.labels == label)
-            if not len(rows):
-                raise SgpipeError(f"{experiment.id}: samples.{sweep}: the test split has no sample of label {label}")
-            step, unit, value = input_of(task.test.take(rows[:1]))
+            found = [split.take(np.flatnonzero(split.labels == label)) for split in (task.test, task.valid, task.train)]
+            found = [samples for samples in found if len(samples)]
+            if not found:
+                raise SgpipeError(f"{experiment.id}: samples.{sweep}: no sample has label {label}; raise data.limit")
+            step, unit, value = input_of(found[0].take(np.array([0])))
             data = {f"data.{key}": [given] * len(step) for key, given in vars(spec.data).items()}
             columns = {"sweep": [sweep] * len(step), **data, "label": [label] * len(step)}
             parts.append(pa.table({**columns, "step": step, "unit": unit, "value": value}))

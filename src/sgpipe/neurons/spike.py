@@ -1,7 +1,13 @@
 """The spike: a step forward, a surrogate derivative backward."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import torch
 
+from sgpipe.init.settings import LayerSettings
+from sgpipe.spec import RunSpec
 from sgpipe.surrogates import SURROGATES
 
 
@@ -24,3 +30,15 @@ def spike(centred: torch.Tensor, shape: str, **knobs: float | None) -> torch.Ten
     Zenke & Vogels 2021, section 4.2.6; `shape` is a key of `sgpipe.surrogates.SURROGATES` and `knobs` are its.
     """
     return _Spike.apply(centred, shape, knobs)
+
+
+def surrogate_knobs(spec: RunSpec, settings: LayerSettings | None, like: torch.Tensor) -> Mapping[str, Any]:
+    """Return shape and knobs of a layer's surrogate derivative for `spike`.
+
+    What a theory set takes the place of the run's own; its arrays become tensors of the type and place of `like`.
+    """
+    given = {name: getattr(settings, name, None) for name in ("dampening", "sharpness", "tail")}
+    for name, value in given.items():
+        if isinstance(value, np.ndarray):
+            given[name] = torch.from_numpy(value).to(like)
+    return vars(spec.surrogate) | {name: value for name, value in given.items() if value is not None}
