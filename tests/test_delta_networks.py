@@ -86,7 +86,7 @@ CASES = [
 @pytest.mark.parametrize("spec", CASES, ids=lambda spec: f"{spec.network.neuron}, {spec.network.reset}")
 def test_spikes_voltages_and_logits_are_those_of_the_equations(spec):
     for seed in range(3):
-        weights, inputs = random_case(spec, seed)
+        weights, inputs = random_case(spec, seed, scale=2.5)
         expected, found = simulate(spec, weights, inputs), run(spec, weights, inputs)
         for layer in range(len(spec.network.hidden)):
             assert 0.01 < expected[0][layer].mean() < 0.99, "a test without spikes, or without silence, proves little"
