@@ -7,6 +7,8 @@ float64; the engine must give its loss, logits, spike counts and weight gradient
 import itertools
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -192,6 +194,14 @@ def test_silent_to_saturated_networks_match_autograd(gain):
     for recurrent in (False, True):
         c = BASE | {"recurrent": recurrent, "hidden": [40, 20], "steps": 60}
         assert_agrees(c, *problem(c, gain=gain, rate=0.4))
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_wide_layers_match_autograd_however_many_events_a_unit_has(recurrent):
+    """Weight gradients larger than the nearest cache, from few events to more in one step than are sorted at once."""
+    for isa, rate, gain in [(_cpu.isas()[0], 0.15, 2.0), (_cpu.isas()[-1], 0.15, 20.0), (_cpu.isas()[0], 400.0, 1.0)]:
+        c = BASE | {"inputs": 100, "hidden": [280], "recurrent": recurrent, "steps": 40, "isa": isa}
+        assert_agrees(c, *problem(c, samples=8, gain=gain, rate=rate))
 
 
 @pytest.mark.parametrize("decay", [0.0, 1.0])
@@ -442,32 +452,46 @@ def test_compact_shapes_are_exact_however_many_neurons_are_near_threshold(shape,
 
 
 class Recorder(CpuEngine):
-    """The engine, noting how many threads each batch was allowed."""
+    """The engine, noting how many threads each batch is allowed.
+
+    The longest run waits for the others to end, they for it to begin.
+    """
+
+    def __init__(self, all_threads):
+        super().__init__()
+        self.all_threads, self.seen, self.begun = all_threads, {}, threading.Event()
 
     def open(self, specs, task, weights):
-        session = super().open(specs, task, weights)
+        session, (spec,) = super().open(specs, task, weights), specs
         batch = session.batch
 
         def noted(*given):
-            self.seen.setdefault(specs[0], []).append(self.threads)
+            deadline = time.monotonic() + 30
+            seen.append(self.threads)
+            if spec.training.epochs == 1:
+                self.begun.wait(30)
+            else:
+                self.begun.set()
+                while self.threads < self.all_threads and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                seen.append(self.threads)
             return batch(*given)
 
+        seen = self.seen.setdefault(spec, [])
         session.batch = noted
         return session
 
 
 def test_the_last_runs_of_a_pack_share_all_threads_and_keep_their_bits(tiny, tmp_path):
-    lengths = (1, 1, 6)
-    specs = [tiny({"training.epochs": epochs, "init.seed": seed}) for seed, epochs in enumerate(lengths)]
+    specs = [tiny({"training.epochs": epochs, "init.seed": seed}) for seed, epochs in enumerate((2, 1, 1))]
     task, results = prepare(specs[0]), []
     for threads in (1, 4):
-        recorder = Recorder()
-        recorder.seen = {}
-        results.append(train_pack(specs, task, Store(tmp_path / str(threads)), lambda spec, e=recorder: e, threads))
+        recorder = Recorder(threads)
+        store = Store(tmp_path / str(threads))
+        results.append(train_pack(specs, task, store, lambda spec, engine=recorder: engine, threads))
         seen = [recorder.seen[spec] for spec in specs]
-        assert max(map(max, seen)) <= threads
-    # Three runs have a thread each, two have two; the long one ends alone, with all four.
-    assert seen[0][0] == 1 and seen[2][-1] == 4 and sorted(seen[2]) == seen[2]
+        assert all(sorted(one) == one and one[-1] <= threads for one in seen)
+    assert seen[0][0] == 1 and seen[0][-1] == 4  # at first three runs for four threads, at last one
     for one, other in zip(*results, strict=True):
         assert one.rows == other.rows
         for name, weight in one.weights.items():

@@ -111,16 +111,34 @@ template <class T> class Block {
       reverse_readout<T, decltype(n)::value>(v, row_of(out), s.last, net.head_sum, s.g, s.reached,
                                              d, m.readout);
     });
-    sum_gradient(net.layers, s, m.readout, s.last - 1);
+    if (dense && net.layers == 0) {
+      dense_gather(net, m, out.post_vectors, m.readout, grad.forward[0], s.last - 1);
+    } else if (s.last > 1) {
+      const Stretch all{input_of(net.layers, s), 0, s.last - 1, 0};
+      gather<T>(grad.forward[net.layers], m.readout, out.post_vectors, &all, 1,
+                net.fan_in(net.layers), m.by_unit);
+    }
   }
 
-  // Adds what layer l's events before step `end` give to the gradient of its input weights.
-  void sum_gradient(int l, const Sample<T> &s, const T *adjoint, int end) {
+  // Adds to the gradients of layer l's weights what its events before step `end` give.
+  void sum_gradients(int l, int end) {
     const int vectors = job.weights.forward[l].post_vectors;
-    if (dense && l == 0)
-      dense_gather(net, m, vectors, adjoint, grad.forward[l], end);
-    else
-      gather<T>(grad.forward[l], adjoint, vectors, input_of(l, s), end, net.fan_in(l), m.by_unit);
+    const T *adjoint = m.sample[0].trace[l].history;
+    Stretch from_below[ROWS], own[ROWS];
+    for (int r = 0; r < count; r++) {
+      const Sample<T> &s = m.sample[r];
+      const Trace<T> &t = s.trace[l];
+      const int32_t at = (int32_t)((t.history - adjoint) / W);
+      from_below[r] = {input_of(l, s), 0, end, at};
+      own[r] = {{t.start, t.units}, 0, end, at};
+      if (!dense || l > 0) continue;
+      if (count > 1) dense_input(job, m, s.index);
+      dense_gather(net, m, vectors, t.history, grad.forward[0], end);
+    }
+    if (!dense || l > 0)
+      gather<T>(grad.forward[l], adjoint, vectors, from_below, count, net.fan_in(l), m.by_unit);
+    if (net.recurrent[l])
+      gather<T>(grad.recurrent[l], adjoint, vectors, own, count, net.width[l], m.by_unit);
   }
 
   // An event acts on the membrane two steps later: one for the current, one for its
@@ -131,15 +149,7 @@ template <class T> class Block {
       if (pushed[l]) top = net.steps - 1;
       if (top < 0) continue;
       reverse(l, top, above_top);
-      for (int r = 0; r < count; r++) {
-        const Sample<T> &s = m.sample[r];
-        const Trace<T> &t = s.trace[l];
-        if (dense && l == 0 && count > 1) dense_input(job, m, s.index);
-        sum_gradient(l, s, t.history, top - 1);
-        if (net.recurrent[l])
-          gather<T>(grad.recurrent[l], t.history, job.weights.forward[l].post_vectors,
-                    Events{t.start, t.units}, top - 1, net.width[l], m.by_unit);
-      }
+      if (top > 1) sum_gradients(l, top - 1);
       above_top = top;
       top -= 2;
     }

@@ -139,7 +139,7 @@ inline Network read_network(nb::dict config, std::string &isa) {
   for (int l = 0; l < n.layers; l++) {
     if (hidden[l] < 1) refuse("config: hidden widths must be at least 1");
     n.width[l] = hidden[l];
-    if ((int64_t)hidden[l] * n.steps > (int64_t(1) << 31)) refuse("config: steps * width is too large");
+    if ((int64_t)hidden[l] * n.steps > (1 << 28)) refuse("config: steps * width is too large");
   }
   read_recurrent(c.raw("recurrent"), n);
   n.reset_attached = c.choice("reset", {"attached", "detached"}) == 0;

@@ -3,16 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
-#include <memory>
-#include <mutex>
-#include <new>
-#include <stdexcept>
-#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "arena.hpp"
 #include "network.hpp"
 
 namespace sgpipe {
@@ -20,48 +16,6 @@ namespace sgpipe {
 template <class T> const Entry<T> &entry(const Engine &e);
 template <> inline const Entry<float> &entry<float>(const Engine &e) { return e.f32; }
 template <> inline const Entry<double> &entry<double>(const Engine &e) { return e.f64; }
-
-// Memory that outlives a call, so that the next one finds its pages mapped.
-class Arena {
- public:
-  static Arena lease(size_t bytes) {
-    Arena a;
-    {
-      std::lock_guard<std::mutex> lock(mutex());
-      auto &spare = idle();
-      if (!spare.empty()) {
-        auto best = std::max_element(spare.begin(), spare.end(), [](auto &x, auto &y) {
-          return x.size < y.size;
-        });
-        a.block_ = *best;
-        spare.erase(best);
-      }
-    }
-    if (a.block_.size < bytes) {
-      std::free(a.block_.at);
-      a.block_ = {nullptr, 0};
-      const size_t size = (bytes + 4095) / 4096 * 4096;
-      a.block_ = {std::aligned_alloc(4096, size), size};
-      if (!a.block_.at) throw std::bad_alloc();
-    }
-    return a;
-  }
-  Arena(Arena &&o) noexcept : block_(o.block_) { o.block_ = {nullptr, 0}; }
-  ~Arena() {
-    if (!block_.at) return;
-    std::lock_guard<std::mutex> lock(mutex());
-    if (idle().size() < 16 && block_.size < (size_t(64) << 20)) idle().push_back(block_);
-    else std::free(block_.at);
-  }
-  char *at() const { return (char *)block_.at; }
-
- private:
-  struct Block { void *at; size_t size; };
-  Arena() : block_{nullptr, 0} {}
-  static std::mutex &mutex() { static auto *m = new std::mutex; return *m; }
-  static std::vector<Block> &idle() { static auto *v = new std::vector<Block>; return *v; }
-  Block block_;
-};
 
 template <class T> struct Pieces {
   char *base;
@@ -100,21 +54,20 @@ template <class T> class Batch {
     const int64_t blocks = (size + together - 1) / together;
     // Accumulation blocks: fixed by the batch, so that the order of the sums is too.
     const size_t sums = gradient_size();
-    const int parts = (int)std::min<int64_t>(blocks, 8);
-    const int workers = std::max(1, std::min({threads, parts, worth_threads()}));
+    // Few if the sums are large beside the work, for each block zeroes and adds them all.
+    const double work = cost();
+    const int parts = (int)std::min<int64_t>(blocks, 1e3 * (double)sums < work ? 8 : 4);
+    // A thread is worth its start if it has some 0.2 ms to do.
+    const int workers = std::max(1, std::min({threads, parts, (int)std::min(work / 2e6, 1e6)}));
     const size_t scratch = entry_.scratch(net, job.train, dense, together);
     const size_t own = job.train ? (sums * sizeof(T) + 63) / 64 * 64 : 0;
 
     std::vector<Tally> tally(parts);
-    std::vector<Arena> total;
     auto part = [&](int k, char *memory, T *sum) {
       Gradients<T> g = gradients(sum);
       if (job.train) std::fill_n(sum, sums, T(0));
       const int64_t from = blocks * k / parts, to = blocks * (k + 1) / parts;
-      for (int64_t b = from; b < to && tally[k].fault == Fault::none; b++) {
-        const int64_t first = b * together;
-        entry_.block(job, first, (int)std::min<int64_t>(together, size - first), g, tally[k], memory);
-      }
+      entry_.samples(job, from * together, std::min(to * together, size), together, g, tally[k], memory);
     };
     if (workers == 1) {
       Arena memory = Arena::lease(scratch + 2 * own);
@@ -128,12 +81,18 @@ template <class T> class Batch {
       Arena all = Arena::lease(own * parts);
       std::atomic<int> next{0};
       std::vector<std::thread> crew;
-      auto work = [&](char *memory) {
+      auto work_on = [&](char *memory) {
         for (int k; (k = next++) < parts;) part(k, memory, (T *)(all.at() + own * k));
       };
-      for (int w = 0; w < workers; w++) total.push_back(Arena::lease(scratch));
-      for (int w = 1; w < workers; w++) crew.emplace_back(work, total[w].at());
-      work(total[0].at());
+      std::vector<Arena> scratches;
+      for (int w = 0; w < workers; w++) scratches.push_back(Arena::lease(scratch));
+      crew.reserve(workers);
+      try {
+        for (int w = 1; w < workers; w++) crew.emplace_back(work_on, scratches[w].at());
+      } catch (const std::system_error &) {
+        // The machine gives no more threads: those there are do all of it.
+      }
+      work_on(scratches[0].at());
       for (auto &t : crew) t.join();
       if (job.train) {
         for (int k = 1; k < parts; k++) entry_.add((T *)all.at(), (T *)(all.at() + own * k), (int64_t)sums);
@@ -155,12 +114,12 @@ template <class T> class Batch {
  private:
   const Entry<T> &entry_;
 
-  // How many threads have enough to do to be worth their start: some 0.2 ms each.
-  int worth_threads() const {
-    double work = 0;  // a neuron's step is about 8
+  // Of the whole batch, a neuron's step being about 8; a unit is a tenth of a nanosecond or less.
+  double cost() const {
+    double work = 0;
     for (int l = 0; l < job.net.layers; l++)
       work += job.net.width[l] * (8 + (job.net.recurrent[l] ? job.net.width[l] / 8.0 : 0));
-    return (int)std::min(work * job.net.steps * (double)size / 2e6, 1e6);
+    return work * job.net.steps * (double)size;
   }
 
   int vectors(int n) const { return (n + entry_.lanes - 1) / entry_.lanes; }

@@ -7,26 +7,27 @@
 
 namespace SGPIPE_ISA {
 
+// Samples first..last-1 of the batch, `together` at a time.
 template <class T>
-static void block(const Job<T> &job, int64_t first, int count, const Gradients<T> &grad,
-                  Tally &tally, void *memory) {
+static void samples(const Job<T> &job, int64_t first, int64_t last, int together,
+                    const Gradients<T> &grad, Tally &tally, void *memory) {
   Scratch<T> m;
   Bump bump{(char *)memory};
-  m.lay_out(job.net, job.train, job.samples.dense != nullptr, count, bump);
-  Block<T> b(job, first, count, grad, tally, m);
+  m.lay_out(job.net, job.train, job.samples.dense != nullptr, together, bump);
 #if defined(__SSE2__)
   // Adjoints decay into denormal numbers, which are slow and worth nothing: flush them.
   const unsigned mode = _mm_getcsr();
   _mm_setcsr(mode | 0x8040);
-  b.run();
+#endif
+  for (; first < last && tally.fault == Fault::none; first += together)
+    Block<T>(job, first, last - first < together ? (int)(last - first) : together, grad, tally, m).run();
+#if defined(__SSE2__)
   _mm_setcsr(mode);
-#else
-  b.run();
 #endif
 }
 
 template <class T> constexpr Entry<T> entry() {
-  return {LANES<T>, PANEL,     ROWS,        scratch_bytes<T>, block<T>,
+  return {LANES<T>, PANEL,     ROWS,        scratch_bytes<T>, samples<T>,
           add<T>,   finite<T>, transpose<T>, evaluate<T>,      adam<T>};
 }
 

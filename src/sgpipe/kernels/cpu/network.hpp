@@ -106,7 +106,8 @@ template <class T> struct AdamRates { T lr, beta1, beta2, eps, correction1, corr
 template <class T> struct Entry {
   int lanes, panel, rows;  // vector length, vectors of a panel, samples of a coupled block
   size_t (*scratch)(const Network &, bool train, bool dense, int samples);
-  void (*block)(const Job<T> &, int64_t first, int samples, const Gradients<T> &, Tally &, void *);
+  void (*samples)(const Job<T> &, int64_t first, int64_t last, int together, const Gradients<T> &,
+                  Tally &, void *memory);
   void (*add)(T *to, const T *from, int64_t n);
   bool (*finite)(const T *w, int64_t n);
   // dst[j][i] = scale * src[i][j]

@@ -105,7 +105,7 @@ template <class T> struct Scratch {
       for (int l = 0; l < net.layers; l++)
         if (net.width[l] > units) units = net.width[l];
       by_unit.end = m.take<int32_t>(units);
-      by_unit.step = m.take<int32_t>(ByUnit::most);
+      by_unit.at = m.take<int32_t>(ByUnit::most);
     }
     current = m.take<T>(widest);
     readout = m.take<T>(rows * classes);
