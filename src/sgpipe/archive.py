@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from sgpipe.errors import SgpipeError
 from sgpipe.files import atomic
 from sgpipe.results import STORE_FORMAT, Store, load_arrays
-from sgpipe.spec import RunSpec, digest, from_canonical
+from sgpipe.spec import RunSpec, from_canonical
 
 MEMBER = re.compile(r"runs/[0-9a-f]{16}-[0-9a-f]{6}\.(parquet|weights\.npz)")
 
@@ -69,14 +69,13 @@ def _file(store: Store, stem: str, rows: bytes, weights: bytes | None, path: Pat
     try:
         meta = pq.read_table(pa.BufferReader(rows)).schema.metadata
         spec = from_canonical(meta[b"sgpipe.spec"].decode())
-        numerics = digest(meta[b"sgpipe.numerics"].decode())[:6]
-        sound = int(meta[b"sgpipe.format"]) == STORE_FORMAT and stem == f"{spec.id}-{numerics}"
+        place = store.place(spec.id, meta[b"sgpipe.numerics"].decode())  # of the versions it was made with
+        sound = int(meta[b"sgpipe.format"]) == STORE_FORMAT and stem == place.stem
         sound &= weights is None or load_arrays(io.BytesIO(weights)) is not None
     except (pa.ArrowException, KeyError, TypeError, ValueError, SgpipeError) as error:
         raise SgpipeError(f"{path}: {stem}: not a run that this sgpipe can read ({error})") from error
     if not sound:
         raise SgpipeError(f"{path}: {stem}: not a run that this sgpipe can read (it is damaged or of another format)")
-    place = store.root / spec.id[:2] / f"{stem}.parquet"  # with the numerics versions that it was made with
     if place.exists():
         return False
     for target, content in ((place.with_suffix(".weights.npz"), weights), (place, rows)):

@@ -70,7 +70,11 @@ class Store:
 
     def path(self, spec: RunSpec) -> Path:
         """Return where a run's result lies or would lie."""
-        return self.root / spec.id[:2] / f"{spec.id}-{digest(versions(spec))[:6]}.parquet"
+        return self.place(spec.id, versions(spec))
+
+    def place(self, run_id: str, numerics: str) -> Path:
+        """Return where the result of a run trained with some numerics versions lies or would lie."""
+        return self.root / run_id[:2] / f"{run_id}-{digest(numerics)[:6]}.parquet"
 
     def weights_path(self, spec: RunSpec) -> Path:
         """Return where a run's weights lie or would lie."""

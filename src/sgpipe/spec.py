@@ -244,7 +244,7 @@ class RunSpec:
 
     def _idle(self, where: str) -> list[str]:
         """Return the knobs that cannot matter; raise SgpipeError if the combination makes no sense."""
-        idle = [f"data.{name}" for name in getattr(self.data, "idle", tuple)()]
+        idle = [f"data.{name}" for name in self.data.idle()]
         idle += self._idle_network(where) + self._idle_objective()
         if not self.network.hidden:
             idle += [f"surrogate.{name}" for name in vars(self.surrogate)] + ["init.gain"]
@@ -298,7 +298,7 @@ class RunSpec:
     @property
     def words(self) -> bool:
         """Whether the task is a text, in which every word is to be told from those before it."""
-        return getattr(self.data, "words", False)
+        return self.data.words
 
     def flat(self) -> dict[str, Any]:
         """Return every knob as `section.name: value`, None where it does not apply."""

@@ -95,9 +95,8 @@ def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
     found = [result for spec in experiment.runs.values() if (result := plan.store.get(spec)) is not None]
     if not found:
         raise SgpipeError(f"{name}: none of its runs has ended yet")
-    metadata = {**experiment.metadata(), "missing": len(experiment.runs) - len(found)}
     table = experiment_table(runs_table(found), experiment.sweeps)
-    write_table(table, output, {"sgpipe.experiment": json.dumps(metadata, sort_keys=True)})
+    write_table(table, output, _metadata(experiment, missing=len(experiment.runs) - len(found)))
     return len(found), len(experiment.runs)
 
 
@@ -176,8 +175,8 @@ def knobs_in_use(plan: Plan, experiment: Experiment) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _metadata(experiment: Experiment) -> dict[str, str]:
-    return {"sgpipe.experiment": json.dumps(experiment.metadata(), sort_keys=True)}
+def _metadata(experiment: Experiment, **more: object) -> dict[str, str]:
+    return {"sgpipe.experiment": json.dumps({**experiment.metadata(), **more}, sort_keys=True)}
 
 
 def _plain(value: object) -> object:

@@ -82,7 +82,7 @@ def train_pack(
     left = len(groups)
 
     def share_threads() -> None:
-        for engine in engines.values():
+        for engine in set(engines.values()):
             engine.threads = max(1, threads // max(1, left))
 
     def settle_and_share(group: Sequence[RunSpec]) -> None:

@@ -35,27 +35,9 @@ from sgpipe.tasks import ShdData
 
 FOLDER = "shd"
 FILES = {"train": "shd_train.h5", "test": "shd_test.h5"}
-DISPLAY = {"original": "SHD", "derived": "SHD-like (derived)", "embedded": "SHD-like (synthetic speech)"}
 SPEECH_SEED = 0  # the synthesised speech is one data set: `data.seed` draws splits, as with the published files
 SPEECH_VERSION = 1  # raised whenever the synthesised speech changes: kept spikes of another version are made anew
 HERRANZ_TEST = 2088
-
-
-def display_name(source: str) -> str:
-    """Return what a figure may call the task: SHD only where the published files were used."""
-    return DISPLAY[source]
-
-
-def raster(samples: Events, label: int, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return time (ms) and channel of the events of the first sample of a class, as a raster plot wants them.
-
-    Raises SgpipeError if the class has no sample here.
-    """
-    rows = np.flatnonzero(samples.labels == label)
-    if len(rows) == 0:
-        raise SgpipeError(f"shd: no sample has the label {label}")
-    part = slice(samples.ptr[rows[0]], samples.ptr[rows[0] + 1])
-    return samples.step[part] * dt, samples.unit[part]
 
 
 def find(folder: Path, data: ShdData) -> list[Found]:

@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from sgpipe.declare import knob
 from sgpipe.errors import SgpipeError
+from sgpipe.tasks.data_knobs import DataKnobs
 
 
 @dataclass(frozen=True)
-class MnistLatencyData:
+class MnistLatencyData(DataKnobs):
     """Handwritten digits, at most one spike a pixel, the earlier the brighter (zenke2021 section 4.1.2)."""
 
     units: ClassVar[int] = 784

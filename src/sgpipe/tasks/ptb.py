@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sgpipe.declare import knob
+from sgpipe.tasks.data_knobs import DataKnobs
 
 
 @dataclass(frozen=True)
-class PtbData:
+class PtbData(DataKnobs):
     """A text as a stream of words, each to be told from those before it (herranz2022 section 2.1)."""
 
     words: ClassVar[bool] = True  # a stream of words in the place of labelled samples
@@ -48,6 +49,3 @@ class PtbData:
     def idle(self) -> list[str]:
         """Return the knobs that cannot matter."""
         return ["seed"] if self.source == "original" else []
-
-    def check(self, where: str) -> None:
-        """Raise SgpipeError if the combination makes no sense; every one does."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from sgpipe.declare import knob
 from sgpipe.errors import SgpipeError
+from sgpipe.tasks.data_knobs import DataKnobs
 
 
 @dataclass(frozen=True)
-class RandmanData:
+class RandmanData(DataKnobs):
     """Smooth random manifolds (Zenke & Vogels 2021, section 4.1.1)."""
 
     task: str = knob("randman", "the data set", choices=("randman",))

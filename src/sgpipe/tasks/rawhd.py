@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from sgpipe.declare import knob
+from sgpipe.tasks.data_knobs import SpectrogramKnobs
 
 
 @dataclass(frozen=True)
-class RawHDData:
+class RawHDData(SpectrogramKnobs):
     """Heidelberg Digits as mel spectrograms (Zenke & Vogels 2021, section 4.1.3).
 
     The defaults are the authors' recipe: 80 frames of 10 ms, each held for 5 steps and scaled by 80 / 400. Their
@@ -34,30 +35,12 @@ class RawHDData:
     )
 
     @property
-    def units(self) -> int:
-        """Input units: mel channels."""
-        return 40
-
-    @property
     def classes(self) -> int:
         """Ten digits in two languages."""
         return 20
-
-    @property
-    def steps(self) -> int:
-        """Number of time steps."""
-        return self.frames * self.hold
 
     @property
     def train_samples(self) -> int:
         """The number of training samples, for the cost estimate."""
         whole = 7_499 if self.source == "original" else 1_038
         return min(self.limit or whole, whole)
-
-    @property
-    def events(self) -> int:
-        """Events of a typical sample, for the cost estimate: every frame drives every neuron from every channel."""
-        return self.frames * self.units
-
-    def check(self, where: str) -> None:
-        """Raise SgpipeError if the combination makes no sense; none does not."""

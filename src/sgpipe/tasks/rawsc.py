@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from sgpipe.declare import knob
+from sgpipe.tasks.data_knobs import SpectrogramKnobs
 
 
 @dataclass(frozen=True)
-class RawSCData:
+class RawSCData(SpectrogramKnobs):
     """Speech Commands as mel spectrograms (Zenke & Vogels 2021, section 4.1.3).
 
     100 frames of 10 ms, each held for 5 steps and scaled by 100 / 500; the step is called 1 ms although it shows 2 ms
@@ -36,30 +37,12 @@ class RawSCData:
     )
 
     @property
-    def units(self) -> int:
-        """Input units: mel channels."""
-        return 40
-
-    @property
     def classes(self) -> int:
         """One a word."""
         return 35 if self.version == "v0.02" else 30
-
-    @property
-    def steps(self) -> int:
-        """Number of time steps."""
-        return self.frames * self.hold
 
     @property
     def train_samples(self) -> int:
         """The number of training samples, for the cost estimate."""
         whole = (84_843 if self.version == "v0.02" else 51_088) if self.source == "original" else 1_120
         return min(self.limit or whole, whole)
-
-    @property
-    def events(self) -> int:
-        """Events of a typical sample, for the cost estimate: every frame drives every neuron from every channel."""
-        return self.frames * self.units
-
-    def check(self, where: str) -> None:
-        """Raise SgpipeError if the combination makes no sense; none does not."""

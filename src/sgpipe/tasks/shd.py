@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from sgpipe.declare import knob
 from sgpipe.errors import SgpipeError
+from sgpipe.tasks.data_knobs import DataKnobs
 
 
 @dataclass(frozen=True)
-class ShdData:
+class ShdData(DataKnobs):
     """Spiking Heidelberg Digits (Cramer et al. 2020): 20 classes, 700 channels of an inner ear.
 
     The defaults are those of zenke2021's scripts, 400 steps of 2 ms. Fig 8 of the paper needs 1,000 steps of 1 ms.
