@@ -6,7 +6,9 @@ import numpy as np
 
 from sgpipe.data.samples import Analog, Events, Task
 from sgpipe.engine import MinibatchSession, Sums, Weights, only_in_the_reference
+from sgpipe.init.settings import LayerSettings
 from sgpipe.neurons.decay import decay
+from sgpipe.rng import key
 from sgpipe.spec import RunSpec
 
 try:
@@ -36,42 +38,72 @@ class CpuEngine:
     def refuses(self, spec: RunSpec) -> str | None:
         return only_in_the_reference(spec)
 
-    def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> "CpuSession":
-        (spec,), (weight,) = specs, weights
-        return CpuSession(self, spec, task, weight)
+    def open(
+        self,
+        specs: Sequence[RunSpec],
+        task: Task,
+        weights: Sequence[Weights],
+        theory: Sequence[Sequence[LayerSettings] | None] | None = None,
+    ) -> "CpuSession":
+        (spec,), (weight,), (layers,) = specs, weights, theory or (None,)
+        return CpuSession(self, spec, task, weight, layers)
 
 
 class CpuSession(MinibatchSession):
     """One run in the extension."""
 
-    def __init__(self, engine: CpuEngine, spec: RunSpec, task: Task, weights: Weights):
+    def __init__(
+        self,
+        engine: CpuEngine,
+        spec: RunSpec,
+        task: Task,
+        weights: Weights,
+        theory: Sequence[LayerSettings] | None = None,
+    ):
         super().__init__(spec, task, weights)
-        self.engine, self.settings = engine, settings(spec, task)
+        self.engine, self.settings = engine, settings(spec, task, theory)
+        self._keys: tuple[int, list[int]] = 0, []
         self.gradients = {name: np.zeros_like(array) for name, array in weights.items()}
 
     def batch(self, samples: Events | Analog, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
         indices = np.ascontiguousarray(indices, dtype=np.int64)
+        known, weights, gradients = self.settings, list(self.weights.values()), None
+        if train:
+            gradients = list(self.gradients.values())
+            if share := self.spec.network.dropout:
+                known = {**known, "dropout": share, "dropout_keys": self._dropout_keys()}
         if isinstance(samples, Events):
-            run, given = _cpu.batch, (samples.ptr, samples.step, samples.unit, samples.labels, indices)
+            given = samples.ptr, samples.step, samples.unit, samples.labels, indices
+            totals = _cpu.batch(known, weights, *given, gradients, self.engine.threads)
         else:
-            run, given = _cpu.batch_dense, self._frames(samples, indices)
-        gradients = list(self.gradients.values()) if train else None
-        totals = run(self.settings, list(self.weights.values()), *given, gradients, self.engine.threads)
+            *given, numbers = self._frames(samples, indices)
+            totals = _cpu.batch_dense(known, weights, *given, gradients, self.engine.threads, numbers=numbers)
         spikes = np.array(totals["spikes"], dtype=float)
         sums = Sums(len(indices), totals["loss"], totals["regulariser"], totals["correct"], spikes)
         return sums, self.gradients
 
-    def _frames(self, samples: Analog, indices: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return frames in the precision of the weights, labels and indices."""
+    def _dropout_keys(self) -> list[int]:
+        """Return the key of each hidden layer's dropout in this epoch."""
+        updates = -(-len(self.task.train) // self.spec.training.batch_size)
+        epoch = self.optimiser.step_count // updates + 1  # so a resumed run knows it too
+        if self._keys[0] != epoch:
+            layers = range(1, len(self.spec.network.hidden) + 1)
+            self._keys = epoch, [key(self.spec.training.seed, f"dropout/{epoch}/{layer}") for layer in layers]
+        return self._keys[1]
+
+    def _frames(self, samples: Analog, indices: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        """Return frames in the precision of the weights, labels, indices, and the samples' numbers if not those."""
+        numbers = None
         if samples.frames.dtype != self.spec.training.precision:
-            samples, indices = samples.take(indices), np.arange(len(indices))
+            numbers, samples, indices = indices, samples.take(indices), np.arange(len(indices))
         frames = np.ascontiguousarray(samples.frames, dtype=self.spec.training.precision)
-        return frames, samples.labels, indices
+        return frames, samples.labels, indices, numbers
 
 
-def settings(spec: RunSpec, task: Task) -> dict[str, object]:
+def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None = None) -> dict[str, object]:
     """Return what the extension needs to know of a network; idle knobs are left out."""
-    network, objective, surrogate, dt = spec.network, spec.objective, spec.surrogate, spec.data.dt
+    network, objective, surrogate = spec.network, spec.objective, spec.surrogate
+    neuron = _current_based(spec) if network.neuron in (None, "lif") else _delta(spec)
     known = {
         "steps": task.steps,
         "inputs": task.units,
@@ -81,19 +113,52 @@ def settings(spec: RunSpec, task: Task) -> dict[str, object]:
         "reset": network.reset_gradient,
         "recurrent_gradient": network.recurrent_gradient,
         "head": objective.head,
+        "accuracy": objective.accuracy,
+        "label_smoothing": objective.label_smoothing,
         "surrogate": surrogate.shape,
         "beta": surrogate.beta,
         "sharpness": surrogate.sharpness,
         "dampening": surrogate.dampening,
         "tail": surrogate.tail,
-        "b_syn": decay(dt, network.tau_synapse),
-        "b_mem": decay(dt, network.tau_membrane) if network.hidden else 0.0,
-        "b_out": decay(dt, network.tau_readout),
-        "readout_start": network.readout_start,
+        "layers": [_chosen(layer) for layer in theory] if theory else None,
         "lambda_lower": objective.lower_strength,
         "nu_lower": objective.lower_threshold,
         "lambda_upper": objective.upper_strength,
         "nu_upper": objective.upper_threshold,
         "upper_power": objective.upper_exponent,
     }
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: value for name, value in (known | neuron).items() if value is not None}
+
+
+def _current_based(spec: RunSpec) -> dict[str, object]:
+    network, dt = spec.network, spec.data.dt
+    return {
+        "b_syn": decay(dt, network.tau_synapse),
+        "b_mem": decay(dt, network.tau_membrane) if network.hidden else 0.0,
+        "b_out": decay(dt, network.tau_readout),
+        "readout_start": network.readout_start,
+    }
+
+
+def _delta(spec: RunSpec) -> dict[str, object]:
+    from sgpipe.init.layer import RESETS  # here: it needs scipy, which runs of other neurons need not wait for
+
+    network = spec.network
+    form = RESETS[network.reset]
+    return {
+        "neuron": network.neuron,
+        "reset_form": [form.subtracts, form.gates_voltage, form.gates_drive, form.drive_decays],
+        "biased": network.bias,
+        "trained": network.trained_neurons,
+        "membrane_decay": network.membrane_decay,
+        "threshold": network.threshold,
+        "adaptation": network.adaptation,
+        # Without adaptation its time constant is idle; any will do.
+        "adaptation_decay": decay(1.0, network.tau_adaptation or 1.0) if network.neuron == "alif" else None,
+    }
+
+
+def _chosen(layer: LayerSettings) -> dict[str, float | list[float]]:
+    """Return what a theory chose of a layer's surrogate: a number, or a list with one for each unit."""
+    values = {name: getattr(layer, name) for name in ("dampening", "sharpness", "tail")}
+    return {name: np.asarray(value, float).tolist() for name, value in values.items() if value is not None}

@@ -1,67 +1,38 @@
-// One block of samples through the whole network and back.
+// One block of samples through a network of current-based neurons and back.
 #pragma once
+#include "block_base.hpp"
 #include "coupled.hpp"
-#include "input.hpp"
-#include "loss.hpp"
 
 namespace SGPIPE_ISA {
 
-template <class T> class Block {
+template <class T> class Block : public BlockBase<T> {
  public:
   Block(const Job<T> &job, int64_t first, int count, const Gradients<T> &grad, Tally &tally,
         Scratch<T> &m)
-      : job(job), net(job.net), out(job.weights.forward[job.net.layers]), first(first),
-        count(count), dense(job.samples.dense), grad(grad), tally(tally), m(m),
-        d{T(net.b_syn), T(net.b_mem), T(net.b_out)} {}
+      : BlockBase<T>(job, first, count, grad, tally, m),
+        d{T(job.net.b_syn), T(job.net.b_mem), T(job.net.b_out)} {}
 
   void run() {
     for (int r = 0; r < count; r++) {
       Sample<T> &s = m.sample[r];
       s.index = job.indices[first + r];
-      if (!read(s)) return;
+      if (!this->read(s)) return;
       const T check = hidden(s);
       readout(s, first + r, check);
       if (job.train) readout_back(s);
     }
     // With a derivative that is zero everywhere nothing reaches the hidden layers.
-    if (job.train && net.surrogate.dampening != 0) hidden_back();
+    bool reached = false;
+    for (int l = 0; l < net.layers; l++) reached |= net.surrogate[l].dampening != 0;
+    if (job.train && reached) hidden_back();
   }
 
  private:
-  static constexpr int W = LANES<T>;
-  const Job<T> &job;
-  const Network &net;
-  const Projection<T> &out;
-  const int64_t first;
-  const int count;
-  const bool dense;
-  const Gradients<T> &grad;
-  Tally &tally;
-  Scratch<T> &m;
+  typedef BlockBase<T> Base;
+  using Base::count, Base::dense, Base::drops, Base::first, Base::grad, Base::job, Base::m, Base::net,
+      Base::out, Base::pushed, Base::row_of, Base::tally, Base::input_of, Base::W;
   const Decay<T> d;
-  bool pushed[MAX_LAYERS] = {};  // whether the regularisers push a layer's spike counts
-  int last = 0;                  // latest step with a gradient of the loss in a readout
-
-  Events input_of(int l, const Sample<T> &s) const {
-    return l ? Events{s.trace[l - 1].start, s.trace[l - 1].units} : Events{s.start, s.units};
-  }
-  static ptrdiff_t row_of(const Projection<T> &w) { return (ptrdiff_t)w.post_vectors * W; }
-
-  bool read(Sample<T> &s) {
-    if (dense) {
-      dense_input(job, m, s.index);
-      dense_drive(net, m, job.weights.forward[0]);
-      return true;
-    }
-    const Fault fault = index_events(net, job.samples, s.index, s.start, tally.fault_event);
-    if (fault != Fault::none) {
-      tally.fault = fault;
-      tally.fault_sample = s.index;
-      return false;
-    }
-    s.units = job.samples.unit + job.samples.start[s.index];
-    return true;
-  }
+  int last = 0;  // latest step with a gradient of the loss in a readout
 
   // Forward through the hidden layers; 0, or NaN if a current was not finite.
   T hidden(Sample<T> &s) {
@@ -74,9 +45,7 @@ template <class T> class Block {
                    ? forward_recurrent<T>(w, job.weights.recurrent[l], net.steps, input_of(l, s),
                                           drive, t, m.current, d)
                    : forward_layer<T>(w, net.steps, input_of(l, s), drive, t, d);
-      tally.spikes[l] += t.start[net.steps];
-      if (net.regularised())
-        pushed[l] |= regularise(net, net.width[l], w.post_vectors * W, t, tally.regulariser);
+      this->count_spikes(l, s);
     }
     return check;
   }
@@ -85,19 +54,18 @@ template <class T> class Block {
     const T *drive = dense && net.layers == 0 ? m.drive : nullptr;
     in_groups<4>(out.post_vectors, [&](int v, auto n) {
       check += readout_group<T, decltype(n)::value>(out, v, net.steps, input_of(net.layers, s),
-                                                    drive, net.head_sum, T(net.readout_start), d,
+                                                    drive, net.head_sum(), T(net.readout_start), d,
                                                     s.logits, s.reached);
     });
-    bool correct;
+    const int64_t label = job.samples.label(s.index);
     // A current that overflowed may hide behind a reset: it still spoils the loss.
-    tally.loss += cross_entropy(net, out.post_vectors, job.samples.label(s.index), s, correct) +
-                  (double)check;
-    tally.correct += correct;
+    tally.loss += cross_entropy(net, out.post_vectors, label, s.logits, s.g) + (double)check;
+    tally.correct += leader(s.logits, net.classes) == label;
     if (job.logits)
       for (int c = 0; c < net.classes; c++)
         job.logits[place * net.classes + c] = s.logits[c] + check;
     s.last = net.steps - 1;
-    if (!net.head_sum) {
+    if (!net.head_sum()) {
       T latest = 0;
       for (int c = 0; c < net.classes; c++)
         if (s.reached[c] > latest) latest = s.reached[c];
@@ -108,7 +76,7 @@ template <class T> class Block {
 
   void readout_back(Sample<T> &s) {
     in_groups<4>(out.post_vectors, [&](int v, auto n) {
-      reverse_readout<T, decltype(n)::value>(v, row_of(out), s.last, net.head_sum, s.g, s.reached,
+      reverse_readout<T, decltype(n)::value>(v, row_of(out), s.last, net.head_sum(), s.g, s.reached,
                                              d, m.readout);
     });
     if (dense && net.layers == 0) {
@@ -120,27 +88,6 @@ template <class T> class Block {
     }
   }
 
-  // Adds to the gradients of layer l's weights what its events before step `end` give.
-  void sum_gradients(int l, int end) {
-    const int vectors = job.weights.forward[l].post_vectors;
-    const T *adjoint = m.sample[0].trace[l].history;
-    Stretch from_below[ROWS], own[ROWS];
-    for (int r = 0; r < count; r++) {
-      const Sample<T> &s = m.sample[r];
-      const Trace<T> &t = s.trace[l];
-      const int32_t at = (int32_t)((t.history - adjoint) / W);
-      from_below[r] = {input_of(l, s), 0, end, at};
-      own[r] = {{t.start, t.units}, 0, end, at};
-      if (!dense || l > 0) continue;
-      if (count > 1) dense_input(job, m, s.index);
-      dense_gather(net, m, vectors, t.history, grad.forward[0], end);
-    }
-    if (!dense || l > 0)
-      gather<T>(grad.forward[l], adjoint, vectors, from_below, count, net.fan_in(l), m.by_unit);
-    if (net.recurrent[l])
-      gather<T>(grad.recurrent[l], adjoint, vectors, own, count, net.width[l], m.by_unit);
-  }
-
   // An event acts on the membrane two steps later: one for the current, one for its
   // drive. So the reverse scan of each layer starts two steps before the layer above.
   void hidden_back() {
@@ -149,7 +96,7 @@ template <class T> class Block {
       if (pushed[l]) top = net.steps - 1;
       if (top < 0) continue;
       reverse(l, top, above_top);
-      if (top > 1) sum_gradients(l, top - 1);
+      if (top > 1) this->sum_gradients(l, top - 1, 0);
       above_top = top;
       top -= 2;
     }
@@ -163,10 +110,11 @@ template <class T> class Block {
     const T *above[ROWS];
     Filters<T> filters[ROWS];
     Active near[ROWS];
-    bool few = net.surrogate.compact() && (net.coupled(l) || !under_readout);
+    const Surrogate &shape = net.surrogate[l];
+    bool few = !drops && shape.compact() && (net.coupled(l) || !under_readout);
     for (int r = 0; r < count && few; r++) {
       near[r] = m.sample[r].active[l];
-      few = list_active(net, m.sample[r].trace[l], w.post, w.post_vectors, top, near[r]);
+      few = list_active(shape, m.sample[r].trace[l], w.post, w.post_vectors, top, near[r]);
     }
     for (int r = 0; r < count; r++) {
       Sample<T> &s = m.sample[r];
@@ -177,31 +125,29 @@ template <class T> class Block {
         prepare_filters(net, out, s, pushed[l] ? t.counts : nullptr, s.filters);
         filters[r] = s.filters;
       } else {
-        from_above(l, s, top, above_top, few ? &near[r] : nullptr);
+        above_hidden(l, s, top, above_top, few ? &near[r] : nullptr);
       }
     }
     if (net.coupled(l)) {
-      reverse_coupled<T>(net, job.weights.recurrent[l], scans, count,
+      reverse_coupled<T>(net, shape, job.weights.recurrent[l], scans, count,
                          under_readout ? filters : nullptr, under_readout ? nullptr : above,
                          few ? near : nullptr, m.coupled);
     } else {
       for (int r = 0; r < count; r++)
-        reverse_layer<T>(net, scans[r], w.post_vectors, under_readout ? &filters[r] : nullptr,
-                         above[r]);
+        reverse_layer<T>(net, shape, scans[r], w.post_vectors,
+                         under_readout ? &filters[r] : nullptr, above[r]);
     }
   }
 
   // What the layer above sends back to layer l's spikes; `near`, if given, tells which need it.
-  void from_above(int l, Sample<T> &s, int top, int above_top, const Active *near) {
+  void above_hidden(int l, Sample<T> &s, int top, int above_top, const Active *near) {
     const Projection<T> &w = job.weights.forward[l], &up = job.weights.forward[l + 1];
     const ptrdiff_t row = row_of(w), up_row = row_of(up);
     Trace<T> &t = s.trace[l];
     const T *adjoint = s.trace[l + 1].history;
     const T *counts = pushed[l] ? t.counts : nullptr;
     const int reached = above_top > 1 ? above_top - 1 : 0;
-    for (int n = 0; n < reached && !near; n += ROWS)
-      product<T>({adjoint + n * up_row, up_row, 1}, up.panels, up.post, w.post_vectors,
-                 {counts, 0, 1}, {t.above + n * row, row, 1});
+    if (!near) this->from_above(l, s, reached);
     // Later rows of the layer above hold no adjoint but its membrane.
     for (int n = near ? 0 : reached; n <= top; n++)
       if (counts) std::memcpy(t.above + n * row, counts, row * sizeof(T));

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "network.hpp"
+#include "neurons.hpp"
 
 namespace sgpipe {
 namespace nb = nanobind;
@@ -26,6 +26,13 @@ class Reader {
   template <class U> U need(const char *key) {
     if (!has(key)) refuse(std::string("config: '") + key + "' is missing");
     return cast<U>(key);
+  }
+  // One number, or a list of them.
+  std::vector<double> numbers(const char *key, double otherwise) {
+    if (!has(key)) return {otherwise};
+    double one;
+    if (nb::try_cast(dict_[key], one)) return {one};
+    return cast<std::vector<double>>(key);
   }
   nb::object raw(const char *key) { return has(key) ? nb::borrow(dict_[key]) : nb::none(); }
   int choice(const char *key, const std::vector<const char *> &names) {
@@ -64,13 +71,35 @@ class Reader {
 };
 
 // Every shape is one of a few profiles, stretched and scaled.
-inline Surrogate read_surrogate(Reader &c) {
-  struct Named {
-    const char *name;
-    Shape shape;
-    const char *slope;  // the key that gives it
-    double stretch, height;
-  };
+struct Named {
+  const char *name;
+  Shape shape;
+  const char *slope;  // the key that gives it
+  double stretch, height;
+
+  Surrogate with(double beta, double sharpness, double dampening, double tail) const {
+    Surrogate s;
+    s.shape = shape;
+    s.slope = std::string(slope) == "beta" ? beta : sharpness;
+    s.dampening = dampening;
+    s.tail = tail;
+    for (double knob : {beta, sharpness, dampening})
+      if (!(knob >= 0)) refuse("config: beta, sharpness and dampening must not be negative");
+    if (!(tail > 1)) refuse("config: tail must be above 1");
+    if (std::string(name) == "asymptotic_superspike") s.dampening *= s.slope;
+    s.slope *= stretch;
+    s.dampening *= height;
+    if (s.dampening == 0) {
+      s.shape = Shape::rectangle;
+      s.slope = 0;
+    }
+    return s;
+  }
+};
+
+// A layer's surrogates, one for all its neurons or, where `own` has lists, one a neuron. What
+// `own` does not have is the network's.
+inline std::vector<Surrogate> read_surrogates(Reader &c, Reader &own, int units) {
   static constexpr Named shapes[] = {
       {"superspike", Shape::fast_sigmoid, "beta", 1, 1},
       {"sigmoid", Shape::sigmoid, "beta", 1, 1},
@@ -89,23 +118,27 @@ inline Surrogate read_surrogate(Reader &c) {
   std::vector<const char *> names;
   for (const Named &n : shapes) names.push_back(n.name);
   const Named &named = shapes[c.choice("surrogate", names)];
-  const double beta = c.get<double>("beta", 10.0), sharpness = c.get<double>("sharpness", 1.0);
-  Surrogate s;
-  s.shape = named.shape;
-  s.slope = std::string(named.slope) == "beta" ? beta : sharpness;
-  s.dampening = c.get<double>("dampening", 1.0);
-  s.tail = c.get<double>("tail", 2.0);
-  for (double knob : {beta, sharpness, s.dampening})
-    if (!(knob >= 0)) refuse("config: beta, sharpness and dampening must not be negative");
-  if (!(s.tail > 1)) refuse("config: tail must be above 1");
-  if (std::string(named.name) == "asymptotic_superspike") s.dampening *= s.slope;
-  s.slope *= named.stretch;
-  s.dampening *= named.height;
-  if (s.dampening == 0) {
-    s.shape = Shape::rectangle;
-    s.slope = 0;
-  }
-  return s;
+  size_t count = 1;
+  auto knob = [&](const char *key, double otherwise) {
+    const double given = c.get<double>(key, otherwise);
+    std::vector<double> values = own.numbers(key, given);
+    if (values.size() != 1 && (int)values.size() != units)
+      refuse(std::string("config: ") + key + " needs one value, or one for each of the " + std::to_string(units) + " units");
+    count = std::max(count, values.size());
+    return values;
+  };
+  const std::vector<double> beta = knob("beta", 10.0), sharpness = knob("sharpness", 1.0),
+                            dampening = knob("dampening", 1.0), tail = knob("tail", 2.0);
+  std::vector<Surrogate> all;
+  auto at = [](const std::vector<double> &values, size_t i) { return values[values.size() == 1 ? 0 : i]; };
+  for (size_t i = 0; i < count; i++)
+    all.push_back(named.with(at(beta, i), at(sharpness, i), at(dampening, i), at(tail, i)));
+  return all;
+}
+
+inline Surrogate read_surrogate(Reader &c) {
+  Reader none{nb::dict()};
+  return read_surrogates(c, none, 1).front();
 }
 
 // One bool for all hidden layers, or one for each.
@@ -124,7 +157,50 @@ inline void read_recurrent(nb::object recurrent, Network &n) {
   }
 }
 
-inline Network read_network(nb::dict config, std::string &isa) {
+// What a theory may have set of each hidden layer's surrogate.
+inline void read_layers(Reader &c, const Network &n, Constants &constants) {
+  const auto layers = c.get<std::vector<nb::dict>>("layers", {});
+  if (!layers.empty() && (int)layers.size() != n.layers) refuse("config: layers needs one entry for each hidden layer");
+  for (int l = 0; l < n.layers; l++) {
+    Reader own(layers.empty() ? nb::dict() : layers[l]);
+    constants.surrogate[l] = read_surrogates(c, own, n.width[l]);
+    own.finish();
+    if (!n.delta && constants.surrogate[l].size() > 1)
+      refuse("config: current-based neurons of a layer share their surrogate");
+  }
+  if (n.layers == 0) read_surrogate(c);
+}
+
+inline void read_neuron(Reader &c, Network &n, Constants &constants) {
+  const int neuron = c.choice("neuron", {"lif", "delta_lif", "alif"});
+  n.delta = neuron != 0;
+  n.adaptive = neuron == 2;
+  const int head = c.choice("head", {"max", "sum", "steps"});
+  n.head = head == 0 ? Head::max : head == 1 ? Head::sum : Head::steps;
+  n.by_mode = c.choice("accuracy", {"summed", "mode"}) == 1 && n.head == Head::steps;
+  if (!n.delta) {
+    if (n.head == Head::steps) refuse("config: head 'steps' needs a linear readout");
+    n.b_syn = c.need<double>("b_syn");
+    n.b_mem = c.need<double>("b_mem");
+    n.b_out = c.need<double>("b_out");
+    for (double b : {n.b_syn, n.b_mem, n.b_out})
+      if (!(b >= 0 && b <= 1)) refuse("config: b_syn, b_mem and b_out must lie in [0, 1]");
+    n.readout_start = c.get<double>("readout_start", 0.0);
+    return;
+  }
+  if (n.layers == 0) refuse("config: delta neurons need a hidden layer");
+  const auto form = c.need<std::vector<bool>>("reset_form");
+  if (form.size() != 4) refuse("config: reset_form: subtracts, gates_voltage, gates_drive, drive_decays");
+  n.reset = {form[0], form[1], form[2], form[3]};
+  n.biased = c.get<bool>("biased", false);
+  n.trained = c.get<bool>("trained", false);
+  constants.alpha = c.need<double>("membrane_decay");
+  constants.threshold = c.need<double>("threshold");
+  constants.strength = n.adaptive ? c.need<double>("adaptation") : 0.0;
+  constants.fading = n.adaptive ? c.need<double>("adaptation_decay") : 0.0;
+}
+
+inline Network read_network(nb::dict config, Constants &constants, std::string &isa) {
   Reader c(config);
   Network n;
   n.steps = c.need<int>("steps");
@@ -144,14 +220,15 @@ inline Network read_network(nb::dict config, std::string &isa) {
   read_recurrent(c.raw("recurrent"), n);
   n.reset_attached = c.choice("reset", {"attached", "detached"}) == 0;
   n.recurrent_attached = c.choice("recurrent_gradient", {"propagated", "detached"}) == 0;
-  n.head_sum = c.choice("head", {"max", "sum"}) == 1;
-  n.surrogate = read_surrogate(c);
-  n.b_syn = c.need<double>("b_syn");
-  n.b_mem = c.need<double>("b_mem");
-  n.b_out = c.need<double>("b_out");
-  for (double b : {n.b_syn, n.b_mem, n.b_out})
-    if (!(b >= 0 && b <= 1)) refuse("config: b_syn, b_mem and b_out must lie in [0, 1]");
-  n.readout_start = c.get<double>("readout_start", 0.0);
+  read_neuron(c, n, constants);
+  read_layers(c, n, constants);
+  n.smoothing = c.get<double>("label_smoothing", 0.0);
+  if (!(n.smoothing >= 0 && n.smoothing < 1)) refuse("config: label_smoothing must lie in [0, 1)");
+  n.dropout = c.get<double>("dropout", 0.0);
+  if (!(n.dropout >= 0 && n.dropout < 1)) refuse("config: dropout must lie in [0, 1)");
+  const auto keys = c.get<std::vector<uint64_t>>("dropout_keys", {});
+  if (keys.size() < (n.dropout != 0 ? (size_t)n.layers : 0)) refuse("config: dropout_keys needs one for each hidden layer");
+  for (int l = 0; l < n.layers && n.dropout != 0; l++) n.dropout_key[l] = keys[l];
   n.lower = c.get<double>("lambda_lower", 0.0);
   n.lower_count = c.get<double>("nu_lower", 0.0);
   n.upper = c.get<double>("lambda_upper", 0.0);

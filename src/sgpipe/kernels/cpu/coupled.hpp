@@ -63,9 +63,9 @@ static __attribute__((noinline)) void reverse_together(const H &h, const Project
   }
 }
 template <class T>
-static void reverse_coupled(const Network &net, const Projection<T> &v, const Reverse<T> *t,
-                            int count, const Filters<T> *f, const T *const *above,
-                            const Active *near, Coupled<T> c) {
+static void reverse_coupled(const Network &net, const Surrogate &shape, const Projection<T> &v,
+                            const Reverse<T> *t, int count, const Filters<T> *f,
+                            const T *const *above, const Active *near, Coupled<T> c) {
   const ptrdiff_t row = (ptrdiff_t)v.post_vectors * LANES<T>;
   T *const states[] = {c.A, c.B, c.dU, c.dJ, c.dS, c.P_next};
   for (T *state : states) std::memset(state, 0, ROWS * row * sizeof(T));
@@ -75,7 +75,7 @@ static void reverse_coupled(const Network &net, const Projection<T> &v, const Re
     std::memcpy(c.A + r * row, f[r].A, row * sizeof(T));
     std::memcpy(c.B + r * row, f[r].B, row * sizeof(T));
   }
-  with_surrogate<T>(net.surrogate, [&](auto h) {
+  with_surrogate<T>(shape, [&](auto h) {
     typedef decltype(h) H;
     if (net.reset_attached) reverse_together<T, H, true>(h, v, t, count, from, f, above, near, c);
     else reverse_together<T, H, false>(h, v, t, count, from, f, above, near, c);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "arena.hpp"
-#include "network.hpp"
+#include "neurons.hpp"
 
 namespace sgpipe {
 
@@ -30,7 +30,8 @@ template <class T> struct Pieces {
 template <class T> class Batch {
  public:
   Job<T> job;
-  std::vector<const T *> given;  // W1, (V1), W2, (V2), ..., W_out
+  Constants constants;
+  std::vector<const T *> given;  // W1, (V1), (b1, tau_membrane1, ...), W2, ..., W_out, (b_out)
   std::vector<T *> wanted;       // gradients in the same order, or empty
   int64_t size = 0;
   int threads = 1;
@@ -38,9 +39,10 @@ template <class T> class Batch {
   explicit Batch(const Engine &engine) : entry_(entry<T>(engine)) {}
 
   Tally run() {
+    job.train = !wanted.empty();
+    prepare();
     const Network &net = job.net;
     const bool dense = job.samples.dense != nullptr;
-    job.train = !wanted.empty();
     Pieces<T> measure{nullptr};
     lay_out_weights(measure);
     Arena packed = Arena::lease(measure.used);
@@ -114,6 +116,19 @@ template <class T> class Batch {
  private:
   const Entry<T> &entry_;
 
+  void prepare() {
+    Network &net = job.net;
+    for (int l = 0; l < net.layers; l++)
+      net.surrogate[l] = net.delta ? profile_of(constants.surrogate[l]) : constants.surrogate[l].front();
+    if (!job.train || net.dropout == 0 || job.samples.dense) return;
+    // Room for what is kept of a sample; whether its events make sense is looked at later.
+    const Samples &x = job.samples;
+    for (int64_t k = 0; k < size; k++) {
+      const int64_t events = x.start[job.indices[k] + 1] - x.start[job.indices[k]];
+      net.most_events = std::max(net.most_events, std::min(events, x.events));
+    }
+  }
+
   // Of the whole batch, a neuron's step being about 8; a unit is a tenth of a nanosecond or less.
   double cost() const {
     double work = 0;
@@ -147,10 +162,13 @@ template <class T> class Batch {
                                     job.train && out && net.layers > 0);
       if (!out && net.recurrent[l])
         job.weights.recurrent[l] = make(post, post, job.train && net.coupled(l), false);
+      if (!out && net.delta) job.weights.neurons[l] = lay_out_neurons<T>(m, padded(post));
+      if (out && net.delta) job.weights.readout_bias = m.take(padded(post));
     }
   }
 
-  bool pack_one(const Projection<T> &p, const T *w, T scale) {
+  // Delta neurons have no connection to themselves.
+  bool pack_one(const Projection<T> &p, const T *w, T scale, bool diagonal = true) {
     const size_t post = padded(p.post);
     const bool finite = entry_.finite(w, (int64_t)p.pre * p.post);
     for (int j = 0; j < p.pre; j++) std::fill(p.rows + j * post + p.post, p.rows + (j + 1) * post, T(0));
@@ -165,21 +183,39 @@ template <class T> class Batch {
         for (int i = 0; i < p.post; i++, panel += width) {
           for (int j = 0; j < filled; j++) panel[j] = scale * w[(ptrdiff_t)i * p.pre + from + j];
           std::fill(panel + filled, panel + width, T(0));
+          if (!diagonal && i >= from && i < from + filled) panel[i - from] = 0;
         }
       }
     }
+    for (int j = 0; j < p.pre && !diagonal; j++) p.rows[j * post + j] = 0;
     return finite;
   }
   T scale_of(int l) const {
+    if (job.net.delta) return T(1);
     return T(1 - (l == job.net.layers ? job.net.b_out : job.net.b_mem));
+  }
+  // Of feed-forward weights: what dropout keeps is scaled.
+  T forward_scale(int l) const {
+    const bool drops = job.train && job.net.dropout != 0 && l < job.net.layers;
+    return drops ? T((double)scale_of(l) / (1 - job.net.dropout)) : scale_of(l);
   }
   bool pack() {
     bool finite = true;
     size_t k = 0;
-    for (int l = 0; l <= job.net.layers; l++) {
-      finite &= pack_one(job.weights.forward[l], given[k++], scale_of(l));
-      if (l < job.net.layers && job.net.recurrent[l])
-        finite &= pack_one(job.weights.recurrent[l], given[k++], scale_of(l));
+    const Network &net = job.net;
+    const size_t own = neuron_arrays(net).size();
+    for (int l = 0; l <= net.layers; l++) {
+      finite &= pack_one(job.weights.forward[l], given[k++], forward_scale(l));
+      if (l == net.layers) break;
+      if (net.recurrent[l]) finite &= pack_one(job.weights.recurrent[l], given[k++], scale_of(l), !net.delta);
+      for (size_t i = 0; i < own; i++) finite &= entry_.finite(given[k + i], net.width[l]);
+      if (net.delta) pack_neurons(net, constants, l, given.data() + k, job.weights.neurons[l], padded(net.width[l]));
+      k += own;
+    }
+    if (net.delta) {
+      T *bias = job.weights.readout_bias;
+      finite &= entry_.finite(given[k], net.classes);
+      std::fill(std::copy_n(given[k], net.classes, bias), bias + padded(net.classes), T(0));
     }
     return finite;
   }
@@ -195,6 +231,9 @@ template <class T> class Batch {
         g.recurrent[l] = sum;
         sum += net.width[l] * post;
       }
+      if (!net.delta) continue;
+      (l < net.layers ? g.neurons[l] : g.readout_bias) = sum;
+      sum += (l < net.layers ? NEURON_SUMS : 1) * post;
     }
     return g;
   }
@@ -205,6 +244,7 @@ template <class T> class Batch {
       const size_t post = padded(l == net.layers ? net.classes : net.width[l]);
       n += sum_rows(net.fan_in(l)) * post;
       if (l < net.layers && net.recurrent[l]) n += net.width[l] * post;
+      if (net.delta) n += (l < net.layers ? NEURON_SUMS : 1) * post;
     }
     return n;
   }
@@ -217,12 +257,22 @@ template <class T> class Batch {
       if (!finite) scale = std::numeric_limits<T>::quiet_NaN();
       entry_.transpose(from, pre, post, (ptrdiff_t)padded(post), wanted[k++], (ptrdiff_t)pre, scale);
     };
+    const size_t own = neuron_arrays(net).size();
+    const double mean = finite ? 1 / (double)size : std::numeric_limits<double>::quiet_NaN();
     for (int l = 0; l <= net.layers; l++) {
       const int post = l == net.layers ? net.classes : net.width[l];
-      const T scale = scale_of(l) / T(size);
-      one(g.forward[l], net.fan_in(l), post, scale);
-      if (l < net.layers && net.recurrent[l]) one(g.recurrent[l], post, post, scale);
+      one(g.forward[l], net.fan_in(l), post, forward_scale(l) / T(size));
+      if (l == net.layers) break;
+      if (net.recurrent[l]) {
+        one(g.recurrent[l], post, post, scale_of(l) / T(size));
+        for (int i = 0; i < post && net.delta; i++) wanted[k - 1][(ptrdiff_t)i * post + i] = T(mean * 0);
+      }
+      if (own)
+        unpack_neurons(net, l, g.neurons[l], padded(post), mean, given.data() + k, job.weights.neurons[l],
+                       wanted.data() + k);
+      k += own;
     }
+    for (int c = 0; c < net.classes && net.delta; c++) wanted[k][c] = T(mean * (double)g.readout_bias[c]);
   }
 };
 

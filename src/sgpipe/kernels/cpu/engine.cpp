@@ -4,6 +4,7 @@
 // an inline function of theirs compiled for AVX-512 must not reach an older processor.
 #include "arrays.hpp"
 #include "block.hpp"
+#include "delta_block.hpp"
 
 namespace SGPIPE_ISA {
 
@@ -19,8 +20,11 @@ static void samples(const Job<T> &job, int64_t first, int64_t last, int together
   const unsigned mode = _mm_getcsr();
   _mm_setcsr(mode | 0x8040);
 #endif
-  for (; first < last && tally.fault == Fault::none; first += together)
-    Block<T>(job, first, last - first < together ? (int)(last - first) : together, grad, tally, m).run();
+  for (; first < last && tally.fault == Fault::none; first += together) {
+    const int count = last - first < together ? (int)(last - first) : together;
+    if (job.net.delta) DeltaBlock<T>(job, first, count, grad, tally, m).run();
+    else Block<T>(job, first, count, grad, tally, m).run();
+  }
 #if defined(__SSE2__)
   _mm_setcsr(mode);
 #endif

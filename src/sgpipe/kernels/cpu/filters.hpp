@@ -14,7 +14,7 @@ static void prepare_filters(const Network &net, const Projection<T> &w, const Sa
   f.g = s.g;
   f.from = counts ? net.steps - 1 : s.last;
   int n = 0;
-  if (!net.head_sum)
+  if (!net.head_sum())
     for (int c = 0; c < net.classes; c++) {
       const int32_t t = (int32_t)s.reached[c];
       int k = n++;
@@ -33,7 +33,7 @@ static void prepare_filters(const Network &net, const Projection<T> &w, const Sa
     f.A[i] = fixed_A * r;
     f.rate[i] = fixed_rate * r;
   }
-  if (net.head_sum)
+  if (net.head_sum())
     for (int c = 0; c < net.classes; c++)
       for (int i = 0; i < row; i++) f.rate[i] += s.g[c] * w.plain[(ptrdiff_t)c * row + i];
 }

@@ -19,7 +19,8 @@ struct Events {
 // Memory of one hidden layer and one sample.
 template <class T> struct Trace {
   T *history;     // [steps + ROWS][padded]: candidates, later the adjoints of the current
-  uint8_t *bits;  // [steps][bits_row] spikes; a silent row stands before the first
+  T *adapted;     // [steps][padded]: traces of adaptive thresholds
+  uint8_t *bits;  // [steps][bits_row] spikes; a silent row stands before the first (delta: two)
   int32_t *start, *units;  // the spikes as events
   T *above;       // [steps + ROWS][padded]: adjoints of the spikes from the layer above
   T *counts;      // [padded] adjoint of the spike counts (regularisers)

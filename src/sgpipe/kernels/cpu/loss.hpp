@@ -38,24 +38,31 @@ static bool regularise(const Network &net, int neurons, int padded, Trace<T> &t,
   return any;
 }
 
-// Cross-entropy of the logits, and its gradient into s.g.
-template <class T> static double cross_entropy(const Network &net, int vectors, int64_t label, Sample<T> &s,
-                                               bool &correct) {
-  constexpr int W = LANES<T>;
+// The largest of the logits; a tie falls to the first.
+template <class T> static int leader(const T *logits, int classes) {
   int best = 0;
-  for (int c = 1; c < net.classes; c++)
-    if (s.logits[c] > s.logits[best]) best = c;
-  const T most = s.logits[best];
-  for (int v = 0; v < vectors; v++)
-    store(s.g + v * W, exp_negative(load(s.logits + v * W) - most));
-  for (int c = net.classes; c < vectors * W; c++) s.g[c] = 0;
+  for (int c = 1; c < classes; c++)
+    if (logits[c] > logits[best]) best = c;
+  return best;
+}
+
+// Cross-entropy of the logits without smoothing of the labels, and into g (which may be the
+// same memory) the gradient with it.
+template <class T>
+static double cross_entropy(const Network &net, int vectors, int64_t label, const T *logits, T *g) {
+  constexpr int W = LANES<T>;
+  const T most = logits[leader(logits, net.classes)];
+  const double own = (double)logits[label];
+  for (int v = 0; v < vectors; v++) store(g + v * W, exp_negative(load(logits + v * W) - most));
+  for (int c = net.classes; c < vectors * W; c++) g[c] = 0;
   double total = 0;
-  for (int c = 0; c < net.classes; c++) total += (double)s.g[c];
+  for (int c = 0; c < net.classes; c++) total += (double)g[c];
   const T scale = T(1 / total);
-  for (int v = 0; v < vectors; v++) store(s.g + v * W, load(s.g + v * W) * scale);
-  s.g[label] -= T(1);
-  correct = best == label;
-  return std::log(total) - ((double)s.logits[label] - (double)most);
+  for (int v = 0; v < vectors; v++) store(g + v * W, load(g + v * W) * scale);
+  if (net.smoothing != 0)
+    for (int c = 0; c < net.classes; c++) g[c] -= T(net.smoothing / net.classes);
+  g[label] -= T(1 - net.smoothing);
+  return std::log(total) - (own - (double)most);
 }
 
 }  // namespace SGPIPE_ISA

@@ -52,7 +52,7 @@ std::string shape_of(const std::vector<int64_t> &s) {
 }
 template <class A>
 void check(const A &a, const std::string &name, nb::dlpack::dtype type, const char *type_name,
-           std::initializer_list<int64_t> shape) {
+           const std::vector<int64_t> &shape) {
   std::vector<int64_t> is;
   for (size_t k = 0; k < a.ndim(); k++) is.push_back((int64_t)a.shape(k));
   bool same = is.size() == shape.size();
@@ -65,36 +65,40 @@ void check(const A &a, const std::string &name, nb::dlpack::dtype type, const ch
   if (a.dtype() != type) refuse(name + ": expected " + type_name);
 }
 
-// The weight matrices of a network in order: name and shape of each.
-template <class F> void each_matrix(const Network &n, F f) {
+// The arrays that are trained, in order: name and shape of each (one column: -1).
+template <class F> void each_array(const Network &n, F f) {
   for (int l = 0; l <= n.layers; l++) {
     const bool out = l == n.layers;
     const std::string k = std::to_string(l + 1);
     f(out ? std::string("W_out") : "W" + k, out ? n.classes : n.width[l], n.fan_in(l));
     if (!out && n.recurrent[l]) f("V" + k, n.width[l], n.width[l]);
+    if (!out)
+      for (const char *name : neuron_arrays(n)) f(name + k, n.width[l], -1);
+    if (out && n.delta) f("b_out", n.classes, -1);
   }
 }
 
 template <class T>
-std::vector<T *> matrices(const Network &n, nb::sequence list, const char *what, bool write) {
+std::vector<T *> arrays(const Network &n, nb::sequence list, const char *what, bool write) {
   std::vector<T *> all;
   const size_t given = nb::len(list);
   size_t count = 0;
-  each_matrix(n, [&](const std::string &, int, int) { count++; });
+  each_array(n, [&](const std::string &, int, int) { count++; });
   if (given != count)
     refuse(std::string(what) + ": " + std::to_string(given) + " arrays, expected " + std::to_string(count));
   size_t k = 0;
   const char *type_name = sizeof(T) == 4 ? "float32 like the first weight" : "float64 like the first weight";
-  each_matrix(n, [&](const std::string &name, int post, int pre) {
+  each_array(n, [&](const std::string &name, int post, int pre) {
+    const std::vector<int64_t> shape = pre < 0 ? std::vector<int64_t>{post} : std::vector<int64_t>{post, pre};
     nb::object item = list[k++];
     const std::string full = std::string(what) + " " + name;
     if (write) {
       Array a = as_array<Array>(item, full);
-      check(a, full, nb::dtype<T>(), type_name, {post, pre});
+      check(a, full, nb::dtype<T>(), type_name, shape);
       all.push_back((T *)a.data());
     } else {
       Input a = as_array<Input>(item, full);
-      check(a, full, nb::dtype<T>(), type_name, {post, pre});
+      check(a, full, nb::dtype<T>(), type_name, shape);
       all.push_back((T *)a.data());
     }
   });
@@ -116,14 +120,15 @@ std::string describe(const Network &n, const Samples &x, const Tally &t) {
 }
 
 template <class T>
-nb::dict run(const Network &net, const Engine &engine, const Samples &samples, nb::sequence weights,
+nb::dict run(const Network &net, const Constants &constants, const Engine &engine, const Samples &samples, nb::sequence weights,
              const Input &indices, nb::object grads, int threads, nb::object logits) {
   Batch<T> batch(engine);
-  for (T *w : matrices<T>(net, weights, "weights", false)) batch.given.push_back(w);
+  batch.constants = constants;
+  for (T *w : arrays<T>(net, weights, "weights", false)) batch.given.push_back(w);
   if (!grads.is_none()) {
     nb::sequence list;
     if (!nb::try_cast(grads, list)) refuse("grads: expected a list of arrays or None");
-    batch.wanted = matrices<T>(net, list, "grads", true);
+    batch.wanted = arrays<T>(net, list, "grads", true);
   }
   batch.job.net = net;
   batch.job.samples = samples;
@@ -164,7 +169,8 @@ nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const 
                   nb::handle labels, nb::handle indices, nb::object grads, int threads,
                   nb::object logits) {
   std::string isa;
-  const Network net = read_network(config, isa);
+  Constants constants;
+  const Network net = read_network(config, constants, isa);
   if (nb::len(weights) == 0) refuse("weights: none given");
   const auto type = as_array<Input>(nb::object(weights[0]), "weights W1").dtype();
   const bool wide = type == nb::dtype<double>();
@@ -188,8 +194,8 @@ nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const 
   if (index.shape(0) == 0) refuse("indices: empty batch");
   if (threads < 1) refuse("threads: must be at least 1");
   const Engine &engine = engine_named(isa);
-  return wide ? run<double>(net, engine, samples, weights, index, grads, threads, logits)
-              : run<float>(net, engine, samples, weights, index, grads, threads, logits);
+  return wide ? run<double>(net, constants, engine, samples, weights, index, grads, threads, logits)
+              : run<float>(net, constants, engine, samples, weights, index, grads, threads, logits);
 }
 
 nb::dict batch(nb::dict config, nb::sequence weights, nb::handle ptr, nb::handle step,
@@ -211,9 +217,16 @@ nb::dict batch(nb::dict config, nb::sequence weights, nb::handle ptr, nb::handle
 }
 
 nb::dict batch_dense(nb::dict config, nb::sequence weights, nb::handle x, nb::handle labels,
-                     nb::handle indices, nb::object grads, int threads, nb::object logits) {
+                     nb::handle indices, nb::object grads, int threads, nb::object logits, nb::object numbers) {
   const Input a = as_array<Input>(x, "x");
-  return dispatch(config, weights, Samples{}, &a, labels, indices, grads, threads, logits);
+  Samples samples;
+  Input given;
+  if (!numbers.is_none()) {
+    given = as_array<Input>(numbers, "numbers");
+    check(given, "numbers", nb::dtype<int64_t>(), "int64", {a.ndim() ? (int64_t)a.shape(0) : 0});
+    samples.numbers = (const int64_t *)given.data();
+  }
+  return dispatch(config, weights, samples, &a, labels, indices, grads, threads, logits);
 }
 
 void surrogate(nb::dict config, nb::handle x, nb::handle out) {
@@ -264,8 +277,9 @@ NB_MODULE(_cpu, m) {
         "Loss, counts and, into `grads`, the gradients of one batch of event samples.");
   m.def("batch_dense", &batch_dense, nb::arg("config"), nb::arg("weights"), nb::arg("x"),
         nb::arg("labels"), nb::arg("indices"), nb::arg("grads") = nb::none(),
-        nb::arg("threads") = 1, nb::arg("logits") = nb::none(),
-        "The same for analog input (samples, frames, inputs), each frame held for steps / frames steps.");
+        nb::arg("threads") = 1, nb::arg("logits") = nb::none(), nb::arg("numbers") = nb::none(),
+        "The same for analog input (samples, frames, inputs), each frame held for steps / frames steps; `numbers` are "
+        "the samples' for dropout, their positions unless given.");
   m.def("surrogate", &surrogate, nb::arg("config"), nb::arg("x"), nb::arg("out"),
         "The surrogate derivative h(x) of a configuration's shape, into `out`.");
   m.def("adam", &adam, nb::arg("param"), nb::arg("grad"), nb::arg("m"), nb::arg("v"), nb::arg("lr"),

@@ -22,24 +22,42 @@ struct Surrogate {
   bool compact() const { return (shape == Shape::triangle || shape == Shape::rectangle) && slope > 0; }
 };
 
-// Hidden layer l (n = 0..steps-1), S = [U > 1]:
+// How a spike of the step before acts on a delta neuron; see sgpipe.init.layer.Reset.
+struct Reset {
+  bool subtracts = false, gates_voltage = false, gates_drive = false, drive_decays = false;
+};
+
+enum class Head { max, sum, steps };
+
+// Current-based neurons, hidden layer l (n = 0..steps-1), S = [U > 1]:
 //   I[n+1] = b_syn I[n] + W x[n] + V S[n]
 //   U[n+1] = (b_mem U[n] + (1 - b_mem) I[n]) (1 - S[n])
 // Readout: I[n+1] = b_syn I[n] + W S[n],  U[n+1] = b_out U[n] + (1 - b_out) I[n].
+//
+// Delta neurons are in delta_forward.hpp. Their constants are those of Neurons.
 struct Network {
   int layers = 0, steps = 0, inputs = 0, classes = 0;
   int width[MAX_LAYERS] = {};
   bool recurrent[MAX_LAYERS] = {};
   bool reset_attached = true, recurrent_attached = true;
-  bool head_sum = false;  // sum over time; otherwise max
-  Surrogate surrogate;
+  bool delta = false, adaptive = false;  // neurons whose voltage jumps; with an adaptive threshold
+  bool biased = false, trained = false;  // whether they have biases, and train their constants
+  Reset reset;
+  Head head = Head::max;
+  bool by_mode = false;  // head steps: the answer is the class ahead at most steps, not of the largest sum
+  double smoothing = 0;  // of the labels
+  Surrogate surrogate[MAX_LAYERS];
   double b_syn = 0, b_mem = 0, b_out = 0, readout_start = 0;
   double lower = 0, lower_count = 0;  // lambda_lower, nu_lower
   double upper = 0, upper_count = 0;  // lambda_upper, nu_upper
   int upper_power = 1;
+  double dropout = 0;  // share of each hidden layer's inputs that training drops
+  uint64_t dropout_key[MAX_LAYERS] = {};
+  int64_t most_events = 0;  // of a sample
 
   int fan_in(int l) const { return l == 0 ? inputs : width[l - 1]; }
   bool regularised() const { return lower != 0 || upper != 0; }
+  bool head_sum() const { return head == Head::sum; }
   // Layers whose reverse scan needs a matrix product at every step.
   bool coupled(int l) const { return recurrent[l] && recurrent_attached; }
 };
@@ -54,15 +72,29 @@ template <class T> struct Projection {
   T *plain = nullptr;   // [post][pre padded] (readout only)
 };
 
+// Constants of a layer of delta neurons, [padded] each: silent where there is no neuron.
+template <class T> struct Neurons {
+  T *bias, *alpha, *threshold;
+  T *strength, *fading;            // of the adaptation: beta, and d a step
+  T *stretch, *height, *exponent;  // h(x) = height f(stretch x)
+};
+
+// Gradients of them that are summed, [padded] each, one after the other.
+constexpr int BIAS = 0, ALPHA = 1, THRESHOLD = 2, STRENGTH = 3, FADING = 4, NEURON_SUMS = 5;
+
 template <class T> struct Weights {
   Projection<T> forward[MAX_LAYERS + 1];  // the last used one is the readout
   Projection<T> recurrent[MAX_LAYERS];
+  Neurons<T> neurons[MAX_LAYERS];
+  T *readout_bias = nullptr;
 };
 
 // Sums of gradients, laid out like Projection::rows.
 template <class T> struct Gradients {
   T *forward[MAX_LAYERS + 1] = {};
   T *recurrent[MAX_LAYERS] = {};
+  T *neurons[MAX_LAYERS] = {};  // [NEURON_SUMS][padded]
+  T *readout_bias = nullptr;
 };
 
 // The samples: events in CSR, or analog values (n, frames, inputs), each frame held for some steps.
@@ -73,6 +105,8 @@ struct Samples {
   int64_t events = 0;
   const void *dense = nullptr;
   int hold = 1;  // steps of a frame
+  const int64_t *numbers = nullptr;  // of each sample, for dropout; null: its position
+  int64_t number(int64_t i) const { return numbers ? numbers[i] : i; }
   const void *labels = nullptr;
   bool labels_wide = false;  // int64, otherwise int32
   int64_t label(int64_t i) const {

@@ -20,7 +20,8 @@ template <class T> struct Filters {
   int from;          // the step that the filters start at
 };
 
-// State of a recurrent layer's reverse scan: [ROWS][padded] each, one row a sample.
+// State of a recurrent layer's reverse scan: [ROWS][padded] each, one row a sample. Of delta
+// neurons A is the adjoint of the adaptation's trace, B of the spikes but for what comes through V.
 template <class T> struct Coupled {
   T *A, *B, *dU, *dJ, *dS, *P_next;
 };
@@ -36,8 +37,12 @@ struct Bump {
   }
 };
 
+// What dropout keeps of the events that a layer receives.
+struct Kept { int32_t *start, *units; };
+
 template <class T> struct Sample {
   Trace<T> trace[MAX_LAYERS];
+  Kept kept[MAX_LAYERS];
   Active active[MAX_LAYERS];
   int32_t *start;     // of the input events
   const int32_t *units;
@@ -68,17 +73,30 @@ template <class T> struct Scratch {
         Trace<T> &t = s.trace[l];
         const size_t n = padded(net.width[l]);
         const int bytes = bits_row(net.width[l]);
-        t.history = m.take<T>(rows * n);
-        t.bits = m.take<uint8_t>((size_t)(net.steps + 1) * bytes);
-        if (m.base) t.bits += bytes;
+        // Delta neurons are asked for their state before the first step.
+        const int silent = net.delta ? 2 : 1;
+        t.history = m.take<T>((rows + net.delta) * n);
+        t.adapted = net.adaptive ? m.take<T>((size_t)(net.steps + 1) * n) : nullptr;
+        t.bits = m.take<uint8_t>((size_t)(net.steps + silent) * bytes);
+        if (m.base) {
+          t.bits += silent * bytes;
+          if (net.delta) t.history += n;
+          if (net.adaptive) t.adapted += n;
+        }
         t.start = m.take<int32_t>(net.steps + 1);
-        // After a spike comes a reset: at most every other step; append() needs slack.
-        t.units = m.take<int32_t>((size_t)(net.steps + 1) / 2 * net.width[l] + 8);
-        t.above = train && l + 1 < net.layers ? m.take<T>(rows * n) : nullptr;
+        // After a spike comes a reset: current-based neurons fire at most every other step;
+        // append() needs slack.
+        const size_t most = net.delta ? net.steps : (size_t)(net.steps + 1) / 2;
+        t.units = m.take<int32_t>(most * net.width[l] + 8);
+        t.above = train && (net.delta || l + 1 < net.layers) ? m.take<T>(rows * n) : nullptr;
         t.counts = m.take<T>(n);
+        if (train && net.dropout != 0) {
+          s.kept[l].start = m.take<int32_t>(net.steps + 1);
+          s.kept[l].units = m.take<int32_t>((l ? (size_t)net.steps * net.width[l - 1] : (size_t)net.most_events) + 1);
+        }
         // Lists of the layers that get S' from a product: through V or from the next layer.
         const bool product = net.coupled(l) || l + 1 < net.layers;
-        if (train && product && net.surrogate.compact()) {
+        if (train && product && !net.delta && net.surrogate[l].compact()) {
           const int post = l + 1 < net.layers ? net.width[l + 1] : net.width[l];
           Active &a = s.active[l];
           a.limit = active_limit(net.steps, post, (int)padded(post) / W, (int)n / W);

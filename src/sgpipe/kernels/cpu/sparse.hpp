@@ -21,13 +21,13 @@ inline int64_t active_limit(int steps, int post, int post_vectors, int pre_vecto
 
 // Lists them up to step `top`; false if they are too many to pay.
 template <class T>
-static bool list_active(const Network &net, const Trace<T> &t, int neurons, int vectors, int top,
+static bool list_active(const Surrogate &shape, const Trace<T> &t, int neurons, int vectors, int top,
                         Active a) {
   constexpr int W = LANES<T>;
   const ptrdiff_t row = (ptrdiff_t)vectors * W;
   const int bytes = bits_row(neurons);
   bool listed = false;
-  with_surrogate<T>(net.surrogate, [&](auto h) {
+  with_surrogate<T>(shape, [&](auto h) {
     typedef decltype(h) H;
     int32_t *end = a.units;
     alignas(64) uint8_t bits[8192];

@@ -13,6 +13,7 @@ using namespace sgpipe;
 
 // 1 / (|v| + 1)^2
 template <class T> struct FastSigmoid {
+  static constexpr bool takes_exponent = false;
   T slope, one;
   // The dampening goes into the denominator, which costs nothing there.
   explicit FastSigmoid(const Surrogate &s)
@@ -28,6 +29,7 @@ template <class T> struct FastSigmoid {
 //   exponential: e, g = |v|           gaussian: e, g = pi v^2
 //   pseudo_spike: e, g = q log(1 + 2 |v| / (q - 1))
 template <class T> struct Exponentials {
+  static constexpr bool takes_exponent = true;
   Shape shape;
   T slope, power, scale;
   explicit Exponentials(const Surrogate &s)
@@ -35,10 +37,13 @@ template <class T> struct Exponentials {
     if (shape == Shape::pseudo_spike) slope = T(2 * s.slope / (s.tail - 1));
   }
   SGPIPE_INLINE Vec<T> at(const Exponentials &f, Vec<T> x) {
+    return at(f, x, splat(f.power));
+  }
+  SGPIPE_INLINE Vec<T> at(const Exponentials &f, Vec<T> x, Vec<T> power) {
     const Vec<T> v = magnitude(x) * f.slope;
     Vec<T> g = -v;
     if (f.shape == Shape::gaussian) g = v * v * T(-3.141592653589793);
-    if (f.shape == Shape::pseudo_spike) g = log1p_positive(v) * f.power;
+    if (f.shape == Shape::pseudo_spike) g = log1p_positive(v) * power;
     const Vec<T> e = exp_negative(g);
     if (f.shape != Shape::sigmoid) return e * f.scale;
     const Vec<T> r = reciprocal(e + T(1));
@@ -48,6 +53,7 @@ template <class T> struct Exponentials {
 
 // max(0, 1 - |v|)
 template <class T> struct Triangle {
+  static constexpr bool takes_exponent = false;
   T slope, top;
   explicit Triangle(const Surrogate &s) : slope(T(s.dampening * s.slope)), top(T(s.dampening)) {}
   SGPIPE_INLINE Vec<T> at(const Triangle &f, Vec<T> x) {
@@ -57,6 +63,7 @@ template <class T> struct Triangle {
 
 // 1 where |v| < 1/2; with a slope of 0 the same everywhere.
 template <class T> struct Rectangle {
+  static constexpr bool takes_exponent = false;
   T slope, top;
   explicit Rectangle(const Surrogate &s) : slope(T(s.slope)), top(T(s.dampening)) {}
   SGPIPE_INLINE Vec<T> at(const Rectangle &f, Vec<T> x) {

@@ -41,7 +41,7 @@ class GpuEngine:
 
     def refuses(self, spec: RunSpec) -> str | None:
         network, optimiser, most = spec.network, spec.optimiser, self.kernels.most_recurrent_units
-        if reason := only_in_the_reference(spec):
+        if reason := only_in_the_reference(spec) or _unknown(spec):
             return reason
         if optimiser.name != "adam":
             return f"it has no {optimiser.name} optimiser"
@@ -80,6 +80,18 @@ class GpuEngine:
             splits = {name: EventSplit(getattr(task, name), task, self.device, name == "train") for name in SPLITS}
             self._latest = latest = task, splits
         return latest[1]
+
+
+def _unknown(spec: RunSpec) -> str | None:
+    """Return what a run has that the C++ engine knows and these kernels do not."""
+    network, objective = spec.network, spec.objective
+    if network.neuron not in (None, "lif"):
+        return f"it has no {network.neuron} neurons"
+    if objective.head not in ("max", "sum"):
+        return f"it has no {objective.head} head"
+    if network.dropout:
+        return "it has no dropout"
+    return "it has no label smoothing" if objective.label_smoothing else None
 
 
 def _kernels(name: str) -> Kernels:

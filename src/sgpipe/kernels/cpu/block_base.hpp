@@ -1,0 +1,110 @@
+// What the blocks of all kinds of neurons share: reading samples, and summing gradients of weights.
+#pragma once
+#include "dropout.hpp"
+#include "input.hpp"
+#include "loss.hpp"
+
+namespace SGPIPE_ISA {
+
+template <class T> class BlockBase {
+ public:
+  BlockBase(const Job<T> &job, int64_t first, int count, const Gradients<T> &grad, Tally &tally,
+            Scratch<T> &m)
+      : job(job), net(job.net), out(job.weights.forward[job.net.layers]), first(first),
+        count(count), dense(job.samples.dense), drops(job.train && job.net.dropout != 0),
+        grad(grad), tally(tally), m(m) {}
+
+ protected:
+  static constexpr int W = LANES<T>;
+  const Job<T> &job;
+  const Network &net;
+  const Projection<T> &out;
+  const int64_t first;
+  const int count;
+  const bool dense, drops;
+  const Gradients<T> &grad;
+  Tally &tally;
+  Scratch<T> &m;
+  bool pushed[MAX_LAYERS] = {};  // whether the regularisers push a layer's spike counts
+
+  // What layer l (the readout: net.layers) receives.
+  Events input_of(int l, const Sample<T> &s) const {
+    if (drops && l < net.layers) return {s.kept[l].start, s.kept[l].units};
+    return l ? Events{s.trace[l - 1].start, s.trace[l - 1].units} : Events{s.start, s.units};
+  }
+  static ptrdiff_t row_of(const Projection<T> &w) { return (ptrdiff_t)w.post_vectors * W; }
+
+  void read_dense(const Sample<T> &s) {
+    dense_input(job, m, s.index);
+    for (int n = 0; drops && n < net.steps; n++)
+      drop_row(net, 0, job.samples.number(s.index), n, m.input + (ptrdiff_t)n * m.input_row);
+  }
+
+  bool read(Sample<T> &s) {
+    if (dense) {
+      read_dense(s);
+      dense_drive(net, m, job.weights.forward[0]);
+      return true;
+    }
+    const Fault fault = index_events(net, job.samples, s.index, s.start, tally.fault_event);
+    if (fault != Fault::none) {
+      tally.fault = fault;
+      tally.fault_sample = s.index;
+      return false;
+    }
+    s.units = job.samples.unit + job.samples.start[s.index];
+    if (drops && net.layers) keep_events(net, 0, job.samples.number(s.index), {s.start, s.units}, s.kept[0]);
+    return true;
+  }
+
+  // After the forward pass of hidden layer l.
+  void count_spikes(int l, Sample<T> &s) {
+    Trace<T> &t = s.trace[l];
+    tally.spikes[l] += t.start[net.steps];
+    if (net.regularised())
+      pushed[l] |= regularise(net, net.width[l], job.weights.forward[l].post_vectors * W, t, tally.regulariser);
+    if (drops && l + 1 < net.layers)
+      keep_events(net, l + 1, job.samples.number(s.index), {t.start, t.units}, s.kept[l + 1]);
+  }
+
+  // Adds to the gradients of layer l's weights what its events before step `end` give. The
+  // adjoint of an event lies in the history's row of its step, of a spike through V `lag` rows on.
+  void sum_gradients(int l, int end, int lag) {
+    const int vectors = job.weights.forward[l].post_vectors;
+    const T *adjoint = m.sample[0].trace[l].history;
+    Stretch from_below[ROWS], own[ROWS];
+    for (int r = 0; r < count; r++) {
+      const Sample<T> &s = m.sample[r];
+      const Trace<T> &t = s.trace[l];
+      const int32_t at = (int32_t)((t.history - adjoint) / W);
+      from_below[r] = {input_of(l, s), 0, end, at};
+      own[r] = {{t.start, t.units}, 0, end - lag, at + lag * vectors};
+      if (!dense || l > 0) continue;
+      if (count > 1) read_dense(s);
+      dense_gather(net, m, vectors, t.history, grad.forward[0], end);
+    }
+    if (!dense || l > 0)
+      gather<T>(grad.forward[l], adjoint, vectors, from_below, count, net.fan_in(l), m.by_unit);
+    if (net.recurrent[l])
+      gather<T>(grad.recurrent[l], adjoint, vectors, own, count, net.width[l], m.by_unit);
+  }
+
+  // What the layer above sends back to layer l's spikes at the steps before `end`, into t.above;
+  // its adjoint of a step lies in the row of that step.
+  void from_above(int l, Sample<T> &s, int end) {
+    const Projection<T> &w = job.weights.forward[l], &up = job.weights.forward[l + 1];
+    const ptrdiff_t row = row_of(w), up_row = row_of(up);
+    Trace<T> &t = s.trace[l];
+    const T *adjoint = s.trace[l + 1].history;
+    const T *counts = pushed[l] ? t.counts : nullptr, *init = drops ? nullptr : counts;
+    for (int n = 0; n < end; n += ROWS)
+      product<T>({adjoint + n * up_row, up_row, 1}, up.panels, up.post, w.post_vectors,
+                 {init, 0, 1}, {t.above + n * row, row, 1});
+    for (int n = 0; drops && n < end; n++) {
+      drop_row(net, l + 1, job.samples.number(s.index), n, t.above + n * row);
+      if (counts) add_row<T>(t.above + n * row, counts, w.post_vectors);
+    }
+  }
+};
+
+}  // namespace SGPIPE_ISA

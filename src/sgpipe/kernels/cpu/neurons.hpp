@@ -1,0 +1,117 @@
+// The constants of delta neurons on their way in, and the gradients of those that are trained.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "network.hpp"
+
+namespace sgpipe {
+
+// What all neurons of a layer share unless they are trained, and the surrogate of each layer:
+// one for all its neurons or one a neuron.
+struct Constants {
+  double alpha = 0, threshold = 1, strength = 0, fading = 0;
+  std::vector<Surrogate> surrogate[MAX_LAYERS];
+};
+
+// sgpipe.stack.SHORTEST_TAU, in steps: a time constant that is trained below it acts as this one.
+constexpr double SHORTEST_TAU = 1e-2;
+
+// The arrays of a delta layer in the order of the caller's list: names that end the way.
+inline std::vector<const char *> neuron_arrays(const Network &net) {
+  std::vector<const char *> names;
+  if (net.biased) names.push_back("b");
+  if (net.trained) names.insert(names.end(), {"tau_membrane", "threshold"});
+  if (net.trained && net.adaptive) names.insert(names.end(), {"adaptation", "tau_adaptation"});
+  return names;
+}
+
+template <class T, class P> Neurons<T> lay_out_neurons(P &m, size_t padded) {
+  Neurons<T> q;
+  T **all[] = {&q.bias, &q.alpha, &q.threshold, &q.strength, &q.fading, &q.stretch, &q.height, &q.exponent};
+  for (T **p : all) *p = m.take(padded);
+  return q;
+}
+
+// Fills q from the layer's `given` arrays.
+template <class T>
+void pack_neurons(const Network &net, const Constants &c, int l, const T *const *given, Neurons<T> q, size_t padded) {
+  const int units = net.width[l];
+  auto fill = [&](T *to, double value, double padding) {
+    std::fill_n(to, units, T(value));
+    std::fill(to + units, to + padded, T(padding));
+  };
+  fill(q.bias, 0, 0);
+  fill(q.alpha, c.alpha, 0);
+  fill(q.threshold, c.threshold, 1);
+  fill(q.strength, c.strength, 0);
+  fill(q.fading, c.fading, 0);
+  auto decays = [&](T *to, const T *tau) {
+    for (int i = 0; i < units; i++) to[i] = T(std::exp(-1 / std::max((double)tau[i], SHORTEST_TAU)));
+  };
+  if (net.biased) std::copy_n(*given++, units, q.bias);
+  if (net.trained) {
+    decays(q.alpha, *given++);
+    std::copy_n(*given++, units, q.threshold);
+    if (net.adaptive) {
+      std::copy_n(*given++, units, q.strength);
+      decays(q.fading, *given++);
+    }
+  }
+  fill(q.stretch, 0, 0);
+  fill(q.height, 0, 0);
+  fill(q.exponent, 0, 0);
+  for (int i = 0; i < units; i++) {
+    const Surrogate &s = c.surrogate[l].size() == 1 ? c.surrogate[l][0] : c.surrogate[l][i];
+    const bool tails = s.shape == Shape::pseudo_spike;
+    q.stretch[i] = T(tails ? 2 * s.slope / (s.tail - 1) : s.slope);
+    q.height[i] = T(s.dampening);
+    q.exponent[i] = T(-s.tail);
+  }
+}
+
+// The profile that q.stretch and q.height stretch and scale: slope 1, for pseudo_spike too.
+inline Surrogate profile_of(const std::vector<Surrogate> &layer) {
+  Surrogate unit = layer.front();
+  bool any = false;
+  for (const Surrogate &s : layer)
+    if (s.dampening != 0) {
+      unit = s;
+      any = true;
+    }
+  unit.slope = 1;
+  unit.tail = 3;
+  unit.dampening = any;
+  return unit;
+}
+
+// Means over the batch of the summed gradients, into the arrays of the caller.
+template <class T>
+void unpack_neurons(const Network &net, int l, const T *sums, size_t padded, double scale, const T *const *given,
+                    Neurons<T> q, T *const *wanted) {
+  const int units = net.width[l];
+  auto plain = [&](int which) {
+    for (int i = 0; i < units; i++) (*wanted)[i] = T(scale * (double)sums[which * padded + i]);
+    given++;
+    wanted++;
+  };
+  // d exp(-1/tau) / d tau = exp(-1/tau) / tau^2
+  auto taus = [&](int which, const T *decay) {
+    for (int i = 0; i < units; i++) {
+      const double tau = (double)(*given)[i], factor = (decay ? (double)decay[i] : 1) / (tau * tau);
+      (*wanted)[i] = tau < SHORTEST_TAU ? T(scale * 0) : T(scale * factor * (double)sums[which * padded + i]);
+    }
+    given++;
+    wanted++;
+  };
+  if (net.biased) plain(BIAS);
+  if (!net.trained) return;
+  taus(ALPHA, net.reset.drive_decays ? nullptr : q.alpha);  // which the sum has as a factor already
+  plain(THRESHOLD);
+  if (!net.adaptive) return;
+  plain(STRENGTH);
+  taus(FADING, q.fading);
+}
+
+}  // namespace sgpipe

@@ -1,0 +1,68 @@
+// A linear readout at every step, and the losses that see it.
+#pragma once
+#include "loss.hpp"
+
+namespace SGPIPE_ISA {
+
+// Row n of `logits`, NV vectors from v0 on: bias + W S[n].
+template <class T, int NV>
+static __attribute__((noinline)) void linear_readout(const Projection<T> &w, const T *bias, int v0, int steps,
+                                                     Events in, T *logits) {
+  constexpr int W = LANES<T>;
+  const ptrdiff_t row = (ptrdiff_t)w.post_vectors * W;
+  const T *rows = w.rows + v0 * W;
+  for (int n = 0; n < steps; n++) {
+    Vec<T> y[NV];
+    each<NV>([&](auto k) SGPIPE_LAMBDA { y[k] = load(bias + (v0 + k) * W); });
+    for (int32_t e = in.start[n]; e < in.start[n + 1]; e++) {
+      const T *add = rows + in.units[e] * row;
+      each<NV>([&](auto k) SGPIPE_LAMBDA { y[k] += load(add + k * W); });
+    }
+    each<NV>([&](auto k) SGPIPE_LAMBDA { store(logits + n * row + (v0 + k) * W, y[k]); });
+  }
+}
+
+// The cross-entropy of one sample by net.head. Into `answer` goes what the largest of is the
+// answer; the readout's rows become their own gradients.
+template <class T>
+static double steps_loss(const Network &net, int vectors, int64_t label, T *readout, T *answer, T *g) {
+  constexpr int W = LANES<T>;
+  const ptrdiff_t row = (ptrdiff_t)vectors * W;
+  const int steps = net.steps;
+  if (net.head == Head::max) {
+    std::memcpy(answer, readout, row * sizeof(T));
+    for (int n = 1; n < steps; n++)
+      for (int c = 0; c < row; c++) answer[c] = readout[n * row + c] > answer[c] ? readout[n * row + c] : answer[c];
+  } else {
+    std::memset(answer, 0, row * sizeof(T));
+    for (int n = 0; n < steps; n++)
+      if (net.by_mode) answer[leader(readout + n * row, net.classes)] += T(1);
+      else
+        for (int c = 0; c < row; c++) answer[c] += readout[n * row + c];
+  }
+  if (net.head == Head::steps) {
+    double loss = 0;
+    const T share = T(1.0 / steps);
+    for (int n = 0; n < steps; n++) {
+      T *at = readout + n * row;
+      loss += cross_entropy(net, vectors, label, at, at);
+      for (int c = 0; c < row; c++) at[c] *= share;
+    }
+    return loss / steps;
+  }
+  const double loss = cross_entropy(net, vectors, label, answer, g);
+  if (net.head == Head::sum) {
+    for (int n = 0; n < steps; n++) std::memcpy(readout + n * row, g, row * sizeof(T));
+    return loss;
+  }
+  // The first step at which a class reached its maximum gets the gradient.
+  for (int n = 0; n < steps; n++)
+    for (int c = 0; c < row; c++) {
+      const bool here = readout[n * row + c] == answer[c];
+      readout[n * row + c] = here ? g[c] : T(0);
+      if (here) g[c] = 0;
+    }
+  return loss;
+}
+
+}  // namespace SGPIPE_ISA
