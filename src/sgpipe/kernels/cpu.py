@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgpipe.data.samples import Analog, Events, Task
-from sgpipe.engine import MinibatchSession, Sums, Weights, only_in_the_reference
+from sgpipe.engine import MinibatchSession, Sums, Theory, Weights, only_in_the_reference
 from sgpipe.init.settings import LayerSettings
 from sgpipe.neurons.decay import decay
 from sgpipe.rng import key
@@ -39,11 +39,7 @@ class CpuEngine:
         return only_in_the_reference(spec)
 
     def open(
-        self,
-        specs: Sequence[RunSpec],
-        task: Task,
-        weights: Sequence[Weights],
-        theory: Sequence[Sequence[LayerSettings] | None] | None = None,
+        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
     ) -> "CpuSession":
         (spec,), (weight,), (layers,) = specs, weights, theory or (None,)
         return CpuSession(self, spec, task, weight, layers)
