@@ -2,6 +2,7 @@
 #
 #     snakemake --cores 8 all_figures        every figure at the scale of config.yaml
 #     snakemake --cores 8 zenke2021_fig3     one figure, training only what it needs
+#     snakemake --cores 8 claims             what the papers claim, and what of it replicates
 #     snakemake plan                         what would be trained, and how long it takes
 
 from snakemake.utils import min_version
@@ -17,6 +18,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 
 
 wildcard_constraints:

@@ -45,5 +45,12 @@ def sources_of(experiment: Experiment) -> list[str]:
     return [_shown(path) for path in (own, *sorted(own.parent.glob(f"{own.stem}_*.py")), *package, *map(Path, shared))]
 
 
+def claim_sources() -> list[str]:
+    """Return the modules that decide the verdicts and their look; editing one of them judges anew."""
+    root = Path(sgpipe.figures.__file__).parents[1]
+    names = ("choose.py", "transition.py", "figures/style.py")
+    return [_shown(path) for path in (*sorted((root / "claims").glob("*.py")), *(root / name for name in names))]
+
+
 def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -4,7 +4,7 @@ The rules' scripts and the command line call these; nothing here knows of Snakem
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +206,26 @@ def draw(module: str, tables: Mapping[str, Path | str], outputs: Iterable[Path |
     paths = [Path(path) for path in outputs]
     make = make_figure if any(path.suffix == ".png" for path in paths) else make_table
     make(module, {name: Path(path) for name, path in tables.items()}, paths[0].with_suffix(""))
+
+
+def judge_claims(declared: Collection[str], folder: Path | str, output: Path | str) -> str:
+    """Hold the papers' claims against the experiment tables of a folder; write the verdicts to the folder `output`.
+
+    `declared` are the experiments that the workflow has. Returns how many claims have which verdict, in words. Raises
+    SgpipeError if a claim file does not fit, or no table that a claim is about is there.
+    """
+    from sgpipe.claims.declare import claim_files, load_claims
+    from sgpipe.claims.judge import judge_all
+    from sgpipe.claims.report import summary_words, write
+    from sgpipe.claims.tables import read_tables
+
+    claims = load_claims(claim_files())
+    tables = read_tables(folder, {name for claim in claims for name in claim.experiments})
+    if not tables:
+        raise SgpipeError(f"{folder}: no table of an experiment that a claim is about, e.g. zenke2021_fig3.parquet")
+    judgements = judge_all(claims, tables, declared)
+    write(judgements, output)
+    return summary_words(judgements)
 
 
 def _first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Claims as they are declared in workflow/claims/*.yaml."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,11 +71,18 @@ class Claim:
 
 
 def claim_files(folder: Path | str | None = None) -> list[Path]:
-    """Return the claim files of a workflow, those of this folder's before those beside the sources."""
+    """Return the claim files of a workflow by year: those of this folder, or else those beside the sources."""
     for root in [Path(folder)] if folder else [Path.cwd(), SOURCE_TREE]:
-        if found := sorted((root / "workflow" / "claims").glob("*.yaml")):
-            return found
+        found = (root / "workflow" / "claims").glob("*.yaml")
+        if ordered := sorted(found, key=lambda path: (re.sub(r"\D", "", path.stem), path.stem)):
+            return ordered
     raise SgpipeError("workflow/claims/: no claims there; run from the folder of the Snakefile")
+
+
+def claimed(experiments: Iterable[str]) -> list[str]:
+    """Return those of some experiments that a claim is about."""
+    named = {name for claim in load_claims(claim_files()) for name in claim.experiments}
+    return [name for name in experiments if name in named]
 
 
 def load_claims(paths: Iterable[Path | str]) -> list[Claim]:

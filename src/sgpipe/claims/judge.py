@@ -135,11 +135,7 @@ def _room(one: Comparison) -> float:
 def reason_of(found: list[Comparison], verdict: str) -> str:
     """Return in words the comparison that decides, and where it lies."""
     one = min(found, key=_room)
-    where = {
-        REPLICATED: "inside",
-        NOT_REPLICATED: "outside",
-        INCONCLUSIVE: "across the edge of",
-    }[verdict]
+    where = {REPLICATED: "inside", NOT_REPLICATED: "outside", INCONCLUSIVE: "across the edge of"}[verdict]
     more = f" (the least clear of {len(found)})" if len(found) > 1 else ""
     return f"{one.label} = {interval_words(one.number)}, {where} {target_words(one.target)}{more}"
 
@@ -155,10 +151,14 @@ def number_words(value: float) -> str:
         return "–"
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
-    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "0") else text.replace("-", "−")
+    if value == 0:
+        return "0"
+    if abs(value) < 0.0005:
+        text = f"{value:.0e}".replace("e-0", "e-")
+    else:
+        text = f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+    return text.replace("-", "−")
 
 
 def interval_words(number) -> str:
