@@ -31,13 +31,13 @@ rule all_figures:
     """Every figure of every experiment file, as PNG, PDF and SVG."""
     default_target: True
     input:
-        figure_files("fig"),
+        figure_files("figures"),
 
 
 rule all_tables:
     """Every table, as CSV, Markdown and LaTeX."""
     input:
-        figure_files("table"),
+        figure_files("tables"),
 
 
 for paper in PAPERS:
@@ -46,8 +46,8 @@ for paper in PAPERS:
         name:
             paper
         input:
-            figure_files("fig", paper),
-            figure_files("table", paper),
+            figure_files("figures", paper),
+            figure_files("tables", paper),
 
     workflow.get_rule(paper).docstring = "All its figures and tables."
 

@@ -11,8 +11,8 @@ FORMATS = {"figures": ("png", "pdf", "svg", "parquet"), "tables": ("csv", "md", 
 
 
 def kind_of(experiment: Experiment) -> str:
-    """Return `figures` or `tables`, by the experiment's name."""
-    return "tables" if "_table" in experiment.id else "figures"
+    """Return `tables` if the experiment's name begins with that word after the paper's, else `figures`."""
+    return "tables" if experiment.id.removeprefix(f"{experiment.paper}_").startswith("table") else "figures"
 
 
 def outputs_of(experiment: Experiment, folder: Path | str) -> list[str]:

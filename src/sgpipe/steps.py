@@ -103,12 +103,14 @@ def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
 def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | str] = ()) -> None:
     """Write the table of an experiment that trains nothing.
 
-    It holds samples of the prepared `tasks`, in the order of `plan.shown`, if the experiment asks for samples; else
-    points of its manifolds, or if it has no runs the knobs of its paper.
+    It holds samples of the prepared `tasks`, in the order of `plan.shown`, if the experiment asks for samples; the
+    knobs of its sweeps if it shows those; else points of its manifolds, or if it has no runs the knobs of its paper.
     """
     experiment = plan.experiment(name)
     if experiment.samples:
         table = shown_samples(experiment, plan.shown(experiment), tasks)
+    elif experiment.shows == "knobs":
+        table = knobs_of_sweeps(experiment)
     else:
         table = manifold_points(experiment) if experiment.runs else knobs_in_use(plan, experiment)
     write_table(table, output, _metadata(experiment))
@@ -142,6 +144,16 @@ def input_of(sample: Events | Analog) -> tuple[np.ndarray, np.ndarray, np.ndarra
         return sample.step, sample.unit, np.ones(len(sample.step), np.float32)
     frame, unit = np.indices(sample.frames.shape[1:]).reshape(2, -1)
     return frame * sample.hold, unit, sample.frames.reshape(-1)
+
+
+def knobs_of_sweeps(experiment: Experiment) -> pa.Table:
+    """Return the knobs of an experiment's sweeps, but for those of data: a row per point, in the file's order."""
+    rows = [
+        {"sweeps": list(experiment.sweeps[run_id])}
+        | {key: _plain(value) for key, value in spec.flat().items() if not key.startswith("data.")}
+        for run_id, spec in experiment.runs.items()
+    ]
+    return pa.Table.from_pylist(rows)
 
 
 def manifold_points(experiment: Experiment) -> pa.Table:

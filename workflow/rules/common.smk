@@ -8,7 +8,7 @@ from sgpipe import cost
 from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.config import read_config
 from sgpipe.errors import SgpipeError
-from sgpipe.outputs import caption_of, claim_sources, outputs_of, sources_of
+from sgpipe.outputs import caption_of, claim_sources, kind_of, outputs_of, sources_of
 from sgpipe.plan import make_plan
 
 # A job elsewhere must find the same files, and so the same ids.
@@ -41,11 +41,11 @@ TRAINED = [name for name, experiment in PLAN.experiments.items() if experiment.t
 
 
 def figure_files(kind, paper=None):
-    """All files of all figures (`fig`) or tables (`table`), of one paper or of all."""
+    """All files of all `figures` or `tables`, of one paper or of all."""
     return [
         file
         for experiment in PLAN.experiments.values()
-        if f"_{kind}" in experiment.id and paper in (None, experiment.paper)
+        if kind_of(experiment) == kind and paper in (None, experiment.paper)
         for file in outputs_of(experiment, SCALE)
     ]
 
