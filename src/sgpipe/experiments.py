@@ -36,7 +36,7 @@ class Experiment:
     record: Mapping[str, Any] | None
     samples: Mapping[str, Any] | None = None  # labels to show of each sweep's data set
     simulate: Mapping[str, Any] | None = None  # how to simulate its initial networks
-    shows: str | None = None  # `knobs`: it is drawn from the values of its sweeps alone
+    shows: str | None = None  # it is drawn from its sweeps alone: their `knobs`, or the `graph` of each network
     citation: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 

@@ -104,13 +104,16 @@ def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | s
     """Write the table of an experiment that trains nothing.
 
     It holds samples of the prepared `tasks`, in the order of `plan.shown`, if the experiment asks for samples; the
-    knobs of its sweeps if it shows those; else points of its manifolds, or if it has no runs the knobs of its paper.
+    knobs of its sweeps, or the links of their computational graphs, if it shows those; else points of its manifolds, or
+    if it has no runs the knobs of its paper.
     """
     experiment = plan.experiment(name)
     if experiment.samples:
         table = shown_samples(experiment, plan.shown(experiment), tasks)
     elif experiment.shows == "knobs":
         table = knobs_of_sweeps(experiment)
+    elif experiment.shows == "graph":
+        table = links_of_sweeps(experiment)
     else:
         table = manifold_points(experiment) if experiment.runs else knobs_in_use(plan, experiment)
     write_table(table, output, _metadata(experiment))
@@ -153,6 +156,21 @@ def knobs_of_sweeps(experiment: Experiment) -> pa.Table:
         | {key: _plain(value) for key, value in spec.flat().items() if not key.startswith("data.")}
         for run_id, spec in experiment.runs.items()
     ]
+    return pa.Table.from_pylist(rows)
+
+
+def links_of_sweeps(experiment: Experiment) -> pa.Table:
+    """Return the links of the computational graphs of an experiment's networks: a row per sweep and link.
+
+    Columns: `sweep`, the knobs of the network, `source`, `target`, `delay` (steps), `gradient` (see `sgpipe.graph`).
+    """
+    from sgpipe.graph import layer_links  # torch, which the other steps need not load
+
+    rows = []
+    for run_id, spec in experiment.runs.items():
+        network = {f"network.{key}": _plain(value) for key, value in vars(spec.network).items()}
+        sweep = {"sweep": experiment.sweeps[run_id][0], **network}
+        rows += [{**sweep, **link._asdict()} for link in layer_links(spec)]
     return pa.Table.from_pylist(rows)
 
 
