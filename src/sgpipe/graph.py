@@ -33,9 +33,7 @@ def layer_links(spec: RunSpec) -> list[Link]:
     """Return the links of a run's first hidden layer, sorted. Raises SgpipeError for neurons without current."""
     network = spec.network
     if not network.hidden or network.neuron != "lif":
-        raise SgpipeError(
-            "the computational graph is that of a hidden layer of current-based neurons: network.neuron: lif"
-        )
+        raise SgpipeError("the computational graph is of current-based neurons in a hidden layer: network.neuron: lif")
     flowing = replace(network, reset_gradient="attached", recurrent_gradient="propagated")
     open_to = probe(spec)
     return sorted(Link(*link, link in open_to) for link in probe(replace(spec, network=flowing)))

@@ -4,10 +4,12 @@ Means and their differences have the intervals of Student and Welch. Every other
 group is represented by draws of its number that reflect how well so few runs determine it, and the interval holds the
 middle 95 % of what the rule makes of them. The draws of a mean are mean + t sd / sqrt(n) with t of n - 1 degrees of
 freedom, those of a share Jeffreys' beta, those of a standard deviation sd sqrt((n - 1) / chi2), and those of a fitted
-sigmoid resampled runs. All come from named streams: equal tables give equal intervals.
+sigmoid resampled runs. The draws are evenly spaced quantiles in a random order of a named stream: equal tables give
+equal intervals, and those of a single number are as exact as a formula's.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from scipy.special import betaincinv, chdtri, stdtrit
 
 from sgpipe.choose import CONFIDENCE, summary
 from sgpipe.claims.declare import Group
-from sgpipe.rng import stream
+from sgpipe.rng import permutation, stream
 from sgpipe.transition import SIDE, Rise, rise
 
 DRAWS = 4000
@@ -49,12 +51,21 @@ class Interval(NamedTuple):
     high: float
 
 
-def _uniform(name: str, shape: tuple[int, ...] = (DRAWS,)) -> np.ndarray:
-    return np.clip(stream(0, name).random(shape), 1e-12, 1 - 1e-12)
+@cache
+def _quantiles(kind: str, *parameters: float) -> np.ndarray:
+    """Return evenly spaced quantiles of a distribution, DRAWS of them."""
+    u = (np.arange(DRAWS) + 0.5) / DRAWS
+    inverse = {"t": stdtrit, "chi2": lambda freedom, share: chdtri(freedom, 1 - share), "beta": betaincinv}[kind]
+    return inverse(*parameters, u)
+
+
+def _draws(name: str, kind: str, *parameters: float) -> np.ndarray:
+    quantiles = _quantiles(kind, *parameters)
+    return quantiles[permutation(stream(0, name), len(quantiles))]
 
 
 def _mean_draws(mean: float, sd: float, n: int, name: str) -> np.ndarray:
-    return mean + stdtrit(n - 1, _uniform(name)) * sd / np.sqrt(n)
+    return mean + _draws(name, "t", n - 1) * sd / np.sqrt(n)
 
 
 def estimate(group: Group, runs: pd.DataFrame, name: str) -> Estimate:
@@ -80,14 +91,14 @@ def _mean(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Es
 
 def _sd(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
     n, mean, sd, _, _ = summary(values)
-    draws = sd * np.sqrt((n - 1) / chdtri(n - 1, _uniform(name))) if n > 1 else None
+    draws = sd * np.sqrt((n - 1) / _draws(name, "chi2", n - 1)) if n > 1 else None
     return Estimate(sd, n, mean, sd, draws, name)
 
 
 def _share(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
     """A run that was lost is one that does not reach the level."""
     n, k = len(runs), int((values >= group.level).sum())
-    draws = betaincinv(k + 0.5, n - k + 0.5, _uniform(name))
+    draws = _draws(name, "beta", k + 0.5, n - k + 0.5)
     return Estimate(k / n, n, k / n, np.nan, draws, name)
 
 

@@ -154,7 +154,7 @@ def number_words(value: float) -> str:
     if value == 0:
         return "0"
     if abs(value) < 0.0005:
-        text = f"{value:.0e}".replace("e-0", "e-")
+        text = f"{value:.0e}".replace("e-0", "e-")  # what is next to nothing is not written as 0
     else:
         text = f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text

@@ -108,7 +108,7 @@ def data_kind(run: Mapping[str, Any]) -> str:
 
 def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
     """Return the runs that a group selects, before any choice of the best."""
-    runs = choose.of_sweep(table.runs, *group.sweeps) if group.sweeps else table.runs
+    runs = choose.of_sweep(table.runs, *group.sweeps) if group.sweeps and len(table.runs) else table.runs
     for key, wanted in group.where.items():
         runs = runs[_fits(runs, key, wanted)]
     return runs

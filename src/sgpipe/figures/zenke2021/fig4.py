@@ -97,7 +97,9 @@ def graph(axes: Axes, links: pd.DataFrame, words: bool) -> None:
     }
     for link in links.itertuples():
         for step in range(-1, len(STEPS) + 1 - link.delay):
-            arrow(axes, link, nodes[link.source, step], nodes[link.target, step + link.delay])
+            patch = arrow(link, nodes[link.source, step], nodes[link.target, step + link.delay])
+            patch.set_gid(f"{link.panel}{step}:{link.source}-{link.target}-{link.delay}-{link.gradient}")
+            axes.add_patch(patch)
     for (name, step), node in nodes.items():
         if 0 <= step < len(STEPS):
             axes.add_patch(node)
@@ -112,11 +114,11 @@ def graph(axes: Axes, links: pd.DataFrame, words: bool) -> None:
         axes.text(last / 2, -0.82, "time step", ha="center", va="center", size=style.SMALL, color=style.FAINT)
 
 
-def arrow(axes: Axes, link, source: Circle, target: Circle) -> None:
-    """Draw one link; its id in the SVG says what it is. Those of steps beyond the panel are cut off at its edge."""
+def arrow(link, source: Circle, target: Circle) -> FancyArrowPatch:
+    """Return the arrow of one link; at the edge of the panel it is cut off."""
     colour = LINKS[link.source, link.target][0]
     bend = BENDS.get((link.source, link.target), 0.0)
-    patch = FancyArrowPatch(
+    return FancyArrowPatch(
         source.center,
         target.center,
         patchA=source,
@@ -132,8 +134,6 @@ def arrow(axes: Axes, link, source: Circle, target: Circle) -> None:
         zorder=2 if link.gradient else 1,
         clip_on=True,
     )
-    patch.set_gid(f"{link.source}-{link.target}-{link.delay}-{'gradient' if link.gradient else 'detached'}")
-    axes.add_patch(patch)
 
 
 def _label_links(axes: Axes, links: pd.DataFrame) -> None:
