@@ -2,6 +2,7 @@
 #
 #     snakemake --cores 8 all_figures        every figure at the scale of config.yaml
 #     snakemake --cores 8 zenke2021_fig3     one figure, training only what it needs
+#     snakemake --cores 8 claims             what the papers claim, and what of it replicates
 #     snakemake plan                         what would be trained, and how long it takes
 
 from snakemake.utils import min_version
@@ -18,6 +19,7 @@ include: "workflow/rules/init.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 
 
 wildcard_constraints:
@@ -31,13 +33,13 @@ rule all_figures:
     """Every figure of every experiment file, as PNG, PDF and SVG."""
     default_target: True
     input:
-        figure_files("fig"),
+        figure_files("figures"),
 
 
 rule all_tables:
     """Every table, as CSV, Markdown and LaTeX."""
     input:
-        figure_files("table"),
+        figure_files("tables"),
 
 
 for paper in PAPERS:
@@ -46,8 +48,8 @@ for paper in PAPERS:
         name:
             paper
         input:
-            figure_files("fig", paper),
-            figure_files("table", paper),
+            figure_files("figures", paper),
+            figure_files("tables", paper),
 
     workflow.get_rule(paper).docstring = "All its figures and tables."
 

@@ -20,7 +20,7 @@ from sgpipe.outputs import outputs_of, sources_of
 from sgpipe.overview import overview
 from sgpipe.plan import make_plan
 from sgpipe.results import Store, stored_runs
-from sgpipe.steps import collect, download, draw, initial_state, prepare_task, train
+from sgpipe.steps import collect, download, draw, initial_state, judge_claims, prepare_task, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     draw = add("draw", _draw, "draw figures from experiment tables alone, without the store and without training")
     draw.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
     draw.add_argument("output", metavar="OUTPUT", help="folder for the pictures, e.g. /tmp/redrawn")
+    claims = add("claims", _claims, "judge the papers' claims by experiment tables alone, without the store")
+    claims.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
+    claims.add_argument("output", metavar="OUTPUT", help="folder for claims.parquet, .md, .html and figures/claims.png")
     knobs = add("knobs", _knobs, "write docs/knobs.md, the table of every knob and setting")
     knobs.add_argument("--check", action="store_true", help="only say whether the file is up to date")
     return parser
@@ -175,6 +178,11 @@ def _draw(config: Config, options: argparse.Namespace) -> None:
         outputs = outputs_of(experiment, output)
         draw(experiment.draw, tables, outputs)
         print(outputs[0])
+
+
+def _claims(config: Config, options: argparse.Namespace) -> None:
+    print(judge_claims(make_plan(config).experiments, options.tables, options.output))
+    print(Path(options.output) / "claims.html")
 
 
 def _knobs(config: Config, options: argparse.Namespace) -> None:

@@ -35,6 +35,8 @@ class Experiment:
     best: int | None  # how many of the best networks its figure reports
     record: Mapping[str, Any] | None
     samples: Mapping[str, Any] | None = None  # labels to show of each sweep's data set
+    simulate: Mapping[str, Any] | None = None  # how to simulate its initial networks
+    shows: str | None = None  # it is drawn from its sweeps alone: their `knobs`, or the `graph` of each network
     citation: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -46,7 +48,8 @@ class Experiment:
     @cached_property
     def definition(self) -> str:
         """A digest of its runs, sweeps and settings: everything its table depends on besides results."""
-        return digest(json.dumps([self.metadata(), self.sweeps, self.record], sort_keys=True, default=list))
+        parts = [self.metadata(), self.sweeps, self.record, *filter(None, [self.simulate, self.shows])]
+        return digest(json.dumps(parts, sort_keys=True, default=list))
 
     def recorded(self) -> list[RunSpec]:
         """Return the runs whose activity is recorded; raises SgpipeError if the selection is empty."""
@@ -72,8 +75,7 @@ def load_experiments(
     """
     found: dict[str, Experiment] = {}
     for path in paths:
-        document = read_yaml(path)
-        check(document, "experiments", str(path))
+        document = read_experiments(path)
         for name, body in document["experiments"].items():
             if name in found:
                 raise SgpipeError(f"{path}: experiments.{name}: this name is taken by another file; give it another")
@@ -81,6 +83,37 @@ def load_experiments(
                 raise SgpipeError(f"{path}: experiments.{name}: must begin with the file's paper, {document['paper']}_")
             found[name] = _experiment(name, body, document, scale, seed, str(path), settle)
     return found
+
+
+def read_experiments(path: Path | str) -> dict[str, Any]:
+    """Return a checked experiment file, with the keys of the file that it is `like` where it has none of its own.
+
+    The other file's experiments take this one's paper into their names and go on being drawn as they are there; those
+    that are null here are left out. Raises SgpipeError.
+    """
+    document = read_yaml(path)
+    if isinstance(document, dict) and isinstance(document.get("like"), str) and "paper" in document:
+        other = read_experiments(Path(path).parent / document["like"])
+        document = _below({key: value for key, value in document.items() if key != "like"}, _renamed(other, document))
+        document["experiments"] = {name: body for name, body in document["experiments"].items() if body is not None}
+    check(document, "experiments", str(path))
+    return document
+
+
+def _renamed(other: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Return another file's document with this one's paper in the names of its experiments."""
+    named = {
+        f"{document['paper']}_{name.partition('_')[2]}": {"draw": name.replace("_", ".", 1), **body}
+        for name, body in other["experiments"].items()
+    }
+    return {**other, "experiments": named}
+
+
+def _below(upper: Any, lower: Any) -> Any:
+    """Return `upper`, with the keys of `lower` that it lacks, at every depth; a value per scale is one value."""
+    if not (isinstance(upper, Mapping) and isinstance(lower, Mapping)) or _by_scale(upper) or _by_scale(lower):
+        return upper
+    return {key: _below(upper[key], lower.get(key)) if key in upper else lower[key] for key in {**lower, **upper}}
 
 
 def _experiment(
@@ -118,6 +151,8 @@ def _experiment(
         best=best,
         record=body.get("record"),
         samples=body.get("samples"),
+        simulate=at_scale(body["simulate"], scale, f"{where}: simulate") if "simulate" in body else None,
+        shows=body.get("shows"),
         citation=document.get("citation", ""),
         settings=at_scale(body.get("settings", {}), scale, f"{where}: settings"),
     )

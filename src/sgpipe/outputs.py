@@ -11,8 +11,8 @@ FORMATS = {"figures": ("png", "pdf", "svg", "parquet"), "tables": ("csv", "md", 
 
 
 def kind_of(experiment: Experiment) -> str:
-    """Return `figures` or `tables`, by the experiment's name."""
-    return "tables" if "_table" in experiment.id else "figures"
+    """Return `tables` if the experiment's name begins with that word after the paper's, else `figures`."""
+    return "tables" if experiment.id.removeprefix(f"{experiment.paper}_").startswith("table") else "figures"
 
 
 def outputs_of(experiment: Experiment, folder: Path | str) -> list[str]:
@@ -43,6 +43,13 @@ def sources_of(experiment: Experiment) -> list[str]:
     shared = [importlib.util.find_spec(name).origin for name in ("sgpipe.choose", "sgpipe.surrogates")]
     package = sorted(Path(sgpipe.figures.__file__).parent.glob("*.py"))
     return [_shown(path) for path in (own, *sorted(own.parent.glob(f"{own.stem}_*.py")), *package, *map(Path, shared))]
+
+
+def claim_sources() -> list[str]:
+    """Return the modules that decide the verdicts and their look; editing one of them judges anew."""
+    root = Path(sgpipe.figures.__file__).parents[1]
+    names = ("choose.py", "transition.py", "figures/style.py")
+    return [_shown(path) for path in (*sorted((root / "claims").glob("*.py")), *(root / name for name in names))]
 
 
 def _shown(path: Path) -> str:

@@ -70,8 +70,13 @@ class Plan:
         return self.experiments[name]
 
     def looks_like_experiment(self, target: str) -> bool:
-        """Return whether a target is written like a figure or table, known or not, e.g. `zenke2021_fig33`."""
-        return re.fullmatch(r"(?!all_)[A-Za-z0-9]+_(fig|table)[0-9A-Za-z]*", target) is not None
+        """Return whether a target is written like a figure or table, known or not, e.g. `zenke2021_fig33`.
+
+        Of a paper that is here any `<paper>_<word>` is, of another one what has `fig` or `table` in its place.
+        """
+        parts = re.fullmatch(r"(?!all_)([A-Za-z0-9]+)_([A-Za-z][0-9A-Za-z]*)", target)
+        papers = {experiment.paper for experiment in self.experiments.values()}
+        return parts is not None and (parts[1] in papers or re.match("fig|table", parts[2]) is not None)
 
     def pack(self, pack_id: str) -> Pack:
         """Return a pack; raises SgpipeError if no experiment makes it."""

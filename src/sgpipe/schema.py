@@ -24,13 +24,17 @@ def schema(name: str) -> dict[str, Any]:
 
 
 @cache
-def _validator(name: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schema(name))
+def _validator(name: str, part: str | None) -> jsonschema.Draft202012Validator:
+    whole = schema(name)
+    return jsonschema.Draft202012Validator({"$ref": f"#/$defs/{part}", "$defs": whole["$defs"]} if part else whole)
 
 
-def check(document: Any, name: str, where: str) -> None:
-    """Raise SgpipeError, naming `where` and the key, if `document` does not fit the schema called `name`."""
-    error = jsonschema.exceptions.best_match(_validator(name).iter_errors(document))
+def check(document: Any, name: str, where: str, part: str | None = None) -> None:
+    """Raise SgpipeError, naming `where` and the key, if `document` does not fit the schema called `name`.
+
+    With `part`, it has to fit the schema's definition of that name instead.
+    """
+    error = jsonschema.exceptions.best_match(_validator(name, part).iter_errors(document))
     if error is None:
         return
     key = ": ".join([where, ".".join(map(str, error.absolute_path))]).rstrip(": ")

@@ -5,7 +5,7 @@ The rules' scripts and the command line call these; nothing here knows of Snakem
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -133,12 +133,17 @@ def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
 def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | str] = ()) -> None:
     """Write the table of an experiment that trains nothing.
 
-    It holds samples of the prepared `tasks`, in the order of `plan.shown`, if the experiment asks for samples; else
-    points of its manifolds, or if it has no runs the knobs of its paper.
+    It holds samples of the prepared `tasks`, in the order of `plan.shown`, if the experiment asks for samples; the
+    knobs of its sweeps, or the links of their computational graphs, if it shows those; else points of its manifolds, or
+    if it has no runs the knobs of its paper.
     """
     experiment = plan.experiment(name)
     if experiment.samples:
         table = shown_samples(experiment, plan.shown(experiment), tasks)
+    elif experiment.shows == "knobs":
+        table = knobs_of_sweeps(experiment)
+    elif experiment.shows == "graph":
+        table = links_of_sweeps(experiment)
     else:
         table = manifold_points(experiment) if experiment.runs else knobs_in_use(plan, experiment)
     write_table(table, output, _metadata(experiment))
@@ -172,6 +177,31 @@ def input_of(sample: Events | Analog) -> tuple[np.ndarray, np.ndarray, np.ndarra
         return sample.step, sample.unit, np.ones(len(sample.step), np.float32)
     frame, unit = np.indices(sample.frames.shape[1:]).reshape(2, -1)
     return frame * sample.hold, unit, sample.frames.reshape(-1)
+
+
+def knobs_of_sweeps(experiment: Experiment) -> pa.Table:
+    """Return the knobs of an experiment's sweeps, but for those of data: a row per point, in the file's order."""
+    rows = [
+        {"sweeps": list(experiment.sweeps[run_id])}
+        | {key: _plain(value) for key, value in spec.flat().items() if not key.startswith("data.")}
+        for run_id, spec in experiment.runs.items()
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def links_of_sweeps(experiment: Experiment) -> pa.Table:
+    """Return the links of the computational graphs of an experiment's networks: a row per sweep and link.
+
+    Columns: `sweep`, the knobs of the network, `source`, `target`, `delay` (steps), `gradient` (see `sgpipe.graph`).
+    """
+    from sgpipe.graph import layer_links  # torch, which the other steps need not load
+
+    rows = []
+    for run_id, spec in experiment.runs.items():
+        network = {f"network.{key}": _plain(value) for key, value in vars(spec.network).items()}
+        sweep = {"sweep": experiment.sweeps[run_id][0], **network}
+        rows += [{**sweep, **link._asdict()} for link in layer_links(spec)]
+    return pa.Table.from_pylist(rows)
 
 
 def manifold_points(experiment: Experiment) -> pa.Table:
@@ -237,6 +267,26 @@ def draw(module: str, tables: Mapping[str, Path | str], outputs: Iterable[Path |
     paths = [Path(path) for path in outputs]
     make = make_figure if any(path.suffix == ".png" for path in paths) else make_table
     make(module, {name: Path(path) for name, path in tables.items()}, paths[0].with_suffix(""))
+
+
+def judge_claims(declared: Collection[str], folder: Path | str, output: Path | str) -> str:
+    """Hold the papers' claims against the experiment tables of a folder; write the verdicts to the folder `output`.
+
+    `declared` are the experiments that the workflow has. Returns how many claims have which verdict, in words. Raises
+    SgpipeError if a claim file does not fit, or no table that a claim is about is there.
+    """
+    from sgpipe.claims.declare import claim_files, load_claims
+    from sgpipe.claims.judge import judge_all
+    from sgpipe.claims.report import summary_words, write
+    from sgpipe.claims.tables import read_tables
+
+    claims = load_claims(claim_files())
+    tables = read_tables(folder, {name for claim in claims for name in claim.experiments})
+    if not tables:
+        raise SgpipeError(f"{folder}: no table of an experiment that a claim is about, e.g. zenke2021_fig3.parquet")
+    judgements = judge_all(claims, tables, declared)
+    write(judgements, output)
+    return summary_words(judgements)
 
 
 def _first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:

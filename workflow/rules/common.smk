@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 from sgpipe import cost
+from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.config import read_config
 from sgpipe.errors import SgpipeError
-from sgpipe.outputs import caption_of, outputs_of, sources_of
+from sgpipe.outputs import caption_of, claim_sources, kind_of, outputs_of, sources_of
 from sgpipe.plan import make_plan
 
 # A job elsewhere must find the same files, and so the same ids.
@@ -35,6 +36,7 @@ except SgpipeError as error:
 RESULTS = PLAN.config.results
 SCALE = str(PLAN.config.folder)
 PAPERS = sorted({experiment.paper for experiment in PLAN.experiments.values()})
+CLAIM_MODULES = claim_sources()
 TRAINED = [name for name, experiment in PLAN.experiments.items() if experiment.trains]
 
 
@@ -51,11 +53,11 @@ def init_ids(method):
 
 
 def figure_files(kind, paper=None):
-    """All files of all figures (`fig`) or tables (`table`), of one paper or of all."""
+    """All files of all `figures` or `tables`, of one paper or of all."""
     return [
         file
         for experiment in PLAN.experiments.values()
-        if f"_{kind}" in experiment.id and paper in (None, experiment.paper)
+        if kind_of(experiment) == kind and paper in (None, experiment.paper)
         for file in outputs_of(experiment, SCALE)
     ]
 

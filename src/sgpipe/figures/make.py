@@ -1,6 +1,7 @@
 """From result tables to files: each figure as PNG, PDF, SVG and its numbers, each table as CSV, Markdown, LaTeX."""
 
 import importlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -148,7 +149,11 @@ LATEX = {
     "β": r"$\beta$",
     "η": r"$\eta$",
     "λ": r"$\lambda$",
+    "γ": r"$\gamma$",
     "ν": r"$\nu$",
+    "²": r"$^2$",
+    "√": r"$\surd$",
+    "∂": r"$\partial$",
     "τ": r"$\tau$",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
@@ -179,5 +184,10 @@ def latex(printed: pd.DataFrame, title: str, below: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text as LaTeX source."""
-    return "".join(LATEX.get(character, character) for character in text)
+    """Return text as LaTeX source; what stands between two dollar signs is a formula already."""
+    pieces = text.split("$")
+    if len(pieces) % 2 == 0:  # a dollar sign of its own
+        pieces = [text]
+    plain = ["".join(LATEX.get(character, character) for character in piece) for piece in pieces[::2]]
+    formulas = [f"${piece}$" for piece in pieces[1::2]]
+    return "".join(itertools.chain(*itertools.zip_longest(plain, formulas, fillvalue="")))

@@ -63,6 +63,23 @@ SURROGATE_COLOURS = {
     "asymptotic_superspike": "#CC6677",
     "constant": "#999999",
     "true_derivative": "#777777",
+    # Table S1 of herranz2022; the shapes that zenke2021 has too have its colours.
+    "triangular": "#999933",
+    "exponential": "#332288",
+    "gaussian": "#55AADD",
+    "dsigmoid": "#44AA99",
+    "dfast_sigmoid": "#882255",
+    "rectangular": "#EEAA33",
+    "q_pseudospike": "#AA4499",
+}
+SURROGATE_MARKERS = {
+    "triangular": "^",
+    "exponential": "o",
+    "gaussian": "D",
+    "dsigmoid": "v",
+    "dfast_sigmoid": "P",
+    "rectangular": "s",
+    "q_pseudospike": "X",
 }
 NO_HIDDEN_COLOUR = "#000000"
 # Which shape (s, a) with which gradient: controls are greys, a gradient through the recurrence is orange.

@@ -1,0 +1,208 @@
+"""From runs to one number with an interval (docs/claims.md has the definitions and their reasons).
+
+Means and their differences have the intervals of Student and Welch. Every other number has one by simulation: each
+group is represented by draws of its number that reflect how well so few runs determine it, and the interval holds the
+middle 95 % of what the rule makes of them. The draws of a mean are mean + t sd / sqrt(n) with t of n - 1 degrees of
+freedom, those of a share Jeffreys' beta, those of a standard deviation sd sqrt((n - 1) / chi2), and those of a fitted
+sigmoid resampled runs. The draws are evenly spaced quantiles in a random order of a named stream: equal tables give
+equal intervals, and those of a single number are as exact as a formula's.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import betaincinv, chdtri, stdtrit
+
+from sgpipe.choose import CONFIDENCE, summary
+from sgpipe.claims.declare import Group
+from sgpipe.rng import permutation, stream
+from sgpipe.transition import SIDE, Rise, rise
+
+DRAWS = 4000
+
+
+class Unmeasurable(Exception):
+    """Why there is no number; the message completes `not testable here: ...`."""
+
+
+class Estimate(NamedTuple):
+    """One group's number: of how many runs, their mean and sd, and draws of the number (None: the mean itself)."""
+
+    value: float
+    n: int
+    mean: float
+    sd: float
+    draws: np.ndarray | None
+    name: str  # of its random stream
+
+    def drawn(self) -> np.ndarray:
+        """Return draws of the number, those of a mean by Student t."""
+        return _mean_draws(self.mean, self.sd, self.n, self.name) if self.draws is None else self.draws
+
+
+class Interval(NamedTuple):
+    """A number and the bounds that hold it with some confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+@cache
+def _quantiles(kind: str, *parameters: float) -> np.ndarray:
+    """Return evenly spaced quantiles of a distribution, DRAWS of them."""
+    u = (np.arange(DRAWS) + 0.5) / DRAWS
+    inverse = {"t": stdtrit, "chi2": lambda freedom, share: chdtri(freedom, 1 - share), "beta": betaincinv}[kind]
+    return inverse(*parameters, u)
+
+
+def _draws(name: str, kind: str, *parameters: float) -> np.ndarray:
+    quantiles = _quantiles(kind, *parameters)
+    return quantiles[permutation(stream(0, name), len(quantiles))]
+
+
+def _mean_draws(mean: float, sd: float, n: int, name: str) -> np.ndarray:
+    return mean + _draws(name, "t", n - 1) * sd / np.sqrt(n)
+
+
+def estimate(group: Group, runs: pd.DataFrame, name: str) -> Estimate:
+    """Return a group's number from the runs that count; `name` is that of its random stream.
+
+    Raises Unmeasurable if these runs do not determine it.
+    """
+    if group.column not in runs:
+        raise Unmeasurable(f"the table has no column {group.column}")
+    if not len(runs):
+        raise Unmeasurable(f"no runs of the kind {group.name}")
+    values = runs[group.column].to_numpy(float)
+    finite = values[np.isfinite(values)]
+    if not len(finite) and group.measure != "share":
+        raise Unmeasurable(f"none of the {len(runs)} runs of {group.name} has a result")
+    return MEASURES[group.measure](group, runs, finite, name)
+
+
+def _mean(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
+    n, mean, sd, _, _ = summary(values)
+    return Estimate(mean, n, mean, sd, None, name)
+
+
+def _sd(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
+    n, mean, sd, _, _ = summary(values)
+    draws = sd * np.sqrt((n - 1) / _draws(name, "chi2", n - 1)) if n > 1 else None
+    return Estimate(sd, n, mean, sd, draws, name)
+
+
+def _share(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
+    """A run that was lost is one that does not reach the level."""
+    n, k = len(runs), int((values >= group.level).sum())
+    draws = _draws(name, "beta", k + 0.5, n - k + 0.5)
+    return Estimate(k / n, n, k / n, np.nan, draws, name)
+
+
+def _by_value(group: Group, runs: pd.DataFrame, name: str) -> tuple[list, list[Estimate]]:
+    """Return the values of a knob, in order, and the mean of the runs at each."""
+    if group.over not in runs:
+        raise Unmeasurable(f"the table has no column {group.over}")
+    keys, found = [], []
+    for key, part in runs.groupby(group.over, sort=True):
+        values = part[group.column].dropna().to_numpy(float)
+        if len(values) > 1:
+            keys.append(key)
+            found.append(_mean(group, part, values, f"{name}/{key}"))
+    if len(keys) < 2:
+        raise Unmeasurable(f"{group.name}: fewer than two values of {group.over} with more than one run each")
+    return keys, found
+
+
+def _spread(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
+    """The sd of the means, less what chance alone adds to it on average."""
+    _, parts = _by_value(group, runs, name)
+    means = np.array([part.mean for part in parts])
+    noise = np.mean([part.sd**2 / part.n for part in parts])
+    drawn = np.stack([part.drawn() for part in parts])
+    # A draw scatters about the measured means, which scatter about the true ones: chance comes in twice.
+    squares = np.maximum(drawn.var(axis=0, ddof=1) - drawn.var(axis=1).mean() - noise, 0.0)
+    value = np.sqrt(max(means.var(ddof=1) - noise, 0.0))
+    return Estimate(value, min(part.n for part in parts), means.mean(), np.nan, np.sqrt(squares), name)
+
+
+def _peak(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
+    keys, parts = _by_value(group, runs, name)
+    places = np.array(keys, float)
+    draws = places[np.argmax(np.stack([part.drawn() for part in parts]), axis=0)]
+    means = np.array([part.mean for part in parts])
+    return Estimate(places[means.argmax()], min(part.n for part in parts), means.max(), np.nan, draws, name)
+
+
+def _of_rise(read: Callable[[Rise, Group], np.ndarray]):
+    def measure(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
+        known = runs[runs[group.column].notna() & runs["spikes_total"].notna()]
+        found = rise(known["spikes_total"], known[group.column], known["chance"].iloc[0], name)
+        if found is None:
+            raise Unmeasurable(f"{group.name}: fewer than {SIDE} networks on one side of a transition")
+        value = float(read(found[0], group)[0])
+        return Estimate(value, len(known), value, np.nan, read(found[1], group), name)
+
+    return measure
+
+
+MEASURES: dict[str, Callable[[Group, pd.DataFrame, np.ndarray, str], Estimate]] = {
+    "mean": _mean,
+    "sd": _sd,
+    "share": _share,
+    "spread": _spread,
+    "peak": _peak,
+    "transition": _of_rise(lambda rise, group: rise.transition),
+    "width": _of_rise(lambda rise, group: rise.width()),
+    "saturation": _of_rise(lambda rise, group: rise.saturation()),
+    "crossing": _of_rise(lambda rise, group: rise.crossing(group.level)),
+    "plateau": _of_rise(lambda rise, group: rise.plateau),
+}
+
+
+def contrast(parts: Sequence[Estimate], factors: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Return the sum of factors times numbers; of means with Welch's degrees of freedom, of others by draws."""
+    value = float(sum(factor * part.value for factor, part in zip(factors, parts, strict=True)))
+    if all(part.draws is None for part in parts):
+        squares = np.array([(f * part.sd) ** 2 / part.n for f, part in zip(factors, parts, strict=True)])
+        freedom = np.array([part.n - 1 for part in parts])
+        error = float(np.sqrt(squares.sum()))
+        if error == 0.0:
+            return Interval(value, value, value)
+        half = float(stdtrit(squares.sum() ** 2 / (squares**2 / freedom).sum(), 0.5 + confidence / 2)) * error
+        return Interval(value, value - half, value + half)
+    draws = [part.drawn() for part in parts]
+    size = min(map(len, draws))
+    return _middle(value, sum(f * drawn[:size] for f, drawn in zip(factors, draws, strict=True)), confidence)
+
+
+def ratio(parts: Sequence[Estimate], confidence: float = CONFIDENCE) -> Interval:
+    """Return the first number over the second, by draws."""
+    over, under = (part.drawn() for part in parts)
+    size = min(len(over), len(under))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _middle(parts[0].value / parts[1].value, over[:size] / under[:size], confidence)
+
+
+def _middle(value: float, draws: np.ndarray, confidence: float) -> Interval:
+    """Return the bounds of the middle share of draws, each of them a draw (a peak lies at a value that was run)."""
+    tail = (1 - confidence) / 2
+    ordered = np.sort(draws)  # infinite draws, of levels never reached, go to the end
+    if np.isnan(ordered).any():
+        return Interval(value, -np.inf, np.inf)
+    last = len(ordered) - 1
+    low, high = ordered[int(np.floor(tail * last))], ordered[int(np.ceil((1 - tail) * last))]
+    return Interval(value, float(low), float(high))
+
+
+def standardised(parts: Sequence[Estimate], factors: Sequence[float]) -> float:
+    """Return Hedges' g, the difference of two means over their pooled sd, corrected for few runs; else NaN."""
+    if len(parts) != 2 or any(part.draws is not None for part in parts):
+        return float("nan")
+    freedom = sum(part.n - 1 for part in parts)
+    pooled = np.sqrt(sum((part.n - 1) * part.sd**2 for part in parts) / freedom)
+    difference = sum(factor * part.value for factor, part in zip(factors, parts, strict=True))
+    return float(difference / pooled * (1 - 3 / (4 * freedom - 1))) if pooled > 0 else float("nan")

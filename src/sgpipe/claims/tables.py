@@ -1,0 +1,157 @@
+"""The tables that claims are held against, and the runs of them that a claim asks for."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from sgpipe import choose
+from sgpipe.claims.declare import Group
+from sgpipe.data.published import remark
+from sgpipe.errors import SgpipeError
+from sgpipe.spec import knobs
+from sgpipe.tasks import TASKS
+
+RANGE = {
+    "at_least": np.greater_equal,
+    "above": np.greater,
+    "at_most": np.less_equal,
+    "below": np.less,
+}
+
+
+@dataclass(frozen=True)
+class ExperimentTable:
+    """An experiment at one scale: a row per run, how many its figure calls best, and how many runs are yet to come."""
+
+    id: str
+    scale: str
+    best: int | None
+    missing: int
+    runs: pd.DataFrame
+
+
+def read_tables(folder: Path | str, names: Iterable[str]) -> dict[str, ExperimentTable]:
+    """Return those of the named experiments whose tables are in a folder, `<name>.parquet`."""
+    found = {}
+    for name in names:
+        path = Path(folder) / f"{name}.parquet"
+        if path.exists():
+            found[name] = read_table(path)
+    return found
+
+
+def read_table(path: Path | str) -> ExperimentTable:
+    """Return an experiment's table; raises SgpipeError if the file is not one."""
+    try:
+        table = pq.read_table(path)
+        about = json.loads((table.schema.metadata or {})[b"sgpipe.experiment"])
+        runs = outcomes(table.to_pandas())
+    except (OSError, KeyError, ValueError) as error:
+        raise SgpipeError(f"{path}: not the table of an experiment that trains; delete it and make it anew") from error
+    return ExperimentTable(about["id"], about["scale"], about.get("best"), about.get("missing", 0), runs)
+
+
+def outcomes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what `choose.outcomes` returns, with columns that claims are about besides.
+
+    `train_accuracy` at the best validation epoch and `train_accuracy_last`; `train_loss_last` and `train_loss_change`,
+    its ratio to that of the first epoch; of validation loss over the epochs `valid_loss_lowest`, `valid_loss_last`,
+    `valid_loss_rise` from the one to the other (overfitting), and `valid_loss_mean` (small where learning is fast);
+    `generalisation_gap`, training less test accuracy; `chance`; and `kind` of the data (see `data_kind`).
+    """
+    runs = choose.outcomes(table).set_index("run_id")
+    finished = table[table["status"] == "finished"].sort_values("epoch", kind="stable")
+    train, valid = (finished[finished["split"] == split].set_index("run_id") for split in ("train", "valid"))
+    by_run = train.groupby(level="run_id")
+    runs["train_accuracy"] = train[train["best"]]["accuracy"]
+    runs["train_accuracy_last"] = by_run["accuracy"].last()
+    runs["train_loss_last"] = by_run["loss"].last()
+    runs["train_loss_change"] = by_run["loss"].last() / by_run["loss"].first()
+    losses = valid.groupby(level="run_id")["loss"]
+    runs["valid_loss_lowest"], runs["valid_loss_last"] = losses.min(), losses.last()
+    runs["valid_loss_rise"] = runs["valid_loss_last"] - runs["valid_loss_lowest"]
+    runs["valid_loss_mean"] = losses.mean()
+    runs["generalisation_gap"] = runs["train_accuracy"] - runs["test_accuracy"]
+    runs = runs.reset_index()
+    runs["chance"] = [1 / _classes(run) for run in runs.to_dict("records")]
+    runs["kind"] = [data_kind(run) for run in runs.to_dict("records")]
+    return runs
+
+
+def _classes(run: Mapping[str, Any]) -> float:
+    given = run.get("data.classes")
+    if given is not None and not pd.isna(given):
+        return float(given)
+    task = TASKS[run["data.task"]]
+    return float(task(source=run["data.source"]).classes)
+
+
+def data_kind(run: Mapping[str, Any]) -> str:
+    """Return what a run's data are: `original`, `part` of those, `derived`, `embedded` or `synthetic`.
+
+    Files with other checksums than the published count as a part, and so does a limit on the training samples.
+    """
+    source = run["data.source"]
+    if source != "original":
+        return source
+    files, limit = run.get("data.files"), run.get("data.limit")
+    files = files if isinstance(files, str) else None
+    limited = limit is not None and not pd.isna(limit) and limit > 0
+    return "part" if limited or files is None or remark(run["data.task"], source, files) else "original"
+
+
+def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
+    """Return the runs that a group selects, before any choice of the best."""
+    runs = choose.of_sweep(table.runs, *group.sweeps) if group.sweeps and len(table.runs) else table.runs
+    for key, wanted in group.where.items():
+        runs = runs[_fits(runs, key, wanted)]
+    return runs
+
+
+def chosen(group: Group, table: ExperimentTable) -> pd.DataFrame:
+    """Return the runs that count: all that a group selects, or the best of them by validation."""
+    runs = runs_of(group, table)
+    if group.best is None:
+        return runs
+    return choose.best(runs, table.best if group.best == "experiment" else group.best)
+
+
+def _fits(runs: pd.DataFrame, key: str, wanted: Any) -> pd.Series:
+    """Return which runs have a knob's value, one of its values, or a value in its range."""
+    column = runs[key] if key in runs else _default(runs, key)
+    if isinstance(wanted, Mapping):
+        numbers = pd.to_numeric(column, errors="coerce")
+        fits = numbers.notna()
+        for word, bound in wanted.items():
+            if word not in RANGE:
+                raise SgpipeError(f"claims: where: {key}: {word!r} is not one of {', '.join(RANGE)}")
+            fits &= RANGE[word](numbers, bound)
+        return fits
+    values = wanted if isinstance(wanted, list) else [wanted]
+    fits = pd.Series(False, index=runs.index)
+    for value in values:
+        fits |= column.isna() if value is None else _equal(column, value)
+    return fits
+
+
+def _equal(column: pd.Series, value: Any) -> pd.Series:
+    if isinstance(value, bool | str):
+        return column.map(lambda have: not _missing(have) and have == value).astype(bool)
+    return pd.Series(np.isclose(pd.to_numeric(column, errors="coerce").astype(float), value, rtol=1e-9), column.index)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value != value
+
+
+def _default(runs: pd.DataFrame, key: str) -> pd.Series:
+    """Return the default of a knob that is younger than the table; missing where no task has such a knob."""
+    tasks = sorted(runs["data.task"].unique()) if len(runs) else []
+    defaults = {task: knobs(task)[key].default for task in tasks if key in knobs(task)}
+    return runs["data.task"].map(defaults) if defaults else pd.Series(None, index=runs.index, dtype=object)

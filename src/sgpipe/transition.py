@@ -1,0 +1,87 @@
+"""Where accuracy rises with activity: a sigmoid over the logarithm of the spike count (zenke2021 section 2.6, Fig 9).
+
+    accuracy(x) = chance + (plateau - chance) / (1 + (transition / x)^steepness)
+
+x is the mean number of hidden spikes per input. The paper draws fitted sigmoids and does not print their form; this
+one begins at the chance level, which is known, and has three parameters. Uncertainty is that of resampling networks.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sgpipe.rng import stream
+
+RESAMPLES = 400
+SIDE = 3  # networks that must lie on each side of a transition
+SILENT = 0.01  # spikes: fewer count as these, for the logarithm
+STEEPNESS = np.geomspace(0.5, 60.0, 26)
+STEP = 0.01  # of the grid of transitions, decades
+
+
+class Rise(NamedTuple):
+    """Parameters of the sigmoid, each (resamples,); what a network of no activity reaches is the chance level."""
+
+    transition: np.ndarray  # spikes per input at half of the rise
+    steepness: np.ndarray
+    plateau: np.ndarray
+    chance: float
+
+    def width(self) -> np.ndarray:
+        """Return from a tenth to nine tenths of the rise, in orders of magnitude of the spike count."""
+        return np.log10(81.0) / self.steepness
+
+    def saturation(self, share: float = 0.95) -> np.ndarray:
+        """Return the spikes per input at which `share` of the rise is reached."""
+        return self.transition * (share / (1 - share)) ** (1 / self.steepness)
+
+    def crossing(self, accuracy: float) -> np.ndarray:
+        """Return the spikes per input at which an accuracy is reached; infinite where the plateau is below it."""
+        above = self.plateau > accuracy
+        share = (accuracy - self.chance) / np.where(above, self.plateau - self.chance, 2 * accuracy)
+        return np.where(above, self.saturation(share), np.inf)
+
+
+def fit_rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, weights: np.ndarray | None = None) -> Rise:
+    """Return the least-squares sigmoid through networks of (n,) spikes per input and accuracy.
+
+    `weights` (n, resamples) says how often each network counts; without it the fit is one, and finer.
+    """
+    x = np.log10(np.maximum(spikes, SILENT))
+    centres = np.arange(x.min(), x.max() + STEP, STEP)
+    if weights is not None:
+        return _search(x, accuracy, chance, centres, STEEPNESS, weights)
+    one = np.ones((len(x), 1))
+    rough = _search(x, accuracy, chance, centres, STEEPNESS, one)
+    fine = np.log10(rough.transition[0]) + np.linspace(-STEP, STEP, 41)
+    return _search(x, accuracy, chance, fine, rough.steepness[0] * np.geomspace(0.8, 1.25, 41), one)
+
+
+def _search(x, accuracy, chance, centres, steepness, weights) -> Rise:
+    """Return the best of a grid of transitions and steepness; the plateau is linear in the rest, and so exact."""
+    m, p = (axis.ravel() for axis in np.meshgrid(centres, steepness, indexing="ij"))
+    exponent = np.clip(p[:, None] * (m[:, None] - x), -300, 300)
+    rise = 1.0 / (1.0 + 10.0**exponent)  # (grid, n)
+    height = accuracy - chance
+    along, square = (rise * height) @ weights, np.maximum((rise**2) @ weights, 1e-300)
+    best = np.argmax(np.maximum(along, 0) ** 2 / square, axis=0)  # what the fit explains
+    pick = np.arange(weights.shape[1])
+    plateau = chance + np.maximum(along[best, pick], 0) / square[best, pick]
+    return Rise(10.0 ** m[best], p[best], plateau, chance)
+
+
+def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> tuple[Rise, Rise] | None:
+    """Return the fitted sigmoid and those of resampled networks, from the random stream `name`.
+
+    None unless at least `SIDE` networks lie on each side of the transition: with fewer it would be a guess.
+    """
+    spikes, accuracy = np.asarray(spikes, float), np.asarray(accuracy, float)
+    if len(spikes) < 2 * SIDE:
+        return None
+    found = fit_rise(spikes, accuracy, chance)
+    below = int((spikes < found.transition[0]).sum())
+    if min(below, len(spikes) - below) < SIDE:
+        return None
+    drawn = (stream(0, name).random((RESAMPLES, len(spikes))) * len(spikes)).astype(int)
+    weights = np.stack([np.bincount(row, minlength=len(spikes)) for row in drawn], axis=1).astype(float)
+    return found, fit_rise(spikes, accuracy, chance, weights)

@@ -1,0 +1,35 @@
+# Asked for by the rule alone: reading the claims must not slow down every job that parses the workflow.
+def claimed_tables(wildcards):
+    """The tables of the experiments that a claim is about."""
+    return [f"{SCALE}/{name}.parquet" for name in claimed(TRAINED)]
+
+
+rule claims:
+    """A verdict on every claim of the papers, from the tables of the experiments: table, page and picture."""
+    input:
+        tables=claimed_tables,
+        claims=[str(path) for path in claim_files()],
+        modules=CLAIM_MODULES,
+    output:
+        multiext(f"{SCALE}/claims", ".parquet", ".md"),
+        html=report(
+            f"{SCALE}/claims.html",
+            caption="../report/claims.rst",
+            category="claims",
+            labels={"figure": "claims", "format": "html"},
+        ),
+        pdf=f"{SCALE}/figures/claims.pdf",
+        svg=f"{SCALE}/figures/claims.svg",
+        png=report(
+            f"{SCALE}/figures/claims.png",
+            caption="../report/claims.rst",
+            category="claims",
+            labels={"figure": "claims", "format": "png"},
+        ),
+    log:
+        f"{RESULTS}/logs/{PLAN.config.scale}/claims.log",
+    localrule: True
+    params:
+        declared=sorted(PLAN.experiments),
+    script:
+        "../scripts/claims.py"
