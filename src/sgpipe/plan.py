@@ -109,8 +109,9 @@ class Plan:
         return {spec.data_id: spec for spec in [*shown, *(pack.runs[0] for pack in self.packs.values())]}
 
     def shown(self, experiment: Experiment) -> list[RunSpec]:
-        """Return a run for each data set whose samples an experiment shows."""
-        return list({spec.data_id: spec for spec in experiment.runs.values()}.values()) if experiment.samples else []
+        """Return a run for each data set whose samples an experiment shows, or simulates its networks on."""
+        looked_at = experiment.runs.values() if experiment.samples or experiment.simulate else ()
+        return list({spec.data_id: spec for spec in looked_at}.values())
 
     def paper_runs(self, paper: str) -> list[tuple[str, RunSpec]]:
         """Return (experiment, run) for all runs that a paper's experiments train."""

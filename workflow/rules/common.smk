@@ -36,6 +36,7 @@ RESULTS = PLAN.config.results
 SCALE = str(PLAN.config.folder)
 PAPERS = sorted({experiment.paper for experiment in PLAN.experiments.values()})
 TRAINED = [name for name, experiment in PLAN.experiments.items() if experiment.trains]
+SIMULATED = [name for name, experiment in PLAN.experiments.items() if experiment.simulate]
 
 
 def figure_files(kind, paper=None):
