@@ -14,6 +14,7 @@ configfile: "config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/init.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
@@ -22,6 +23,7 @@ include: "workflow/rules/figures.smk"
 wildcard_constraints:
     pack="[0-9a-f]{16}",
     data="[0-9a-f]{16}",
+    init="[0-9a-f]{16}",
     experiment="|".join(PLAN.experiments),
 
 

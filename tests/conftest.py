@@ -37,6 +37,13 @@ def tiny():
     return make
 
 
+def states_of(*specs: RunSpec, task) -> dict:
+    """Return the initial states that runs with conditions ask for, as the trainer wants them."""
+    from sgpipe.init.initial import initial_state
+
+    return {spec.init_id: initial_state(spec, task).layers for spec in specs if spec.conditions}
+
+
 class Project:
     """A workflow folder of its own, with the repository's rules and an experiment file of the test's."""
 

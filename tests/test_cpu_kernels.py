@@ -461,8 +461,8 @@ class Recorder(CpuEngine):
         super().__init__()
         self.all_threads, self.seen, self.begun = all_threads, {}, threading.Event()
 
-    def open(self, specs, task, weights):
-        session, (spec,) = super().open(specs, task, weights), specs
+    def open(self, specs, task, weights, theory=None):
+        session, (spec,) = super().open(specs, task, weights, theory), specs
         batch = session.batch
 
         def noted(*given):

@@ -15,6 +15,7 @@ from sgpipe.numerics import VERSIONS, components, versions
 from sgpipe.reference import ReferenceEngine
 from sgpipe.spec import INITIALISERS, TASKS, RunSpec, knobs
 from sgpipe.train import train_run
+from tests.conftest import states_of
 
 FILE = Path(__file__).parent / "data" / "recorded_runs.json"
 BASE = {
@@ -88,6 +89,7 @@ RUNS = {
         "objective.head": "steps",
         "objective.accuracy": "mode",
     },
+    "conditions by theory": {**STACK, "surrogate.shape": "exponential", "init.conditions": "I+II+III+IV"},
     "text": TEXT,
     "text without embedding": {**TEXT, "network.embedding": 0, "network.neuron": "slstm"},
     "label smoothing": {"objective.label_smoothing": 0.1},
@@ -108,7 +110,8 @@ def spec_of(name):
 
 def measure(spec):
     """Return what is recorded of a run: its rows as numbers, and three sums over each trained weight matrix."""
-    result = train_run(spec, prepare(spec), ReferenceEngine())
+    task = prepare(spec)
+    result = train_run(spec, task, ReferenceEngine(), states=states_of(spec, task=task))
     rows = {f"{row.split} {row.epoch}": [row.loss, row.penalty, row.accuracy, *row.spikes] for row in result.rows}
     weights = {}
     for name, array in result.weights.items():

@@ -180,9 +180,9 @@ def test_statistics_are_those_of_each_splits_input(kind, monkeypatch):
         dense = getattr(task, split).dense(task.steps, task.units).astype(float)
         ours = found["splits"][split]
         np.testing.assert_allclose([ours["mean"], ours["variance"]], [dense.mean(), dense.var()], rtol=1e-6)
-        assert ours["samples"] == dense.shape[1]
+        assert (ours["low"], ours["high"], ours["samples"]) == (dense.min(), dense.max(), dense.shape[1])
     # What the theory of initialisations reads knows the train split alone.
-    assert {name: found[name] for name in ("mean", "variance", "samples")} == found["splits"]["train"]
+    assert {name: found[name] for name in ("mean", "variance", "low", "high", "samples")} == found["splits"]["train"]
 
 
 def test_a_word_is_one_of_as_many_inputs_as_there_are_words():

@@ -17,6 +17,7 @@ from sgpipe.init.layer import RESETS as FORMS
 from sgpipe.reference import ReferenceEngine
 from sgpipe.spec import INITIALISERS, NEURON_KNOBS, RESETS, RunSpec, from_canonical, knobs
 from sgpipe.train import train_run
+from tests.conftest import states_of
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 KNOBS = knobs("randman")
@@ -105,6 +106,7 @@ OTHERS = {
 
 # What else a run needs for a knob to matter.
 EQ_1 = {"network.neuron": "delta_lif"}
+ASKED = {**EQ_1, "surrogate.shape": "q_pseudospike"}  # what conditions on the initial state need
 NEEDS = {
     **dict.fromkeys([f"network.{name}" for name in NEURON_KNOBS["delta_lif"] if name != "reset_gradient"], EQ_1),
     "network.adaptation": {"network.neuron": "alif"},
@@ -117,6 +119,13 @@ NEEDS = {
     "optimiser.average_period": {"optimiser.average": "swa"},
     "surrogate.sharpness": {"surrogate.shape": "triangular"},
     "surrogate.tail": {"surrogate.shape": "q_pseudospike"},
+    "init.conditions": ASKED,
+    "init.method": {**ASKED, "init.conditions": "I+II"},
+    "init.readings": {**ASKED, "init.conditions": "I+II+III+IV"},
+    "init.extrema": {**ASKED, "init.conditions": "III"},
+    # In a layer upon another one III has no solution.
+    "init.infeasible": {**ASKED, "init.conditions": "III", "network.hidden": [8, 8]},
+    "init.free": {**ASKED, "init.conditions": "IV"},
 }
 
 
@@ -128,7 +137,8 @@ def base_of(name):
 def other_values(name):
     choices = KNOBS[name].metadata["choices"]
     if choices:
-        return [choice for choice in choices if choice != BUSY.get(name, KNOBS[name].default)]
+        same = (base_of(name).get(name, KNOBS[name].default), "error", "calibrated")  # the latter trains nothing
+        return [choice for choice in choices if choice not in same]
     return OTHERS[name]
 
 
@@ -148,6 +158,13 @@ FOREIGN = {
     "bias": True,
     "tanh": "printed",
     "embedding": 8,
+}
+UNASKED = {
+    "method": "calibrated",
+    "readings": "printed",
+    "extrema": "sample",
+    "infeasible": "clip",
+    "free": "tail",
 }
 NO_HIDDEN = {"network.hidden": [], "network.recurrent": False}
 IDLE = [
@@ -176,6 +193,14 @@ IDLE = [
     ({"network.neuron": "alif"}, "network.tanh", "printed"),
     ({"network.neuron": "slstm"}, "network.reset_gradient", "attached"),
     *(({"network.neuron": "slstm"}, f"network.{name}", FOREIGN[name]) for name in FOREIGN if name != "tanh"),
+    *(({}, f"init.{name}", value) for name, value in UNASKED.items()),
+    *(({**ASKED, "init.conditions": "I"}, f"init.{name}", UNASKED[name]) for name in ("extrema", "infeasible", "free")),
+    ({**ASKED, "init.conditions": "I+II"}, "init.extrema", "sample"),
+    ({**ASKED, "init.conditions": "I+III"}, "init.free", "tail"),
+    *(
+        ({**ASKED, "init.conditions": "I+IV", "init.readings": "authors"}, f"init.{name}", UNASKED[name])
+        for name in ("extrema", "infeasible", "free")
+    ),
     ({}, "objective.accuracy", "mode"),
     ({}, "optimiser.clip_scope", "variable"),
     ({}, "optimiser.average_start", 3),
@@ -224,6 +249,10 @@ def run_values(draw):
         values.setdefault("data.tau", 5.0)
     if not values.get("network.hidden", [1]):
         values.pop("network.recurrent", None)
+        values.pop("init.conditions", None)
+    if values.get("init.conditions", "none") != "none":  # what every one of them can be asked of
+        values |= {"network.neuron": "delta_lif", "network.recurrent": True, "surrogate.shape": "q_pseudospike"}
+        values["network.hidden"] = [units + 1 for units in values.get("network.hidden", [8])]
     return values
 
 
@@ -347,6 +376,12 @@ DEFAULTS = {
     "init.scheme": "uniform",
     "init.seed": 0,
     "init.gain": 1.0,
+    "init.conditions": "none",
+    "init.method": "theory",
+    "init.readings": "corrected",
+    "init.extrema": "ensemble",
+    "init.infeasible": "skip",
+    "init.free": "sharpness",
     "objective.head": "max",
     "objective.label_smoothing": 0.0,
     "objective.accuracy": "summed",
@@ -430,7 +465,8 @@ def prepared(data):
 
 def outcome(spec):
     """Return the rows and weights of a run as trained by the reference engine."""
-    result = train_run(spec, prepared(spec.data), ReferenceEngine())
+    task = prepared(spec.data)
+    result = train_run(spec, task, ReferenceEngine(), states=states_of(spec, task=task))
     assert result.status == "finished"
     return result
 
@@ -505,6 +541,33 @@ BAD = [
     ({"network.embedding": 2.5}, ["network.embedding", "2.5", "a whole number"]),
     ({"objective.label_smoothing": 1}, ["objective.label_smoothing", "must be below 1"]),
     ({"init.scheme": "glorot"}, ["init.scheme", "'glorot'", "glorot_uniform"]),
+    ({"init.conditions": "II+I"}, ["init.conditions", "'II+I'", "did you mean"]),
+    ({"init.conditions": "I", "network.hidden": []}, ["init.conditions: I", "hidden layer", "set none"]),
+    ({"init.conditions": "I"}, ["init.method", "delta_lif and alif, not lif", "init.method: calibrated"]),
+    ({"init.conditions": "I", "network.neuron": "slstm"}, ["init.method", "not slstm", "init.method: calibrated"]),
+    ({"init.conditions": "I", **EQ_1, "surrogate.shape": "gaussian"}, ["init.method", "network.recurrent: true"]),
+    (
+        {"init.conditions": "I", **EQ_1, "network.recurrent": True},
+        ["init.conditions: I", "sharpness", "not superspike", "triangular, exponential"],
+    ),
+    (
+        {
+            "init.conditions": "IV",
+            **ASKED,
+            "surrogate.shape": "gaussian",
+            "network.recurrent": True,
+            "init.free": "tail",
+        },
+        ["init.free", "gaussian has no tail", "q_pseudospike"],
+    ),
+    (
+        {"init.conditions": "III", "init.method": "calibrated", "surrogate.shape": "true_derivative"},
+        ["init.conditions: III", "dampening", "true_derivative"],
+    ),
+    (
+        {"init.conditions": "IV", "init.method": "calibrated", "surrogate.shape": "superspike"},
+        ["init.conditions: IV", "sharpness", "superspike"],
+    ),
     ({"optimiser.average_period": 0}, ["optimiser.average_period", "at least 1 updates"]),
     (
         {"data.task": "ptb", "network.embedding": 300},

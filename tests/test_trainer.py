@@ -138,7 +138,7 @@ def test_a_run_that_raises_is_a_result_and_the_pack_goes_on(tiny, task, tmp_path
     class Broken:
         name, device, takes_packs = "broken", "cpu", False
 
-        def open(self, specs, task, weights):
+        def open(self, specs, task, weights, theory):
             raise ValueError("no such kernel\nand more")
 
     specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]
@@ -166,7 +166,7 @@ class InStep:
     def __init__(self, broken=()):
         self.opened, self.broken = [], broken
 
-    def open(self, specs, task, weights):
+    def open(self, specs, task, weights, theory):
         self.opened.append(len(specs))
         if set(self.broken) & set(specs):
             raise MemoryError("too many")
@@ -224,7 +224,7 @@ def test_a_diverged_run_is_recorded_up_to_where_it_diverged(tiny, task):
     class Engine:
         name, device, takes_packs = "diverging", "cpu", False
 
-        def open(self, specs, task, weights):
+        def open(self, specs, task, weights, theory):
             return Session()
 
     result = train_run(tiny({"training.epochs": 9}), task, Engine())

@@ -20,7 +20,7 @@ from sgpipe.outputs import outputs_of, sources_of
 from sgpipe.overview import overview
 from sgpipe.plan import make_plan
 from sgpipe.results import Store, stored_runs
-from sgpipe.steps import collect, download, draw, prepare_task, train
+from sgpipe.steps import collect, download, draw, initial_state, prepare_task, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,6 +103,9 @@ def _train(config: Config, options: argparse.Namespace) -> None:
         task = Path(config.results) / "data" / f"{run.data_id}.arrow"
         if not task.exists():
             prepare_task(plan, run.data_id, task, task.with_suffix(".json"), config.threads)
+        for init_id in plan.packs[pack].init_ids:
+            if not plan.init_path(init_id).exists():
+                initial_state(plan, init_id, task, plan.init_path(init_id))
         train(plan, pack, task)
 
 

@@ -12,10 +12,13 @@ from typing import Protocol
 import numpy as np
 
 from sgpipe.data.samples import Events, Task
+from sgpipe.init.settings import LayerSettings
 from sgpipe.optimisers import OPTIMISERS
 from sgpipe.spec import RunSpec
 
 Weights = dict[str, np.ndarray]
+Theory = Sequence[Sequence[LayerSettings] | None]  # an entry a run: what is set of each hidden layer, None for a run
+# without conditions on its initial state
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,13 @@ class Engine(Protocol):
     def refuses(self, spec: RunSpec) -> str | None:
         """Return why this engine cannot train a run, None if it can."""
 
-    def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> Session:
-        """Return a session that starts from the given weights; it may change them in place."""
+    def open(
+        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+    ) -> Session:
+        """Return a session that starts from the given weights; it may change them in place.
+
+        `theory` has the settings of each run's hidden layers, of which those of the surrogate hold throughout.
+        """
 
 
 def only_in_the_reference(spec: RunSpec) -> str | None:

@@ -50,6 +50,7 @@ VERSIONS: dict[str, int] = {
     "init.orthogonal_uniform": 1,
     "init.orthogonal_normal": 1,
     "init.orthogonal_bigamma": 1,
+    "init.theory": 1,
     "optimiser.adam": 1,
     "optimiser.adabelief": 1,
     "weight_decay": 1,
@@ -66,6 +67,7 @@ def components(spec: RunSpec) -> tuple[str, ...]:
         names += [f"neuron.{network.neuron}", f"surrogate.{spec.surrogate.shape}"]
     leaky = network.neuron in (None, "lif")
     used = {
+        f"init.{spec.init.method}": spec.conditions,
         "neuron.trained": network.trained_neurons,
         "dropout": network.dropout,
         "embedding": network.embedding,
@@ -79,6 +81,12 @@ def components(spec: RunSpec) -> tuple[str, ...]:
     }
     names += [name for name, uses in used.items() if uses]
     return tuple(sorted(names))
+
+
+def init_version(spec: RunSpec) -> str:
+    """Return the numerics versions of what makes a run's initial state, as one canonical string."""
+    parts = ("task.", "neuron.", "surrogate.", "init.", "embedding")
+    return ",".join(f"{name}={VERSIONS[name]}" for name in components(spec) if name.startswith(parts))
 
 
 def versions(spec: RunSpec) -> str:

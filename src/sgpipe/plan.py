@@ -11,7 +11,7 @@ from sgpipe.config import Config
 from sgpipe.data.sources import Sources
 from sgpipe.errors import SgpipeError, one_of
 from sgpipe.experiments import Experiment, load_experiments
-from sgpipe.numerics import VERSIONS, versions
+from sgpipe.numerics import VERSIONS, init_version, versions
 from sgpipe.results import Store
 from sgpipe.spec import SEEDS, RunSpec, canonical_json, digest, knobs
 
@@ -32,6 +32,11 @@ class Pack:
     def numerics(self) -> str:
         """The numerics versions of everything its runs use, as one canonical string."""
         return ";".join(sorted({versions(spec) for spec in self.runs}))
+
+    @property
+    def init_ids(self) -> list[str]:
+        """The initial states that its runs start from, by id, sorted; none for runs without conditions."""
+        return sorted({spec.init_id for spec in self.runs if spec.conditions})
 
     @property
     def minutes(self) -> int:
@@ -107,6 +112,19 @@ class Plan:
         """One run for each data set that has to be prepared, by data id."""
         shown = [spec for experiment in self.experiments.values() for spec in self.shown(experiment)]
         return {spec.data_id: spec for spec in [*shown, *(pack.runs[0] for pack in self.packs.values())]}
+
+    @cached_property
+    def initial_states(self) -> dict[str, RunSpec]:
+        """One run for each initial state that conditions ask for, by init id."""
+        return {spec.init_id: spec for pack in self.packs.values() for spec in pack.runs if spec.conditions}
+
+    def init_path(self, init_id: str) -> Path:
+        """Return where an initial state lies or would lie."""
+        return Path(self.config.results) / "init" / f"{init_id}.parquet"
+
+    def init_numerics(self, init_id: str) -> str:
+        """Return the numerics versions of what makes an initial state."""
+        return init_version(self.initial_states[init_id])
 
     def shown(self, experiment: Experiment) -> list[RunSpec]:
         """Return a run for each data set whose samples an experiment shows, or simulates its networks on."""

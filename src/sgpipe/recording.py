@@ -1,6 +1,6 @@
 """Activity of a network on a few samples, as events and traces."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +9,7 @@ import torch
 from sgpipe.activity import Activity
 from sgpipe.data.samples import Task
 from sgpipe.init.schemes import initial_weights
+from sgpipe.init.settings import LayerSettings
 from sgpipe.network import as_tensors, forward
 from sgpipe.spec import RunSpec
 
@@ -27,19 +28,26 @@ SCHEMA = pa.schema(
 )
 
 
-def record(spec: RunSpec, task: Task, samples: np.ndarray, trained: Mapping[str, np.ndarray]) -> pa.Table:
+def record(
+    spec: RunSpec,
+    task: Task,
+    samples: np.ndarray,
+    trained: Mapping[str, np.ndarray],
+    theory: Sequence[LayerSettings] | None = None,
+) -> pa.Table:
     """Return spikes of input and hidden layers, and membranes of hidden layers and readout, for some test samples.
 
-    `samples` are positions in the test split; `trained` the weights after training. The columns are SCHEMA's.
+    `samples` are positions in the test split; `trained` the weights after training, `theory` what is set of the
+    initial state of a run with conditions. The columns are SCHEMA's.
     """
     events = task.test.take(samples)
     inputs = events.dense(task.steps, task.units)
-    moments = {"before": initial_weights(spec, task.units, task.classes), "after": trained}
+    moments = {"before": initial_weights(spec, task.units, task.classes, theory), "after": trained}
     parts = []
     for moment, weights in moments.items():
         raster = torch.from_numpy(inputs.astype(spec.training.precision))
         with torch.no_grad():
-            activity = forward(spec, as_tensors(weights), raster)
+            activity = forward(spec, as_tensors(weights), raster, theory)
         for layer, kind, values in _layers(inputs, activity):
             keep = values != 0 if kind == "spike" else np.ones_like(values, dtype=bool)
             step, sample, unit = np.nonzero(keep)

@@ -9,7 +9,7 @@ import torch
 from sgpipe.activity import detached
 from sgpipe.data.samples import Samples, Task, Words
 from sgpipe.dropout import dropout_factors
-from sgpipe.engine import Measures, MinibatchSession, Sums, Weights
+from sgpipe.engine import Measures, MinibatchSession, Sums, Theory, Weights
 from sgpipe.errors import SgpipeError
 from sgpipe.init.settings import LayerSettings
 from sgpipe.network import as_tensors, forward
@@ -29,12 +29,14 @@ class ReferenceEngine:
     def refuses(self, spec: RunSpec) -> str | None:
         return None
 
-    def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> "ReferenceSession":
+    def open(
+        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+    ) -> "ReferenceSession":
         # Small matrices gain nothing from more threads, and runs side by side need the cores.
         torch.set_num_threads(1)
         (spec,), (weight,) = specs, weights
         session = WordSession if isinstance(task.train, Words) else ReferenceSession
-        return session(spec, task, weight, self.device)
+        return session(spec, task, weight, self.device, theory[0] if theory else None)
 
 
 class ReferenceSession(MinibatchSession):

@@ -15,6 +15,7 @@ from typing import Any
 
 from sgpipe.declare import knob, read_value
 from sgpipe.errors import SgpipeError, one_of
+from sgpipe.init.asked import CHOICES, idle_conditions
 from sgpipe.surrogates import SURROGATES
 from sgpipe.tasks import TASKS
 
@@ -114,7 +115,7 @@ class SurrogateChoice:
 
 @dataclass(frozen=True)
 class Init:
-    """Initial weights (zenke2021 section 4.2.3; herranz2022 sections 2.3 and 3.3)."""
+    """Initial weights and surrogate (zenke2021 section 4.2.3; herranz2022 sections 2.3, 2.6, 3.3 and appendix B)."""
 
     scheme: str = knob(
         "uniform",
@@ -123,6 +124,35 @@ class Init:
     )
     seed: int = knob(0, "seed of the initial weights", least=0)
     gain: float | None = knob(1.0, "factor on the hidden layers' feed-forward weights; 1 as printed", above=0)
+    conditions: str = knob(
+        "none",
+        "which of herranz2022's conditions the initial state is to meet: half of the neurons fire (I), as much "
+        "variance from V as from W (II), gradients keep their maximum (III) and their variance (IV)",
+        choices=CHOICES,
+    )
+    method: str | None = knob(
+        "theory",
+        "how: by the formulas for delta_lif and alif, or for any neuron by measuring on a batch of training samples",
+        choices=("theory", "calibrated"),
+    )
+    readings: str | None = knob(
+        "corrected",
+        "theory: its equations as they hold, as printed, or as in the authors' code (docs/errata.md)",
+        choices=("corrected", "printed", "authors"),
+    )
+    extrema: str | None = knob(
+        "ensemble",
+        "theory: III and IV for the distribution of the weights, or for each neuron by the weights drawn",
+        choices=("ensemble", "sample"),
+    )
+    infeasible: str | None = knob(
+        "skip",
+        "where a condition has no solution: leave it out, come as near as possible, or stop",
+        choices=("skip", "clip", "error"),
+    )
+    free: str | None = knob(
+        "sharpness", "what IV is solved for; the tail of q_pseudospike alone", choices=("sharpness", "tail")
+    )
 
 
 @dataclass(frozen=True)
@@ -245,7 +275,11 @@ class RunSpec:
     def _idle(self, where: str) -> list[str]:
         """Return the knobs that cannot matter; raise SgpipeError if the combination makes no sense."""
         idle = [f"data.{name}" for name in getattr(self.data, "idle", tuple)()]
-        idle += self._idle_network(where) + self._idle_objective()
+        idle += (
+            self._idle_network(where)
+            + self._idle_objective()
+            + [f"init.{name}" for name in idle_conditions(self, where)]
+        )
         if not self.network.hidden:
             idle += [f"surrogate.{name}" for name in vars(self.surrogate)] + ["init.gain"]
         else:
@@ -296,6 +330,11 @@ class RunSpec:
         return [f"objective.{name}" for name in idle]
 
     @property
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions that the initial state is to meet, e.g. `("I", "III")`."""
+        return () if self.init.conditions == "none" else tuple(self.init.conditions.split("+"))
+
+    @property
     def words(self) -> bool:
         """Whether the task is a text, in which every word is to be told from those before it."""
         return getattr(self.data, "words", False)
@@ -322,6 +361,16 @@ class RunSpec:
         """Return the id of the prepared task: the run id's rule, applied to the data section alone."""
         data = {f"data.{name}": value for name, value in vars(self.data).items()}
         return digest(canonical_json(data, self.data.task))
+
+    @cached_property
+    def init_id(self) -> str | None:
+        """Return the id of the initial state that conditions ask for, None without conditions.
+
+        It is the run id's rule, applied to what that state depends on; runs that differ in training alone share it.
+        """
+        parts = ("data", "network", "surrogate", "init")
+        flat = {key: value for key, value in self.flat().items() if key.partition(".")[0] in parts}
+        return digest(canonical_json(flat, self.data.task)) if self.conditions else None
 
 
 def canonical_json(values: Mapping[str, Any], task: str) -> str:

@@ -4,6 +4,7 @@ The rules' scripts and the command line call these; nothing here knows of Snakem
 """
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from sgpipe.engines import chooser
 from sgpipe.errors import SgpipeError
 from sgpipe.experiments import Experiment
 from sgpipe.files import atomic
+from sgpipe.init.states import read_state, write_state
 from sgpipe.logs import ProgressLog
 from sgpipe.plan import Plan
 from sgpipe.results import experiment_table, merge_packs, runs_table, write_table
@@ -62,8 +64,35 @@ def download(plan: Plan, tasks: Iterable[str] = ()) -> None:
         raise SgpipeError("\nsgpipe: ".join(problems))
 
 
+def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path | str) -> None:
+    """Write the initial state that conditions ask for, from a prepared task and its statistics beside it.
+
+    A condition without a solution is a line on the error stream. Raises SgpipeError, naming experiments and run, if
+    `init.infeasible` is `error`.
+    """
+    from sgpipe.init.initial import initial_state  # scipy, which training need not load
+
+    spec, path = plan.initial_states[init_id], Path(task_path)
+    askers = [
+        name for name, item in plan.experiments.items() if any(run.init_id == init_id for run in item.runs.values())
+    ]
+    where = f"{', '.join(askers)}: run {spec.id} ({spec.init.conditions})"
+    described = path.with_suffix(".json")
+    try:
+        known = json.loads(described.read_text()) if described.exists() else None
+        state = initial_state(spec, load_task(path), known)
+    except SgpipeError as error:
+        raise SgpipeError(f"{where}: {error}") from error
+    for message in state.messages:
+        print(f"sgpipe: {where}: {message}", file=sys.stderr)
+    write_state(state, output, {"sgpipe.init": spec.init_id, "sgpipe.spec": spec.canonical()})
+
+
 def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None) -> None:
-    """Train a pack, or take its runs from the store; write the table of its runs if `output` is given."""
+    """Train a pack, or take its runs from the store; write the table of its runs if `output` is given.
+
+    The initial states that its runs ask for must have been made.
+    """
     pack = plan.pack(pack_id)
     config: Config = plan.config
     with ProgressLog(f"pack {pack_id}", pack.runs) as log:
@@ -75,6 +104,7 @@ def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | 
             config.threads,
             report=log.epoch,
             ended=log.ended,
+            states={init_id: read_state(plan.init_path(init_id)) for init_id in pack.init_ids},
         )
     if output is not None:
         write_table(runs_table(results), output)
@@ -245,7 +275,8 @@ def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: 
     for spec, path in zip(experiment.recorded(), tasks, strict=True):
         task = load_task(path)
         samples = _first_of_each_class(task.test.labels, experiment.record["samples_per_class"])
-        parts.append(record(spec, task, samples, plan.store.weights(spec)))
+        theory = read_state(plan.init_path(spec.init_id)) if spec.conditions else None
+        parts.append(record(spec, task, samples, plan.store.weights(spec), theory))
     write_table(pa.concat_tables(parts), output)
 
 

@@ -17,15 +17,18 @@ from filelock import Timeout
 
 import sgpipe
 from sgpipe.data.samples import Task
-from sgpipe.engine import Engine, Measures, Session, Weights, evaluated
+from sgpipe.engine import Engine, Measures, Session, Theory, Weights, evaluated
 from sgpipe.errors import SgpipeError
 from sgpipe.init.schemes import initial_weights
+from sgpipe.init.settings import LayerSettings
+from sgpipe.init.states import setting_of
 from sgpipe.results import Result, Row, Store, load_arrays, save_arrays
 from sgpipe.rng import permutation, stream
 from sgpipe.spec import RunSpec
 
 CHECKPOINT_SECONDS = 60.0
 Report = Callable[[RunSpec, int, Measures], None]
+States = Mapping[str, Sequence[LayerSettings]]  # by init id: the initial states that conditions ask for
 
 
 @dataclass
@@ -49,17 +52,21 @@ def train_pack(
     threads: int = 1,
     report: Report = lambda spec, epoch, measures: None,
     ended: Callable[[RunSpec, str], None] = lambda spec, status: None,
+    states: States | None = None,
 ) -> list[Result]:
     """Return the results of all runs: from the store what it has, the rest trained and filed as they end.
 
     A run that another process is training is left to the end and then taken from the store, if that one filed it.
     A run that raises becomes a result of status `failed`; the pack goes on. An engine that takes packs gets all runs
     that can go in step at once; else each run goes alone, spread over `threads`. Once fewer runs than threads are
-    left, each may use several.
+    left, each may use several. `states` has the initial state of every run with conditions.
     """
     revision = git_revision()
     results = {spec: found for spec in specs if (found := store.get(spec))}
     engines = {spec: engine_for(spec) for spec in specs if spec not in results}
+
+    def attempt(mine: Sequence[RunSpec], engine: Engine) -> Iterable[Result]:
+        return _attempt(mine, task, store, engine, revision, report, states or {})
 
     def settle(group: Sequence[RunSpec], wait: bool = False) -> None:
         with ExitStack() as locks:
@@ -73,7 +80,7 @@ def train_pack(
                     results[spec] = found
                 else:
                     mine.append(spec)
-            for result in _attempt(mine, task, store, engines[group[0]], revision, report) if mine else ():
+            for result in attempt(mine, engines[group[0]]) if mine else ():
                 store.put(result)
                 results[result.spec] = result
                 ended(result.spec, result.status)
@@ -113,7 +120,13 @@ def _groups(engines: Mapping[RunSpec, Engine], store: Store) -> list[list[RunSpe
 
 
 def _attempt(
-    specs: Sequence[RunSpec], task: Task, store: Store, engine: Engine, revision: str, report: Report
+    specs: Sequence[RunSpec],
+    task: Task,
+    store: Store,
+    engine: Engine,
+    revision: str,
+    report: Report,
+    states: States,
 ) -> Iterable[Result]:
     """Train runs in step; whatever goes wrong inside a run is its result."""
     provenance = {
@@ -127,13 +140,13 @@ def _attempt(
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     try:
-        results = train_runs(specs, task, engine, [store.checkpoint_path(spec) for spec in specs], report)
+        results = train_runs(specs, task, engine, [store.checkpoint_path(spec) for spec in specs], report, states)
     except SgpipeError:
         raise  # something for the user to put right, not a property of the run
     except Exception as error:
         if len(specs) > 1:  # find out which of them it was
             for spec in specs:
-                yield from _attempt([spec], task, store, engine, revision, report)
+                yield from _attempt([spec], task, store, engine, revision, report, states)
             return
         message = f"{type(error).__name__}: {error}".splitlines()[0]
         print(f"sgpipe: run {specs[0].id} failed: {message}", file=sys.stderr)
@@ -149,6 +162,7 @@ def train_runs(
     engine: Engine,
     checkpoints: Sequence[Path] = (),
     report: Report = lambda spec, epoch, measures: None,
+    states: States | None = None,
 ) -> list[Result]:
     """Train networks in step and return their results, each of status `finished` or `diverged`.
 
@@ -156,9 +170,12 @@ def train_runs(
     from (training.seed, epoch), and is followed by the validation split. The test split is measured after the last
     epoch and, unless that is the best by validation accuracy, with the weights of the best. If `checkpoints` are
     given, one path a run, the state goes there about once a minute, and training goes on from what lies there.
+    `states` has the initial state of every run with conditions; raises SgpipeError if one is missing.
     """
     epochs = specs[0].training.epochs
-    session = engine.open(specs, task, [initial_weights(spec, task.units, task.classes) for spec in specs])
+    theory = [setting_of(states or {}, spec.init_id) for spec in specs]
+    weights = [initial_weights(spec, task.units, task.classes, own) for spec, own in zip(specs, theory, strict=True)]
+    session = engine.open(specs, task, weights, theory)
     runs = _resume(session, checkpoints) or [Progress() for _ in specs]
     saved = time.monotonic()
     while runs[0].epoch < epochs and any(run.sound for run in runs):
@@ -171,7 +188,7 @@ def train_runs(
             for path, state, run in zip(checkpoints, session.states(), runs, strict=True):
                 _save_checkpoint(path, state, run)
             saved = time.monotonic()
-    _test(specs, task, engine, session, runs)
+    _test(specs, task, engine, session, runs, theory)
     return [
         Result(
             spec,
@@ -184,9 +201,9 @@ def train_runs(
     ]
 
 
-def train_run(spec: RunSpec, task: Task, engine: Engine, *more) -> Result:
+def train_run(spec: RunSpec, task: Task, engine: Engine, *more, **named) -> Result:
     """Train one network and return its result; see `train_runs`."""
-    return train_runs([spec], task, engine, *more)[0]
+    return train_runs([spec], task, engine, *more, **named)[0]
 
 
 def _epoch(specs: Sequence[RunSpec], task: Task, session: Session, runs: Sequence[Progress]) -> None:
@@ -214,11 +231,18 @@ def _epoch(specs: Sequence[RunSpec], task: Task, session: Session, runs: Sequenc
         runs[place].best_weights = evaluated(states[place])
 
 
-def _test(specs: Sequence[RunSpec], task: Task, engine: Engine, session: Session, runs: Sequence[Progress]) -> None:
+def _test(
+    specs: Sequence[RunSpec],
+    task: Task,
+    engine: Engine,
+    session: Session,
+    runs: Sequence[Progress],
+    theory: Theory,
+) -> None:
     """Measure the test split after the last epoch, and with the weights of the best epoch of each run."""
     weights = [run.best_weights or evaluated(state) for run, state in zip(runs, session.states(), strict=True)]
     at_end = session.evaluate("test")
-    at_best = engine.open(specs, task, weights).evaluate("test")
+    at_best = engine.open(specs, task, weights, theory).evaluate("test")
     for run, last, best in zip(runs, at_end, at_best, strict=True):
         if run.sound:
             run.rows.append(Row(run.epoch, "test", **asdict(last)))

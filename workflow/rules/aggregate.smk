@@ -50,6 +50,7 @@ for experiment in [name for name in TRAINED if PLAN.experiments[name].record]:
                 f"{RESULTS}/data/{run.data_id}.arrow"
                 for run in PLAN.experiments[experiment].recorded()
             ],
+            states=state_files(PLAN.experiments[experiment].recorded()),
         output:
             f"{SCALE}/{experiment}.activity.parquet",
         log:

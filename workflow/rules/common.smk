@@ -39,6 +39,18 @@ TRAINED = [name for name, experiment in PLAN.experiments.items() if experiment.t
 SIMULATED = [name for name, experiment in PLAN.experiments.items() if experiment.simulate]
 
 
+def state_files(runs):
+    """The initial states that runs with conditions start from."""
+    ids = sorted({run.init_id for run in runs if run.conditions})
+    return [str(PLAN.init_path(init_id)) for init_id in ids]
+
+
+def init_ids(method):
+    """A pattern of the ids of all initial states that are made by a method; it matches nothing if there are none."""
+    ids = [key for key, run in PLAN.initial_states.items() if run.init.method == method]
+    return "|".join(ids) or "none"
+
+
 def figure_files(kind, paper=None):
     """All files of all `figures` or `tables`, of one paper or of all."""
     return [

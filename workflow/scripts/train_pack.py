@@ -2,4 +2,4 @@ from sgpipe.job import job
 from sgpipe.steps import train
 
 with job(snakemake.config, snakemake.log) as plan:
-    train(plan, snakemake.wildcards.pack, snakemake.input[0], snakemake.output[0])
+    train(plan, snakemake.wildcards.pack, snakemake.input.task, snakemake.output[0])

@@ -36,34 +36,38 @@ def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, k
 
 
 def statistics(task: Task) -> dict[str, Any]:
-    """Return mean and variance of the input per unit and step, from the train split; and the same of every split.
+    """Return mean, variance, least and largest value of the input per unit and step, from the train split; then all of
+    it for every split.
 
-    The theory of initialisations needs the first two, which therefore know nothing of the other splits. Events of one
-    bin add up, and a word is one of `units` inputs.
+    The theory of initialisations needs those of the train split, which therefore know nothing of the others. Events of
+    one bin add up, and a word is one of `units` inputs.
     """
     splits = {split: _split_statistics(getattr(task, split), task) for split in SPLITS}
     return {**splits["train"], "splits": splits}
 
 
 def _split_statistics(samples: Events | Analog | Words, task: Task) -> dict[str, float]:
-    mean, square = _moments(samples, task.steps, task.units)
-    return {"mean": mean, "variance": square - mean**2, "samples": len(samples)}
+    mean, square, low, high = _moments(samples, task.steps, task.units)
+    return {"mean": mean, "variance": square - mean**2, "low": low, "high": high, "samples": len(samples)}
 
 
-def _moments(samples: Events | Analog | Words, steps: int, units: int) -> tuple[float, float]:
-    """Return mean and mean square over all cells (sample, step, unit)."""
+def _moments(samples: Events | Analog | Words, steps: int, units: int) -> tuple[float, float, float, float]:
+    """Return mean, mean square, least and largest value over all cells (sample, step, unit)."""
     if isinstance(samples, Words):
-        return 1 / units, 1 / units
+        return 1 / units, 1 / units, 0.0, 1.0
     first = square = 0.0
+    ends, filled = [], 0
     for start in range(0, len(samples), ROWS):
         stop = min(start + ROWS, len(samples))
-        if isinstance(samples, Analog):  # holding a frame repeats it, which leaves both means as they are
+        if isinstance(samples, Analog):  # holding a frame repeats it, which leaves all of them as they are
             values = samples.frames[start:stop].astype(float)
         else:
             begin, end = samples.ptr[start], samples.ptr[stop]
             sample = np.repeat(np.arange(stop - start), np.diff(samples.ptr[start : stop + 1]))
             cell = (sample * steps + samples.step[begin:end]) * units + samples.unit[begin:end]
             values = np.unique(cell, return_counts=True)[1].astype(float)
-        first, square = first + float(values.sum()), square + float((values**2).sum())
+        first, square, filled = first + float(values.sum()), square + float((values**2).sum()), filled + values.size
+        ends += [float(values.min()), float(values.max())] if values.size else []
     cells = max(samples.frames.size if isinstance(samples, Analog) else len(samples) * steps * units, 1)
-    return first / cells, square / cells
+    ends += [0.0] if filled < cells else []
+    return first / cells, square / cells, min(ends), max(ends)

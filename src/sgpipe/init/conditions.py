@@ -13,10 +13,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from sgpipe.errors import one_of
+from sgpipe.init.asked import CONDITIONS as CONDITIONS
 from sgpipe.init.extrema import Sums, Value
 from sgpipe.init.layer import Layer
 
-CONDITIONS = ("I", "II", "III", "IV")
 RATE = 0.5  # of neurons that fire in a step, under condition I
 # The authors' search for the sharpness; a slip in its indexing returns draws that do not depend on the cost.
 AUTHORS_INTERVAL = (0.3, 1.6)

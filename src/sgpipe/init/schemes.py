@@ -60,26 +60,29 @@ def initial_weights(
 
     Matrices are drawn by `init.scheme`, the gates of an slstm one by one; an embedding always from Glorot's uniform
     distribution. `init.gain` multiplies the feed-forward weights of the hidden layers. Biases are 0. `theory`, an entry
-    a hidden layer, may set mean and variance of V. Neurons of eq. 1 have no connection to themselves.
+    a hidden layer, may set mean and variance of V and multiply the variance of W. Neurons of eq. 1 have no connection
+    to themselves.
     """
     weights = {}
     for name, shape in layout(spec, units, classes).items():
         kind, layer = re.fullmatch(r"(\w*?)(\d*)", name).groups()
+        settings = theory[int(layer) - 1] if theory and layer else None
         if kind.startswith("b"):
             drawn = np.zeros(shape)
         elif len(shape) == 1:
             drawn = _about(_typical(spec, kind), spec.init.seed, name, shape)
         else:
-            drawn = _matrix(spec, name, shape, theory[int(layer) - 1] if theory and kind == "V" else None)
+            drawn = matrix(spec, name, shape, settings if kind == "V" else None)
         if kind == "W":
-            drawn *= spec.init.gain
+            drawn *= spec.init.gain * (1.0 if settings is None else (settings.input_gain or 1.0) ** 0.5)
         if kind == "V" and spec.network.neuron in TRAINED:
             np.fill_diagonal(drawn, 0.0)
         weights[name] = drawn.astype(spec.training.precision)
     return weights
 
 
-def _matrix(spec: RunSpec, name: str, shape: tuple[int, int], settings: LayerSettings | None) -> np.ndarray:
+def matrix(spec: RunSpec, name: str, shape: tuple[int, int], settings: LayerSettings | None = None) -> np.ndarray:
+    """Return a weight matrix as it is drawn, float64, before `init.gain`; `settings` may set its mean and variance."""
     seed, scheme = spec.init.seed, "glorot_uniform" if name == "E" else spec.init.scheme
     if spec.network.neuron != "slstm" or name in ("E", "W_out"):
         return _drawn(scheme, shape, stream(seed, f"init/{name}"), settings)
@@ -102,8 +105,23 @@ def _drawn(
         if variance is None:
             drawn = initial(scheme, shape, generator)
         else:
-            drawn = variance**0.5 * family(scheme.partition("_")[2] or scheme).draw(shape, generator)
+            drawn = variance**0.5 * family(family_of(scheme)).draw(shape, generator)
     return drawn if mean is None else drawn + mean
+
+
+def variance_of(scheme: str, shape: tuple[int, int]) -> float:
+    """Return the variance of a scheme's elements, for a matrix (units out, units in)."""
+    from sgpipe.init.distributions import VARIANCES
+
+    kind = scheme.partition("_")[0]
+    if kind == "uniform":
+        return 1 / (3 * shape[1])
+    return 1 / max(shape) if kind == "orthogonal" else VARIANCES[kind](shape)
+
+
+def family_of(scheme: str) -> str:
+    """Return the name of the distribution that a scheme draws from."""
+    return scheme.partition("_")[2] or scheme
 
 
 def _typical(spec: RunSpec, kind: str) -> float:

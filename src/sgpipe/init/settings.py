@@ -7,9 +7,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LayerSettings:
-    """Mean and variance of V, and the surrogate derivative's knobs; None leaves a value as it is.
+    """Mean and variance of V, the surrogate derivative's knobs, and a factor on the variance of W.
 
-    The surrogate's may be arrays (units,), one value a neuron.
+    None leaves a value as it is. The surrogate's may be arrays (units,), one value a neuron.
     """
 
     recurrent_mean: float | None = None
@@ -17,3 +17,4 @@ class LayerSettings:
     dampening: float | np.ndarray | None = None
     sharpness: float | np.ndarray | None = None
     tail: float | np.ndarray | None = None
+    input_gain: float | None = None

@@ -7,7 +7,8 @@ import numpy as np
 
 from sgpipe.errors import SgpipeError, one_of
 from sgpipe.init import conditions as theory
-from sgpipe.init.conditions import AUTHORS_INTERVAL, CONDITIONS, Readings
+from sgpipe.init.asked import CONDITIONS
+from sgpipe.init.conditions import AUTHORS_INTERVAL, Readings
 from sgpipe.init.distributions import family
 from sgpipe.init.extrema import Value, ensemble, sample, voltage_range
 from sgpipe.init.layer import Layer, Weights

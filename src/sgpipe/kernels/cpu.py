@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgpipe.data.samples import Analog, Events, Task
-from sgpipe.engine import MinibatchSession, Sums, Weights, only_in_the_reference
+from sgpipe.engine import MinibatchSession, Sums, Theory, Weights, only_in_the_reference
 from sgpipe.neurons.decay import decay
 from sgpipe.spec import RunSpec
 
@@ -34,9 +34,11 @@ class CpuEngine:
         self.threads = threads
 
     def refuses(self, spec: RunSpec) -> str | None:
-        return only_in_the_reference(spec)
+        return "it takes no conditions on the initial state" if spec.conditions else only_in_the_reference(spec)
 
-    def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> "CpuSession":
+    def open(
+        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+    ) -> "CpuSession":
         (spec,), (weight,) = specs, weights
         return CpuSession(self, spec, task, weight)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from sgpipe.data.samples import SPLITS, Events, Task
-from sgpipe.engine import Weights, only_in_the_reference
+from sgpipe.engine import Theory, Weights, only_in_the_reference
 from sgpipe.errors import SgpipeError
 from sgpipe.kernels.gpu.events import EventSplit
 from sgpipe.kernels.gpu.kernels import Kernels
@@ -43,6 +43,8 @@ class GpuEngine:
         network, optimiser, most = spec.network, spec.optimiser, self.kernels.most_recurrent_units
         if reason := only_in_the_reference(spec):
             return reason
+        if spec.conditions:
+            return "it takes no conditions on the initial state"
         if optimiser.name != "adam":
             return f"it has no {optimiser.name} optimiser"
         if optimiser.weight_decay or optimiser.clip or optimiser.average != "none":
@@ -51,7 +53,9 @@ class GpuEngine:
             return f"its recurrent layers have at most {most} units"
         return None
 
-    def open(self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights]) -> GpuSession:
+    def open(
+        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+    ) -> GpuSession:
         if self.device == "cpu":
             torch.set_num_threads(1)
         else:

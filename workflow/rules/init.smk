@@ -1,0 +1,25 @@
+rule initial_state:
+    """Solve the conditions that runs ask of their initial state by the theory's formulas: a row per hidden layer."""
+    input:
+        task=lambda wildcards: f"{RESULTS}/data/{PLAN.initial_states[wildcards.init].data_id}.arrow",
+        statistics=lambda wildcards: f"{RESULTS}/data/{PLAN.initial_states[wildcards.init].data_id}.json",
+    output:
+        f"{RESULTS}/init/{{init}}.parquet",
+    log:
+        f"{RESULTS}/logs/init/{{init}}.log",
+    wildcard_constraints:
+        init=init_ids("theory"),
+    localrule: True
+    params:
+        numerics=lambda wildcards: PLAN.init_numerics(wildcards.init),
+    script:
+        "../scripts/initial_state.py"
+
+
+use rule initial_state as calibrated_state with:
+    wildcard_constraints:
+        init=init_ids("calibrated"),
+    localrule: False
+    resources:
+        mem_mb=2000,
+        runtime=30,
