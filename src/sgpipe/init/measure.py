@@ -27,12 +27,14 @@ def measured(
 ) -> tuple[Rows, Rows]:
     """Return what each hidden layer does on training samples, as rows of steps and rows of means.
 
-    The weights are those that training would start from. A perturbation of every voltage, random in sign, runs
-    along as the gradient does forward in time (`sgpipe.init.simulate`). Row of a step: `layer`, `step` and SERIES, `median`
-    in thresholds. Row of means: `layer`; over the second half of the steps `rate`, `median`, `variance_ratio` and
-    `second`, the mean of sigma'^2; `growth_max` and `growth_var` of the perturbation per step; what the theory says of
-    the layer as it is, `theory_variance_ratio`, `theory_growth_max`, `theory_growth_var`, `theory_second`; its
-    `dampening` and `sharpness`; and `input_rate_of_task`, the mean input per unit and step. Raises SgpipeError on a network that cannot be simulated.
+    The weights are those that training would start from. A perturbation of every voltage, random in sign, runs along as
+    the gradient does forward in time (`sgpipe.init.simulate`).
+
+    Row of a step: `layer`, `step` and SERIES, `median` in thresholds. Row of means: `layer`; over the second half of
+    the steps `rate`, `median`, `variance_ratio` and `second`, the mean of sigma'^2; `growth_max` and `growth_var` of
+    the perturbation per step; of these but the first two what the theory says (`theory_...`); `dampening` and
+    `sharpness`; and `input_rate_of_task`, the mean input per unit and step. Raises SgpipeError on a network that cannot
+    be simulated.
     """
     _check(spec, task)
     weights = initial_weights(spec, task.units, task.classes, state)

@@ -154,7 +154,7 @@ def _scale(axes: Axes, scale: str, own: pd.DataFrame) -> None:
 def _courses(figure, data: pd.DataFrame) -> None:
     grid = figure.subplots(1, len(COURSES))
     shown = [name for name in SHOWN if name in set(data["set"])]
-    for axes, (letter, (quantity, words)) in zip(grid, COURSES.items(), strict=True):
+    for axes, (letter, (_, words)) in zip(grid, COURSES.items(), strict=True):
         own = data[data["panel"] == letter]
         for (name, layer), curve in own.groupby(["set", "layer"], sort=False):
             line = {1: "-", 2: (0, (3, 1.2))}.get(int(layer), ":")
