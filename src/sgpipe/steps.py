@@ -184,9 +184,9 @@ def simulate(
 
     `tasks` are prepared tasks by data id, `states` the initial states by init id. `kind` says what a row is: `course`
     (a step) and `mean` of a run's layer, with its knobs; `phase` and `moment` of the first run's first layer (see
-    `sgpipe.init.measure`).
+    `sgpipe.init.observe`).
     """
-    from sgpipe.init.measure import measured, moment_rows, phase_rows  # scipy, which training need not load
+    from sgpipe.init.observe import measured, moment_rows, phase_rows  # scipy, which training need not load
 
     experiment = plan.experiment(name)
     asked, rows = experiment.simulate, []
