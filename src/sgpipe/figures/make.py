@@ -113,6 +113,8 @@ def source_words(runs: pd.DataFrame) -> list[str]:
         return []
     names = ("data.task", "data.source", "data.variant", "data.files", "data.limit")
     columns = [runs[name] if name in runs else pd.Series(None, index=runs.index, dtype=object) for name in names]
+    there = runs["data.source"].notna().to_numpy()  # not in rows that are about no data set
+    columns = [column[there] for column in columns]
     kinds = sorted(
         {tuple(None if pd.isna(value) else value for value in row) for row in zip(*columns, strict=True)}, key=str
     )

@@ -32,6 +32,8 @@ COURSES = {
     "c": ("grad_max", "largest gradient"),
     "d": ("grad_var", "variance of gradients"),
 }
+FEW = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # ticks of a short and of a long logarithmic axis; 1 is always among those drawn
+MANY = tuple(10.0**power for power in range(-12, 13))
 LAYERS = {1: ("#0077BB", "o"), 2: ("#EE7733", "s"), 3: ("#009988", "^")}
 SHOWN = {conditions.NAIVE: "#777777", "I+II": "#44AA99", conditions.ALL: "#332288", conditions.CALIBRATED: "#CC3311"}
 KEY = "points: mean over draws · lines through them: their range · ticks: theory · dashed: what the condition asks for"
@@ -90,7 +92,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     grid = lower.subplots(1, 3)
     phase = data[data["kind"] == "phase"]
     _phase(grid[0], phase, "rate", "firing rate", (0, 1))
-    _phase(grid[1], phase, "ratio", "recurrent over input variance", None)
+    _phase(grid[1], phase, "ratio", "variance ratio", None)
     _moments(grid[2], data[data["panel"] == "g"])
     for letter, axes in zip("efg", grid, strict=True):
         style.panel_letter(axes, letter)
@@ -143,12 +145,21 @@ def _scale(axes: Axes, scale: str, own: pd.DataFrame) -> None:
         return
     if scale == "symlog":
         axes.set_xscale("symlog", linthresh=1.0)
+        ticks = [
+            tick for tick in (-100, -10, -1, 0, 1, 10, 100) if values.min(initial=-1) <= tick <= values.max(initial=1)
+        ]
+        axes.set_xticks(ticks, [style.number(tick) for tick in ticks])
         return
     positive = values[values > 0]
     axes.set_xscale("log")
-    if len(positive):
-        low, high = min(positive.min(), 0.9), max(positive.max(), 1.1)
-        axes.set_xlim(low / 1.3, high * 1.3)
+    low, high = min(positive.min(initial=0.8), 0.8) / 1.2, max(positive.max(initial=1.25), 1.25) * 1.2
+    axes.set_xlim(low, high)
+    ticks = FEW if high / low < 30 else MANY
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    every = 1 + len(ticks) // 6
+    ticks = ticks[ticks.index(1) % every :: every]
+    axes.set_xticks(ticks, [style.number(tick) for tick in ticks])
+    axes.minorticks_off()
 
 
 def _courses(figure, data: pd.DataFrame) -> None:

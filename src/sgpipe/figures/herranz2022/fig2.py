@@ -13,7 +13,8 @@ from sgpipe.figures import parts, seeds, style
 from sgpipe.init.schemes import parameter_count
 from sgpipe.surrogates import SURROGATES
 
-WIDTH, HEIGHT = style.DOUBLE, 108.0
+WIDTH, HEIGHT = style.DOUBLE, 112.0
+PAD = 19.0  # points above a panel, for two small lines below its title
 COLUMNS = (
     *("panel", "kind", "neuron", "task", "shape"),
     *("epoch", "n", "mean", "sd"),  # curves: validation loss, nats (a word, in a text)
@@ -74,7 +75,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 0.8))
     for axes, letter in zip(grid[:, :3].flat, PANELS, strict=True):
         _panel(axes, data[data["panel"] == letter], letter, experiment)
-        style.panel_letter(axes, letter, up=16)
+        style.panel_letter(axes, letter, up=PAD - 2)
     for row in grid:
         row[0].set_ylabel("validation loss (nats)")
     names = seeds.in_order(data["shape"].dropna())
@@ -82,7 +83,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     grid[0, 3].legend(handles=handles, title="surrogate shape", loc="upper left")
     grid[0, 3].axis("off")
     _sensitivity(grid[1, 3], data)
-    style.panel_letter(grid[1, 3], "g", up=16)
+    style.panel_letter(grid[1, 3], "g", up=PAD - 2)
     return figure
 
 
@@ -90,7 +91,7 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
     neuron, task = PANELS[letter]
     title = f"{seeds.NEURONS[neuron]} on {seeds.TASKS[task]}"
     if not len(data):
-        axes.set_title(title, pad=15)
+        axes.set_title(title, pad=PAD)
         parts.empty(axes, "no runs")
         return
     lost = int(data["lost"].sum())
@@ -106,7 +107,9 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
         )
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch")
-    axes.set_title(title, pad=15)
+    axes.set_xlim(0, data["epoch"].max() + 0.5)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.set_title(title, pad=PAD)
     axes.annotate(
         _size(data, task, experiment),
         (0.5, 1),
@@ -145,5 +148,5 @@ def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("best loss above the best shape's")
-    axes.set_title("sensitivity", pad=15)
+    axes.set_xlabel("nats above the best shape")
+    axes.set_title("sensitivity", pad=PAD)

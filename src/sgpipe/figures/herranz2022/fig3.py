@@ -72,7 +72,8 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     extra = [pair for pair in zip(*grid[2].get_legend_handles_labels(), strict=True) if pair[1] not in labels]
     handles, labels = [*handles, *(pair[0] for pair in extra)], [*labels, *(pair[1] for pair in extra)]
     if handles:
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), columnspacing=1.2)
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.06)}
+        grid[1].legend(handles, labels, ncols=len(labels), columnspacing=1.2, **place)
     return figure
 
 

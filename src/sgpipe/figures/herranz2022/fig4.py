@@ -89,7 +89,7 @@ def _ranking(axes: Axes, data: pd.DataFrame, groups: pd.DataFrame, schemes: list
             weight = "bold" if rank == 1 else "normal"
             axes.text(column, row, words, ha="center", va="center", size=style.SMALL, color=colour, weight=weight)
     means = data[(data["panel"] == "b") & (data["kind"] == "shape")].set_index("shape")["rank"]
-    axes.set_yticks(range(len(shapes)), [f"{SURROGATES[name].label} (mean rank {means[name]:.1f})" for name in shapes])
+    axes.set_yticks(range(len(shapes)), [f"{SURROGATES[name].label}\nmean rank {means[name]:.1f}" for name in shapes])
     overall = data[(data["panel"] == "b") & (data["kind"] == "scheme")].set_index("scheme")["mean"]
     axes.set_xticks(range(len(schemes)), [f"mean {overall[name]:.3f}" for name in schemes])
     axes.set_ylim(len(shapes) - 0.5, -0.5)
