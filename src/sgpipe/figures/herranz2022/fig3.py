@@ -17,6 +17,7 @@ WIDTH, HEIGHT = style.DOUBLE, 76.0
 COLUMNS = ("panel", "kind", "shape", "x", *seeds.SUMMARY, "condition", "message")
 PANELS = {"a": "dampening", "b": "sharpness", "c": "tail"}
 LABELS = {"dampening": "dampening γ", "sharpness": "sharpness s", "tail": "tail q (axis: q − 1)"}
+IGNORED = "dampening ignored"
 CONDITION = {"dampening": "III", "sharpness": "IV", "tail": "IV"}
 KEY = "lines: mean over seeds · whiskers: sd · dashed: what a condition asks of the first layer, ◂ ▸ beyond the axis"
 
@@ -30,10 +31,18 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         if not len(own):
             continue
         points = seeds.over_seeds(own, ["shape", knob], "valid_accuracy").rename(columns={knob: "x"})
+        points = _with_undampened(points, runs) if knob == "dampening" else points
         pieces.append(points.sort_values(["shape", "x"]).assign(panel=panel, kind="point"))
         table = tables["runs"].drop_duplicates("run_id").set_index("run_id").loc[own["run_id"]].reset_index()
         pieces.append(marks(table, knob).assign(panel=panel, kind="mark"))
     return parts.tidy(pieces, COLUMNS)
+
+
+def _with_undampened(points: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return points with those of shapes that ignore the dampening, as in the authors' code: the same everywhere."""
+    same = seeds.over_seeds(choose.of_sweep(runs, "undampened"), ["shape"], "valid_accuracy")
+    copies = [same.assign(x=value, message=IGNORED) for value in points["x"].unique()] if len(same) else []
+    return pd.concat([points, *copies], ignore_index=True)
 
 
 def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
@@ -72,7 +81,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     extra = [pair for pair in zip(*grid[2].get_legend_handles_labels(), strict=True) if pair[1] not in labels]
     handles, labels = [*handles, *(pair[0] for pair in extra)], [*labels, *(pair[1] for pair in extra)]
     if handles:
-        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.06)}
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.08)}
         grid[1].legend(handles, labels, ncols=len(labels), columnspacing=1.2, **place)
     return figure
 
@@ -89,6 +98,9 @@ def _points(axes: Axes, data: pd.DataFrame, knob: str) -> None:
     if lost:
         words = f"{lost} of {int(data['cells'].sum())} runs lost"
         axes.text(0.98, 0.98, words, transform=axes.transAxes, ha="right", va="top", size=style.SMALL)
+    if (data["message"] == IGNORED).any():
+        names = [SURROGATES[name].label for name in seeds.in_order(data.loc[data["message"] == IGNORED, "shape"])]
+        axes.set_title(f"{IGNORED}: {', '.join(names)}", size=style.SMALL)
     if knob == "tail":
         axes.set_xscale("log")
         few = values if len(values) <= 6 else values[::3]
