@@ -116,7 +116,9 @@ class Plan:
     @cached_property
     def initial_states(self) -> dict[str, RunSpec]:
         """One run for each initial state that conditions ask for, by init id."""
-        return {spec.init_id: spec for pack in self.packs.values() for spec in pack.runs if spec.conditions}
+        trained = [spec for pack in self.packs.values() for spec in pack.runs]
+        simulated = [spec for one in self.experiments.values() if one.simulate for spec in one.runs.values()]
+        return {spec.init_id: spec for spec in [*simulated, *trained] if spec.conditions}
 
     def init_path(self, init_id: str) -> Path:
         """Return where an initial state lies or would lie."""

@@ -107,7 +107,7 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
         )
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch")
-    axes.set_xlim(0, data["epoch"].max() + 0.5)
+    axes.set_xlim(0, data["epoch"].fillna(1).max() + 0.5)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_title(title, pad=PAD)
     axes.annotate(
