@@ -90,6 +90,12 @@ RUNS = {
         "objective.accuracy": "mode",
     },
     "conditions by theory": {**STACK, "surrogate.shape": "exponential", "init.conditions": "I+II+III+IV"},
+    "conditions by calibration": {
+        **STACK,
+        "surrogate.shape": "exponential",
+        "init.conditions": "I+II+III+IV",
+        "init.method": "calibrated",
+    },
     "text": TEXT,
     "text without embedding": {**TEXT, "network.embedding": 0, "network.neuron": "slstm"},
     "label smoothing": {"objective.label_smoothing": 0.1},

@@ -137,7 +137,7 @@ def base_of(name):
 def other_values(name):
     choices = KNOBS[name].metadata["choices"]
     if choices:
-        same = (base_of(name).get(name, KNOBS[name].default), "error", "calibrated")  # the latter trains nothing
+        same = (base_of(name).get(name, KNOBS[name].default), "error")  # the latter trains nothing
         return [choice for choice in choices if choice not in same]
     return OTHERS[name]
 
@@ -200,6 +200,10 @@ IDLE = [
     *(
         ({**ASKED, "init.conditions": "I+IV", "init.readings": "authors"}, f"init.{name}", UNASKED[name])
         for name in ("extrema", "infeasible", "free")
+    ),
+    *(
+        ({**ASKED, "init.method": "calibrated", "init.conditions": "I+III"}, f"init.{name}", UNASKED[name])
+        for name in ("readings", "extrema", "free")
     ),
     ({}, "objective.accuracy", "mode"),
     ({}, "optimiser.clip_scope", "variable"),

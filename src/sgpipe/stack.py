@@ -40,7 +40,7 @@ def forward_stack(
         drives = signal @ weights[f"W{layer}"].T
         if f"b{layer}" in weights:
             drives = drives + weights[f"b{layer}"]
-        neuron = _neuron(spec, weights, layer, theory[layer - 1] if theory else None)
+        neuron = neuron_of(spec, weights, layer, theory[layer - 1] if theory else None)
         now = neuron.start(inputs.new_zeros(inputs.shape[1], units)) if state is None else state[layer - 1]
         passed = _scan(spec, neuron, now, drives, _recurrent(spec, weights, layer))
         spikes.append([at.spikes for at in passed])
@@ -70,9 +70,10 @@ def _recurrent(spec: RunSpec, weights: Weights, layer: int) -> torch.Tensor | No
     return matrix if spec.network.neuron == "slstm" else matrix - torch.diag(matrix.diagonal())
 
 
-def _neuron(
+def neuron_of(
     spec: RunSpec, weights: Weights, layer: int, settings: LayerSettings | None
 ) -> DeltaLIF | ALIF | SpikingLSTM:
+    """Return the neurons of a hidden layer (from 1), with what a theory sets of their surrogate derivative."""
     network = spec.network
     fire = partial(spike, **surrogate_knobs(spec, settings, weights[f"W{layer}"]))
     if network.neuron == "slstm":

@@ -34,7 +34,9 @@ def initial_state(spec: RunSpec, task: Task, described: Mapping[str, float] | No
     SgpipeError where a condition has no solution and `init.infeasible` is `error`.
     """
     if spec.init.method == "calibrated":
-        raise SgpipeError("init.method: calibrated is not there yet; set init.method: theory")
+        from sgpipe.init.calibrate import calibrated  # torch, which the theory does without
+
+        return calibrated(spec, task)
     return theoretical(spec, task, inputs_of(spec, task, described))
 
 

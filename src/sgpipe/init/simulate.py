@@ -52,9 +52,13 @@ class Simulation:
         }
         return means | ratios
 
-    def growth(self) -> dict[str, float]:
-        """Return the mean factor per step of the gradient's maximum and variance, over all steps (geometric)."""
-        spans = {"maxima": self.grad_max, "variance": self.grad_var}
+    def growth(self, late: bool = False) -> dict[str, float]:
+        """Return the mean factor per step of the gradient's maximum and variance (geometric), over all steps.
+
+        Over the second half alone if `late`: there the tangent has lost the shape of the perturbation it began as.
+        """
+        start = len(self.rate) // 2 if late else 0
+        spans = {"maxima": self.grad_max[start:], "variance": self.grad_var[start:]}
         return {name: float((v[-1] / v[0]) ** (1 / (len(v) - 1))) if v[-1] > 0 else 0.0 for name, v in spans.items()}
 
 
