@@ -122,3 +122,48 @@ def test_the_papers_experiments_load_at_every_scale(scale):
         assert len(betas) >= 4 and min(betas) <= 0.1 and max(betas) >= 100
         assert len({spec.optimiser.lr for spec in heat_map}) >= 3
         assert len({spec.training.epochs for spec in found["zenke2021_fig3"].runs.values()}) == 1
+
+
+LIKE = """
+paper: other
+like: mine.yaml
+base: {network: {tau_membrane: 20}}
+experiments:
+  other_fig1: {title: U}
+  other_fig2: null
+"""
+
+
+def test_a_file_that_is_like_another_changes_some_of_its_keys(tmp_path):
+    body = "    base: {network: {hidden: [7]}}\n    sweeps: {s: {grid: {surrogate.beta: [1, 2]}}}\n"
+    (tmp_path / "mine.yaml").write_text(
+        f"paper: mine\nbase: {{training: {{epochs: {{smoke: 2, laptop: 9}}}}}}\nexperiments:\n  mine_fig1:\n    title: T\n{body}"
+        f"  mine_fig2:\n    title: T\n{body}  mine_sum:\n    title: T\n{body}"
+    )
+    (tmp_path / "other.yaml").write_text(LIKE)
+    found = load_experiments([tmp_path / "other.yaml"], "smoke")
+    assert {name: one.title for name, one in found.items()} == {"other_fig1": "U", "other_sum": "T"}
+    assert found["other_sum"].draw == "mine.sum"
+    for spec in found["other_fig1"].runs.values():
+        assert (spec.network.hidden, spec.network.tau_membrane, spec.training.epochs) == ((7,), 20, 2)
+    assert points(found["other_fig1"], "surrogate.beta") == [(1,), (2,)]
+
+
+def test_a_figure_may_have_any_name_and_a_table_begins_with_that_word(tmp_path):
+    from sgpipe.outputs import kind_of, outputs_of
+
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "paper: mine\nexperiments:\n"
+        + "".join(f"  mine_{name}: {{title: T, sweeps: {{s: {{}}}}}}\n" for name in ("conditions", "tableS1", "fig2"))
+    )
+    found = load_experiments([path], "smoke")
+    assert {name: kind_of(one) for name, one in found.items()} == {
+        "mine_conditions": "figures",
+        "mine_tableS1": "tables",
+        "mine_fig2": "figures",
+    }
+    assert outputs_of(found["mine_conditions"], "out")[0] == "out/figures/mine/conditions.png"
+    path.write_text("paper: mine\nexperiments:\n  mine_9: {title: T, sweeps: {s: {}}}\n")
+    with pytest.raises(SgpipeError, match="mine_9"):
+        load_experiments([path], "smoke")

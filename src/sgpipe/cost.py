@@ -18,6 +18,11 @@ PER_EVENT_WEIGHT = 3.0e-10
 PER_DELTA_NEURON_STEP = 1.2e-9
 PER_DELTA_DENSE_WEIGHT_STEP = 3.8e-11
 EVALUATION_SHARE = 1.1
+PER_UPDATE_WEIGHT = 1.2e-8  # their optimiser, in numpy after every 32 samples
+# What only the torch reference trains: a layer's step of one minibatch, and a weight's step of one sample, on one core.
+REFERENCE_LAYER_STEP = {"slstm": 1.2e-3}
+REFERENCE_LAYER_STEP_OTHERS = 5.0e-4
+REFERENCE_WEIGHT_STEP = 9.0e-11
 REFERENCE_SLOWDOWN = 40.0
 START_SECONDS = 2.0
 BASE_MEMORY_MB = 600
@@ -27,23 +32,44 @@ PREPARING_OTHERS = (1, 2000)
 
 
 def run_seconds(spec: RunSpec) -> float:
-    """Return the estimated time of one run on one core of the C++ engine, in seconds."""
+    """Return the estimated time of one run on one core of the fastest engine that trains it, in seconds."""
+    samples = spec.training.epochs * spec.data.train_samples * EVALUATION_SHARE
+    updates = samples / spec.training.batch_size
+    if in_reference(spec):
+        neuron = REFERENCE_LAYER_STEP.get(spec.network.neuron, REFERENCE_LAYER_STEP_OTHERS)
+        per_update = neuron * len(spec.network.hidden)
+        return spec.data.steps * (updates * per_update + samples * REFERENCE_WEIGHT_STEP * _weights(spec))
     sizes = (spec.data.units, *spec.network.hidden, spec.data.classes)
     hidden = spec.network.hidden
     dense = sum(one * other for one, other in pairwise(hidden))
     dense += sum(n * n for n in hidden) if spec.network.recurrent else 0
+    delta = spec.network.neuron in ("delta_lif", "alif")
     per_neuron, per_weight = PER_NEURON_STEP, PER_DENSE_WEIGHT_STEP
-    if spec.network.neuron in ("delta_lif", "alif"):
+    if delta:
         per_neuron, per_weight = PER_DELTA_NEURON_STEP, PER_DELTA_DENSE_WEIGHT_STEP
     per_step = per_neuron * sum(sizes[1:]) + per_weight * dense
     per_sample = per_step * spec.data.steps + PER_EVENT_WEIGHT * spec.data.events * sizes[1]
-    return spec.training.epochs * spec.data.train_samples * EVALUATION_SHARE * per_sample
+    return samples * per_sample + (updates * PER_UPDATE_WEIGHT * _weights(spec) if delta else 0.0)
+
+
+def in_reference(spec: RunSpec) -> bool:
+    """Return whether the torch reference alone trains a run."""
+    return spec.words or spec.network.neuron == "slstm"
+
+
+def _weights(spec: RunSpec) -> int:
+    """Return the number of weights in use at each step, about."""
+    units = spec.network.embedding or spec.data.units
+    sizes = (units, *spec.network.hidden)
+    gates = 4 if spec.network.neuron == "slstm" else 1
+    recurrent = sum(n * n for n in spec.network.hidden) if spec.network.recurrent else 0
+    return gates * (sum(one * other for one, other in pairwise(sizes)) + recurrent) + sizes[-1] * spec.data.classes
 
 
 def pack_minutes(specs: Sequence[RunSpec]) -> int:
     """Return the time limit to ask a cluster for, in minutes: enough for the torch reference, were it needed."""
-    seconds = START_SECONDS + sum(run_seconds(spec) for spec in specs)
-    return 10 + int(seconds * REFERENCE_SLOWDOWN / 60)
+    slow = [run_seconds(spec) * (3.0 if in_reference(spec) else REFERENCE_SLOWDOWN) for spec in specs]
+    return 10 + int((START_SECONDS * REFERENCE_SLOWDOWN + sum(slow)) / 60)
 
 
 def memory_mb(specs: Sequence[RunSpec]) -> int:

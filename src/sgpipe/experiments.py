@@ -88,14 +88,13 @@ def load_experiments(
 def read_experiments(path: Path | str) -> dict[str, Any]:
     """Return a checked experiment file, with the keys of the file that it is `like` where it has none of its own.
 
-    The other file's experiments take this one's paper into their names and go on being drawn as they are there; those
-    that are null here are left out. Raises SgpipeError.
+    The other file's experiments take this one's paper into their names and go on being drawn as they are there; what is
+    null here is left out. Raises SgpipeError.
     """
     document = read_yaml(path)
     if isinstance(document, dict) and isinstance(document.get("like"), str) and "paper" in document:
         other = read_experiments(Path(path).parent / document["like"])
-        document = _below({key: value for key, value in document.items() if key != "like"}, _renamed(other, document))
-        document["experiments"] = {name: body for name, body in document["experiments"].items() if body is not None}
+        document = _below({**document, "like": None}, _renamed(other, document))
     check(document, "experiments", str(path))
     return document
 
@@ -110,10 +109,14 @@ def _renamed(other: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _below(upper: Any, lower: Any) -> Any:
-    """Return `upper`, with the keys of `lower` that it lacks, at every depth; a value per scale is one value."""
+    """Return `upper`, with the keys of `lower` that it lacks, at every depth, but for those that are null in it.
+
+    A value per scale is one value.
+    """
     if not (isinstance(upper, Mapping) and isinstance(lower, Mapping)) or _by_scale(upper) or _by_scale(lower):
         return upper
-    return {key: _below(upper[key], lower.get(key)) if key in upper else lower[key] for key in {**lower, **upper}}
+    found = {key: _below(upper[key], lower.get(key)) if key in upper else lower[key] for key in {**lower, **upper}}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _experiment(

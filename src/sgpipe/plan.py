@@ -116,7 +116,9 @@ class Plan:
     @cached_property
     def initial_states(self) -> dict[str, RunSpec]:
         """One run for each initial state that conditions ask for, by init id."""
-        return {spec.init_id: spec for pack in self.packs.values() for spec in pack.runs if spec.conditions}
+        trained = [spec for pack in self.packs.values() for spec in pack.runs]
+        simulated = [spec for one in self.experiments.values() if one.simulate for spec in one.runs.values()]
+        return {spec.init_id: spec for spec in [*simulated, *trained] if spec.conditions}
 
     def init_path(self, init_id: str) -> Path:
         """Return where an initial state lies or would lie."""
@@ -127,8 +129,9 @@ class Plan:
         return init_version(self.initial_states[init_id])
 
     def shown(self, experiment: Experiment) -> list[RunSpec]:
-        """Return a run for each data set whose samples an experiment shows."""
-        return list({spec.data_id: spec for spec in experiment.runs.values()}.values()) if experiment.samples else []
+        """Return a run for each data set whose samples an experiment shows, or simulates its networks on."""
+        looked_at = experiment.runs.values() if experiment.samples or experiment.simulate else ()
+        return list({spec.data_id: spec for spec in looked_at}.values())
 
     def paper_runs(self, paper: str) -> list[tuple[str, RunSpec]]:
         """Return (experiment, run) for all runs that a paper's experiments train."""

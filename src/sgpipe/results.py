@@ -226,6 +226,19 @@ def runs_table(results: Sequence[Result]) -> pa.Table:
     return pa.concat_tables(parts, promote_options="default")
 
 
+def spec_of_row(row: Mapping[str, object]) -> RunSpec:
+    """Return the run that a table's row describes, from its columns of knobs; missing ones do not apply."""
+    kinds = {key: basic_type(item.type) for key, item in knobs(row["data.task"]).items()}
+    values = {}
+    for key, kind in kinds.items():
+        value = row.get(key)
+        if kind is tuple:
+            values[key] = [int(units) for units in value.split("-") if units]
+        elif value is not None and value == value:  # a number that is missing among others is NaN
+            values[key] = kind(value)
+    return RunSpec.make(values, "a table's row")
+
+
 def _arrow_type(spec: RunSpec, name: str) -> pa.DataType:
     return ARROW_TYPES[basic_type(knobs(spec.data.task)[name].type)]
 

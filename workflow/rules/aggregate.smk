@@ -17,7 +17,7 @@ for experiment in TRAINED:
             "../scripts/aggregate.py"
 
 
-for experiment in [name for name in PLAN.experiments if name not in TRAINED]:
+for experiment in [name for name in PLAN.experiments if name not in TRAINED + SIMULATED]:
 
     rule:
         name:
@@ -61,3 +61,28 @@ for experiment in [name for name in TRAINED if PLAN.experiments[name].record]:
             definition=PLAN.experiments[experiment].definition,
         script:
             "../scripts/record.py"
+
+
+for experiment in SIMULATED:
+
+    rule:
+        name:
+            f"{experiment}_data"
+        input:
+            tasks=[
+                f"{RESULTS}/data/{run.data_id}.arrow"
+                for run in PLAN.shown(PLAN.experiments[experiment])
+            ],
+            states=state_files(PLAN.experiments[experiment].runs.values()),
+        output:
+            f"{SCALE}/{experiment}.parquet",
+        log:
+            f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.log",
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            experiment=experiment,
+            definition=PLAN.experiments[experiment].definition,
+        script:
+            "../scripts/simulate.py"

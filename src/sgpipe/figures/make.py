@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from sgpipe.data.published import remark
 from sgpipe.errors import SgpipeError
 from sgpipe.figures import style
+from sgpipe.figures.regime import regime_words
 from sgpipe.files import atomic
 from sgpipe.results import write_table
 
@@ -88,9 +89,12 @@ def read_tables(tables: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], di
 
 
 def corner_note(experiment: Mapping, runs: pd.DataFrame) -> str:
-    """Return what stands in a figure's corner: scale, source of the data, number of runs, how many have no result."""
+    """Return what stands in a figure's corner.
+
+    That is the scale, the source of the data, herranz2022's open settings, how many runs, and how many have no result.
+    """
     words = [style.WARNING] if experiment["scale"] == "smoke" else []
-    words += [f"scale {experiment['scale']}", *source_words(runs)]
+    words += [f"scale {experiment['scale']}", *source_words(runs), *regime_words(runs)]
     if "run_id" in runs:
         status = runs.drop_duplicates("run_id").get("status", pd.Series(dtype=str)).value_counts()
         count = runs["run_id"].nunique()
@@ -109,6 +113,8 @@ def source_words(runs: pd.DataFrame) -> list[str]:
         return []
     names = ("data.task", "data.source", "data.variant", "data.files", "data.limit")
     columns = [runs[name] if name in runs else pd.Series(None, index=runs.index, dtype=object) for name in names]
+    there = runs["data.source"].notna().to_numpy()  # not in rows that are about no data set
+    columns = [column[there] for column in columns]
     kinds = sorted(
         {tuple(None if pd.isna(value) else value for value in row) for row in zip(*columns, strict=True)}, key=str
     )

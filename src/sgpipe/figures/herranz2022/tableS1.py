@@ -74,5 +74,5 @@ def legend(data: pd.DataFrame, experiment: Mapping) -> list[str]:
     """Return what the columns mean."""
     return [
         "The surrogate derivative is γ f(s v): dampening γ, sharpness s, centred voltage v.",
-        "The integral of f² over all voltages is what a shape adds to eq. 2; the paper has the exponential's alone (eq. 67).",
+        "The integral of f² over all voltages is what a shape adds to eq. 2; of them the paper has the exponential's.",
     ]

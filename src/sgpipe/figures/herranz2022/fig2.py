@@ -1,0 +1,152 @@
+"""Fig 2: which shape is best depends on the network and the task. Curves of the validation loss."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sgpipe import choose
+from sgpipe.figures import parts, seeds, style
+from sgpipe.init.schemes import parameter_count
+from sgpipe.surrogates import SURROGATES
+
+WIDTH, HEIGHT = style.DOUBLE, 112.0
+PAD = 19.0  # points above a panel, for two small lines below its title
+COLUMNS = (
+    *("panel", "kind", "neuron", "task", "shape"),
+    *("epoch", "n", "mean", "sd"),  # curves: validation loss, nats (a word, in a text)
+    *("best", "last", "cells", "lost"),  # shapes: loss of the best and of the last epoch, means over seeds
+    *("best_spread", "last_spread", "weights"),  # panels: sensitivity and size
+)
+# Which network and task each panel shows, as in the paper: networks above, tasks below.
+PANELS = {
+    "a": ("delta_lif", "shd"),
+    "b": ("alif", "shd"),
+    "c": ("slstm", "shd"),
+    "d": ("delta_lif", "shd"),
+    "e": ("delta_lif", "mnist_latency"),
+    "f": ("delta_lif", "ptb"),
+}
+
+
+def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
+    """Return, for each panel, curves over epochs, best and last losses of each shape, and the panel's own numbers."""
+    table, pieces = tables["runs"], []
+    for panel, (neuron, task) in PANELS.items():
+        own = table[(table["network.neuron"] == neuron) & (table["data.task"] == task)]
+        if not len(own):
+            continue
+        curves, shapes = _curves(own), _shapes(own)
+        spec = seeds.spec_of(own.iloc[0])
+        spreads = {f"{name}_spread": seeds.spread(shapes, name) for name in ("best", "last")}
+        size = parameter_count(spec, spec.data.units, spec.data.classes)
+        numbers = pd.DataFrame([{"kind": "panel", **spreads, "weights": size}])
+        pieces += [piece.assign(panel=panel, neuron=neuron, task=task) for piece in (curves, shapes, numbers)]
+    return parts.tidy(pieces, COLUMNS)
+
+
+def _curves(table: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and spread over seeds of the validation loss after every epoch, of runs that finished."""
+    valid = table[(table["split"] == "valid") & (table["status"] == "finished")]
+    points = valid.rename(columns=seeds.SHORT)
+    return seeds.over_seeds(points, ["shape", "epoch"], "loss")[["shape", "epoch", "n", "mean", "sd"]].assign(
+        kind="curve"
+    )
+
+
+def _shapes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return each shape's lowest and last validation loss, means over seeds."""
+    runs = choose.outcomes(table).rename(columns=seeds.SHORT)
+    valid = table[(table["split"] == "valid") & (table["status"] == "finished")].sort_values("epoch", kind="stable")
+    losses = valid.groupby("run_id")["loss"]
+    runs = runs.set_index("run_id").assign(best=losses.min(), last=losses.last()).reset_index()
+    groups = seeds.over_seeds(runs, ["shape"], "best").rename(columns={"mean": "best"})
+    last = seeds.over_seeds(runs, ["shape"], "last")["mean"]
+    return groups.assign(last=last, kind="shape")[["shape", "best", "last", "cells", "lost", "kind"]]
+
+
+@style.styled
+def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
+    """Draw the figure from what `select` returned."""
+    figure = style.new_figure(WIDTH, HEIGHT, note, "lines: mean over seeds · bands: sd")
+    grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 0.8))
+    for axes, letter in zip(grid[:, :3].flat, PANELS, strict=True):
+        _panel(axes, data[data["panel"] == letter], letter, experiment)
+        style.panel_letter(axes, letter, up=PAD - 2)
+    for row in grid:
+        row[0].set_ylabel("validation loss (nats)")
+    names = seeds.in_order(data["shape"].dropna())
+    handles = [Line2D([], [], color=style.SURROGATE_COLOURS[name], label=SURROGATES[name].label) for name in names]
+    grid[0, 3].legend(handles=handles, title="surrogate shape", loc="upper left")
+    grid[0, 3].axis("off")
+    _sensitivity(grid[1, 3], data)
+    style.panel_letter(grid[1, 3], "g", up=PAD - 2)
+    return figure
+
+
+def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> None:
+    neuron, task = PANELS[letter]
+    title = f"{seeds.NEURONS[neuron]} on {seeds.TASKS[task]}"
+    if not len(data):
+        axes.set_title(title, pad=PAD)
+        parts.empty(axes, "no runs")
+        return
+    lost = int(data["lost"].sum())
+    for name, curve in data[data["kind"] == "curve"].groupby("shape", sort=False):
+        colour = style.SURROGATE_COLOURS[name]
+        axes.plot(curve["epoch"], curve["mean"], color=colour, marker="o" if len(curve) == 1 else "", ms=3)
+        low, high = curve["mean"] - curve["sd"], curve["mean"] + curve["sd"]
+        axes.fill_between(curve["epoch"], low, high, color=colour, alpha=0.2, lw=0)
+    if lost:
+        total = int(data["cells"].sum())
+        axes.text(
+            0.98, 0.98, f"{lost} of {total} runs lost", transform=axes.transAxes, ha="right", va="top", size=style.SMALL
+        )
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("epoch")
+    axes.set_xlim(0, data["epoch"].fillna(1).max() + 0.5)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.set_title(title, pad=PAD)
+    axes.annotate(
+        _size(data, task, experiment),
+        (0.5, 1),
+        (0, 3),
+        "axes fraction",
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        size=style.SMALL,
+        color=style.FAINT,
+        linespacing=1.1,
+    )
+
+
+def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
+    """Return a panel's number of weights beside the printed one, and its sensitivity."""
+    own = data[data["kind"] == "panel"].iloc[0]
+    printed = experiment["settings"].get(f"printed_weights.{task}")
+    words = f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else "")
+    if np.isnan(own["best_spread"]):
+        return words + "\n"
+    return words + f"\nspread over shapes: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}"
+
+
+def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
+    """Draw the best loss of each shape above that of the best shape, a row per network and task."""
+    shapes = data[(data["kind"] == "shape") & (data["panel"] != "d")]
+    rows = [letter for letter in PANELS if letter in set(shapes["panel"])]
+    for place, letter in enumerate(rows):
+        own = shapes[shapes["panel"] == letter]
+        above = own["best"] - own["best"].min()
+        axes.plot([0, above.max()], [place, place], color=style.FAINT, lw=0.8, zorder=1)
+        colours = [style.SURROGATE_COLOURS[name] for name in own["shape"]]
+        axes.scatter(above, np.full(len(own), place), s=14, color=colours, edgecolors="white", linewidths=0.3, zorder=2)
+    names = [f"{seeds.NEURONS[PANELS[letter][0]]}\n{seeds.TASKS[PANELS[letter][1]]}" for letter in rows]
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("nats above the best shape")
+    axes.set_title("sensitivity", pad=PAD)

@@ -1,0 +1,146 @@
+"""Fig 3: accuracy over dampening, sharpness and tail of the surrogate derivative, and what the theory would choose."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sgpipe import choose
+from sgpipe.figures import parts, seeds, style
+from sgpipe.init.solve import solve
+from sgpipe.init.theory import first_layer
+from sgpipe.surrogates import SURROGATES
+
+WIDTH, HEIGHT = style.DOUBLE, 76.0
+COLUMNS = ("panel", "kind", "shape", "x", *seeds.SUMMARY, "condition", "message")
+PANELS = {"a": "dampening", "b": "sharpness", "c": "tail"}
+LABELS = {"dampening": "dampening γ", "sharpness": "sharpness s", "tail": "tail q (axis: q − 1)"}
+IGNORED = "dampening ignored"
+CONDITION = {"dampening": "III", "sharpness": "IV", "tail": "IV"}
+KEY = "lines: mean over seeds · whiskers: sd · dashed: what a condition asks of the first layer, ◂ ▸ beyond the axis"
+
+
+def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
+    """Return a point per shape and value, and a mark for each value that the theory gives the first layer."""
+    runs = choose.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
+    pieces = []
+    for panel, knob in PANELS.items():
+        own = choose.of_sweep(runs, knob)
+        if not len(own):
+            continue
+        points = seeds.over_seeds(own, ["shape", knob], "valid_accuracy").rename(columns={knob: "x"})
+        points = _with_undampened(points, runs) if knob == "dampening" else points
+        pieces.append(points.sort_values(["shape", "x"]).assign(panel=panel, kind="point"))
+        table = tables["runs"].drop_duplicates("run_id").set_index("run_id").loc[own["run_id"]].reset_index()
+        pieces.append(marks(table, knob).assign(panel=panel, kind="mark"))
+    return parts.tidy(pieces, COLUMNS)
+
+
+def _with_undampened(points: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return points with those of shapes that ignore the dampening, as in the authors' code: the same everywhere."""
+    same = seeds.over_seeds(choose.of_sweep(runs, "undampened"), ["shape"], "valid_accuracy")
+    copies = [same.assign(x=value, message=IGNORED) for value in points["x"].unique()] if len(same) else []
+    return pd.concat([points, *copies], ignore_index=True)
+
+
+def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
+    """Return what a condition asks of a knob of the first layer, of each shape; `x` is missing without a solution.
+
+    Condition III fixes the dampening, IV the sharpness or the tail, at a dampening of 1 and Glorot weights. The theory
+    is that of the LIF: a threshold that adapts counts as its resting value.
+    """
+    rows = []
+    for name, group in runs.groupby("surrogate.shape", sort=False):
+        spec, condition = seeds.spec_of(group.iloc[0]), CONDITION[knob]
+        free = "tail" if knob == "tail" else "sharpness"
+        solution = solve(first_layer(spec), name, (condition,), infeasible="skip", free=free)
+        problem = "; ".join(solution.messages)
+        value = np.nan if problem else float(getattr(solution, knob))
+        rows.append({"shape": name, "x": value, "condition": condition, "message": problem})
+    return pd.DataFrame(rows)
+
+
+@style.styled
+def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
+    """Draw the figure from what `select` returned."""
+    figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
+    grid = figure.subplots(1, 3, width_ratios=(1, 1, 1), sharey=True)
+    for axes, (letter, knob) in zip(grid, PANELS.items(), strict=True):
+        own = data[data["panel"] == letter]
+        axes.set_xlabel(LABELS[knob])
+        style.panel_letter(axes, letter)
+        if not len(own):
+            parts.empty(axes, "no runs")
+            continue
+        _points(axes, own[own["kind"] == "point"], knob)
+        _marks(axes, own[own["kind"] == "mark"], knob)
+    grid[0].set_ylabel("best validation accuracy")
+    handles, labels = grid[0].get_legend_handles_labels()
+    extra = [pair for pair in zip(*grid[2].get_legend_handles_labels(), strict=True) if pair[1] not in labels]
+    handles, labels = [*handles, *(pair[0] for pair in extra)], [*labels, *(pair[1] for pair in extra)]
+    if handles:
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.08)}
+        grid[1].legend(handles, labels, ncols=len(labels), columnspacing=1.2, **place)
+    return figure
+
+
+def _points(axes: Axes, data: pd.DataFrame, knob: str) -> None:
+    values = sorted(data["x"].unique())
+    for name in seeds.in_order(data["shape"]):
+        curve = data[data["shape"] == name].sort_values("x")
+        look = {"color": style.SURROGATE_COLOURS[name], "marker": style.SURROGATE_MARKERS[name], "ms": 3.5}
+        axes.errorbar(
+            _place(curve["x"], knob), curve["mean"], curve["sd"], elinewidth=0.6, label=SURROGATES[name].label, **look
+        )
+    lost = int(data["lost"].sum())
+    if lost:
+        words = f"{lost} of {int(data['cells'].sum())} runs lost"
+        axes.text(0.98, 0.98, words, transform=axes.transAxes, ha="right", va="top", size=style.SMALL)
+    if (data["message"] == IGNORED).any():
+        names = [SURROGATES[name].label for name in seeds.in_order(data.loc[data["message"] == IGNORED, "shape"])]
+        axes.set_title(f"{IGNORED}: {', '.join(names)}", size=style.SMALL)
+    if knob == "tail":
+        axes.set_xscale("log")
+        few = values if len(values) <= 6 else values[::3]
+        axes.set_xticks(_place(pd.Series(few), knob), [f"{value:.4g}" for value in few])
+        axes.minorticks_off()
+
+
+def _place(x: pd.Series, knob: str) -> pd.Series:
+    return x - 1 if knob == "tail" else x
+
+
+def _marks(axes: Axes, data: pd.DataFrame, knob: str) -> None:
+    """Draw what the theory asks for: lines inside of the axis, and words at the edge for what lies beyond."""
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, high)
+    condition = CONDITION[knob]
+    solved = data.dropna(subset="x")
+    if solved.empty:
+        _at_edge(axes, f"{condition}: no solution", 0.5)
+        return
+    same = knob == "dampening"  # whatever the shape
+    solved = solved.assign(place=_place(solved["x"], knob))
+    inside = solved[solved["place"].between(low, high)]
+    for _, mark in (inside.head(1) if same else inside).iterrows():
+        colour = style.INK if same else style.SURROGATE_COLOURS[mark["shape"]]
+        axes.axvline(mark["place"], color=colour, lw=0.8, ls=(0, (4, 2)), zorder=1)
+    for beyond, sign, side in (
+        (solved[solved["place"] < low], "◂ ", 0.02),
+        (solved[solved["place"] > high], " ▸", 0.98),
+    ):
+        if len(beyond):
+            ends = [f"{value:.2g}" for value in (beyond["x"].min(), beyond["x"].max())]
+            words = f"{condition}: {' to '.join(dict.fromkeys(ends))}"
+            _at_edge(axes, sign + words if side < 0.5 else words + sign, side)
+    missing = len(data) - len(solved)
+    if missing and not same:
+        _at_edge(axes, f"{condition}: no solution for {missing} shape{'s' if missing > 1 else ''}", 0.5)
+
+
+def _at_edge(axes: Axes, words: str, side: float) -> None:
+    place = {0.02: "left", 0.5: "center", 0.98: "right"}[side]
+    height = 0.02 if side != 0.5 else 0.09
+    axes.text(side, height, words, transform=axes.transAxes, ha=place, va="bottom", size=style.SMALL, color=style.INK)

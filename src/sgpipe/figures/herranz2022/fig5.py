@@ -1,0 +1,76 @@
+"""Fig 5: initial states that meet conditions of the theory, against the naive one."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from sgpipe import choose
+from sgpipe.figures import conditions, parts, seeds, style
+
+WIDTH, HEIGHT = style.DOUBLE, 82.0
+COLUMNS = ("panel", "kind", "set", "split", "seed", "accuracy", *seeds.SUMMARY)
+SPLITS = {"valid": ("validation", "#0077BB"), "test": ("test", "#EE7733")}
+KEY = "bars: mean over seeds · whiskers: sd · points: single networks · diamonds: printed in the paper, mean and sd"
+BAR = 0.38
+
+
+def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
+    """Return networks, summaries and published values, by set of conditions and split.
+
+    Accuracies are those at the epoch of best validation accuracy.
+    """
+    runs = choose.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
+    runs["set"] = conditions.sets(runs)
+    pieces = []
+    for split in SPLITS:
+        own = runs.rename(columns={f"{split}_accuracy": "accuracy"})
+        pieces.append(own[["set", "seed", "accuracy"]].assign(kind="network", split=split))
+        pieces.append(seeds.over_seeds(own, ["set"], "accuracy").assign(kind="summary", split=split))
+    settings = experiment["settings"]
+    for name in dict.fromkeys(runs["set"]):
+        for split in SPLITS:
+            if value := settings.get(f"published.{name}.{split}"):
+                row = {"kind": "published", "set": name, "split": split, "mean": value[0], "sd": value[1]}
+                pieces.append(pd.DataFrame([row]))
+    return parts.tidy([piece.assign(panel="a") for piece in pieces], COLUMNS)
+
+
+@style.styled
+def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
+    """Draw the figure from what `select` returned."""
+    figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
+    axes = figure.subplots(1, 1)
+    names = conditions.in_order(data["set"].dropna())
+    for place, name in enumerate(names):
+        for offset, split in zip((-BAR / 2, BAR / 2), SPLITS, strict=True):
+            _bar(axes, place + offset, data[(data["set"] == name) & (data["split"] == split)], SPLITS[split][1])
+    axes.set_xticks(range(len(names)), [conditions.label(name) for name in names])
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.tick_params(axis="x", length=0)
+    parts.accuracy_axis(axes, "accuracy")
+    handles = [Patch(color=colour, label=words) for words, colour in SPLITS.values()]
+    if (data["kind"] == "published").any():
+        handles.append(Line2D([], [], color=style.INK, marker="D", ms=3, lw=0.7, mfc="white", mew=0.7, label="paper"))
+    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles))
+    return figure
+
+
+def _bar(axes: Axes, at: float, own: pd.DataFrame, colour: str) -> None:
+    summary = own[own["kind"] == "summary"].iloc[0]
+    if summary["n"]:
+        axes.bar(at, summary["mean"], BAR, color=colour, zorder=2)
+        if not np.isnan(summary["sd"]):
+            look = {"color": style.INK, "elinewidth": 0.7, "capsize": 2, "capthick": 0.7}
+            axes.errorbar(at, summary["mean"], summary["sd"], zorder=4, **look)
+        parts.networks(axes, at, own.loc[own["kind"] == "network", "accuracy"].dropna(), BAR * 0.8)
+    if summary["lost"]:
+        words = f"{int(summary['lost'])} of {int(summary['cells'])} lost"
+        axes.text(at, 0.02, words, rotation=90, ha="center", va="bottom", size=style.SMALL, zorder=7)
+    for _, paper in own[own["kind"] == "published"].iterrows():
+        look = {"color": style.INK, "marker": "D", "ms": 3, "mfc": "white", "mew": 0.7, "elinewidth": 0.7}
+        axes.errorbar(at + BAR / 4, paper["mean"], paper["sd"], zorder=8, **look)

@@ -1,0 +1,40 @@
+"""What herranz2022's text leaves open and a figure must therefore say of its networks, in the corner."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from sgpipe.figures.style import number
+
+NEURONS = ("delta_lif", "alif", "slstm")
+ACCURACY = {"summed": "accuracy by summed logits", "mode": "accuracy by mode of steps"}
+TIMES = {1: "once", 2: "twice"}
+
+
+def regime_words(runs: pd.DataFrame) -> list[str]:
+    """Return decay, threshold, dropout, repetition in time and rule of accuracy of some runs, in words.
+
+    Nothing of other neurons than herranz2022's.
+    """
+    if "network.neuron" not in runs or not runs["network.neuron"].isin(NEURONS).any():
+        return []
+    runs = runs[runs["network.neuron"].isin(NEURONS)]
+    if "run_id" in runs:
+        runs = runs.drop_duplicates("run_id")
+    trained = runs.get("network.trained_neurons", pd.Series(dtype=bool)).eq(True).any()
+    words = [
+        _one_of(runs, "network.membrane_decay", lambda a: f"α {number(a)}"),
+        _one_of(runs, "network.threshold", lambda thr: f"threshold {number(thr)}"),
+        "both trained per neuron" if trained else "",
+        _one_of(runs, "network.dropout", lambda share: f"dropout {number(share)}" if share else "no dropout"),
+        _one_of(runs, "data.hold", lambda times: f"bins shown {TIMES.get(int(times), f'{int(times)} times')}"),
+        _one_of(runs, "objective.accuracy", lambda rule: ACCURACY[rule]),
+    ]
+    return [word for word in words if word]
+
+
+def _one_of(runs: pd.DataFrame, column: str, say: Callable) -> str:
+    """Return what the runs have of a knob; several values as alternatives, nothing where it applies to none."""
+    if column not in runs:
+        return ""
+    return " or ".join(say(value) for value in sorted(runs[column].dropna().unique()))

@@ -1,0 +1,62 @@
+"""Runs that differ in nothing but their seeds: one point with a spread, and how many were lost."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from sgpipe.choose import summary
+from sgpipe.results import spec_of_row
+from sgpipe.spec import RunSpec
+from sgpipe.surrogates import SURROGATES
+
+# Short names of the columns that the numbers of these figures have.
+SHORT = {
+    "surrogate.shape": "shape",
+    "surrogate.dampening": "dampening",
+    "surrogate.sharpness": "sharpness",
+    "surrogate.tail": "tail",
+    "network.neuron": "neuron",
+    "data.task": "task",
+    "init.scheme": "scheme",
+    "init.seed": "seed",
+}
+NEURONS = {"lif": "LIF, current-based", "delta_lif": "LIF", "alif": "ALIF", "slstm": "sLSTM"}
+TASKS = {
+    "shd": "SHD",
+    "mnist_latency": "sl-MNIST",
+    "ptb": "PTB",
+    "randman": "Randman",
+    "rawhd": "RawHD",
+    "rawsc": "RawSC",
+}
+SUMMARY = ("n", "mean", "sd", "low", "high", "cells", "lost")
+
+
+def over_seeds(runs: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """Return a row per group of runs: Summary of `value`, how many runs (`cells`) and how many did not finish (`lost`).
+
+    A group in which `by` is missing is a group too; one in which nothing finished has n = 0.
+    """
+    rows = []
+    for key, group in runs.groupby(list(by), sort=False, dropna=False):
+        lost = int((group["status"] != "finished").sum())
+        names = dict(zip(by, key, strict=True))
+        rows.append({**names, **summary(group[value])._asdict(), "cells": len(group), "lost": lost})
+    return pd.DataFrame(rows, columns=[*by, *SUMMARY])
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Return shapes in the order in which they are defined, each once."""
+    return [name for name in SURROGATES if name in set(names)]
+
+
+def spread(groups: pd.DataFrame, value: str = "mean") -> float:
+    """Return how sensitive a result is to the shape: the largest less the smallest value; NaN for fewer than two."""
+    values = groups[value].dropna()
+    return float(values.max() - values.min()) if len(values) > 1 else np.nan
+
+
+def spec_of(row: Mapping) -> RunSpec:
+    """Return the run that a row of knobs describes."""
+    return spec_of_row({key: value for key, value in row.items() if "." in key})

@@ -1,0 +1,8 @@
+from pathlib import Path
+
+from sgpipe.job import job
+from sgpipe.steps import simulate
+
+with job(snakemake.config, snakemake.log) as plan:
+    tasks, states = ({Path(file).stem: file for file in snakemake.input.get(name, [])} for name in ("tasks", "states"))
+    simulate(plan, snakemake.params.experiment, tasks, states, snakemake.output[0])
