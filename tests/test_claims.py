@@ -255,7 +255,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(monkeypatch):
         ):
             inside[name] += number.low <= truth <= number.high
     for name, count in inside.items():
-        assert 0.9 <= count / rounds, (name, count / rounds)
+        assert count / rounds >= 0.9, (name, count / rounds)
 
 
 def test_a_peak_is_as_sure_as_the_runs_make_it():
