@@ -36,7 +36,9 @@ RESULTS = PLAN.config.results
 SCALE = str(PLAN.config.folder)
 PAPERS = sorted({experiment.paper for experiment in PLAN.experiments.values()})
 TRAINED = [name for name, experiment in PLAN.experiments.items() if experiment.trains]
-SIMULATED = [name for name, experiment in PLAN.experiments.items() if experiment.simulate]
+SIMULATED = [
+    name for name, experiment in PLAN.experiments.items() if experiment.simulate
+]
 
 
 def state_files(runs):
