@@ -18,7 +18,7 @@ PER_EVENT_WEIGHT = 3.0e-10
 PER_DELTA_NEURON_STEP = 1.2e-9
 PER_DELTA_DENSE_WEIGHT_STEP = 3.8e-11
 EVALUATION_SHARE = 1.1
-PER_UPDATE_WEIGHT = 1.2e-8  # their optimiser, in numpy after every 32 samples
+PER_UPDATE_WEIGHT = 1.2e-8  # AdaBelief with clipping and averages, in numpy
 # What only the torch reference trains: a layer's step of one minibatch, and a weight's step of one sample, on one core.
 REFERENCE_LAYER_STEP = {"slstm": 1.2e-3}
 REFERENCE_LAYER_STEP_OTHERS = 5.0e-4
@@ -43,13 +43,13 @@ def run_seconds(spec: RunSpec) -> float:
     hidden = spec.network.hidden
     dense = sum(one * other for one, other in pairwise(hidden))
     dense += sum(n * n for n in hidden) if spec.network.recurrent else 0
-    delta = spec.network.neuron in ("delta_lif", "alif")
-    per_neuron, per_weight = PER_NEURON_STEP, PER_DENSE_WEIGHT_STEP
-    if delta:
+    per_neuron, per_weight, per_update = PER_NEURON_STEP, PER_DENSE_WEIGHT_STEP, 0.0
+    if spec.network.neuron in ("delta_lif", "alif"):
         per_neuron, per_weight = PER_DELTA_NEURON_STEP, PER_DELTA_DENSE_WEIGHT_STEP
+        per_update = PER_UPDATE_WEIGHT * _weights(spec)
     per_step = per_neuron * sum(sizes[1:]) + per_weight * dense
     per_sample = per_step * spec.data.steps + PER_EVENT_WEIGHT * spec.data.events * sizes[1]
-    return samples * per_sample + (updates * PER_UPDATE_WEIGHT * _weights(spec) if delta else 0.0)
+    return samples * per_sample + updates * per_update
 
 
 def in_reference(spec: RunSpec) -> bool:

@@ -17,7 +17,9 @@ for experiment in TRAINED:
             "../scripts/aggregate.py"
 
 
-for experiment in [name for name in PLAN.experiments if name not in TRAINED + SIMULATED]:
+for experiment in [
+    name for name in PLAN.experiments if name not in TRAINED + SIMULATED
+]:
 
     rule:
         name:

@@ -38,7 +38,9 @@ SCALE = str(PLAN.config.folder)
 PAPERS = sorted({experiment.paper for experiment in PLAN.experiments.values()})
 CLAIM_MODULES = claim_sources()
 TRAINED = [name for name, experiment in PLAN.experiments.items() if experiment.trains]
-SIMULATED = [name for name, experiment in PLAN.experiments.items() if experiment.simulate]
+SIMULATED = [
+    name for name, experiment in PLAN.experiments.items() if experiment.simulate
+]
 
 
 def state_files(runs):
