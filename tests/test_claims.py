@@ -81,6 +81,7 @@ def rows_of(group, value, best):
     elif group.measure == "share":
         reached = np.arange(200) < round(200 * value)
         runs = pd.DataFrame({group.column: np.where(reached, group.level + 0.05, group.level - 0.05)})
+        runs["surrogate.beta"], runs["optimiser.lr"] = np.arange(200.0), 0.1  # cells of a grid
     elif group.measure == "sd":
         runs = pd.DataFrame({group.column: 0.8 + NOISE / NOISE.std(ddof=1) * value})
     elif group.measure in ("peak", "spread"):
@@ -266,6 +267,22 @@ def test_a_peak_is_as_sure_as_the_runs_make_it():
     unsure = estimates.contrast([measured("peak", noisy, over="surrogate.dampening")], (1,))
     assert sure == (0.75, 0.75, 0.75)
     assert unsure.low < unsure.high and {unsure.low, unsure.high} <= set(over)
+
+
+def test_matched_runs_have_the_interval_of_the_paired_t_test():
+    claim = CLAIMS["zenke2021_fig3_region_sigmoid_esser"]
+    beta, a, b = (
+        np.arange(6.0),
+        np.array([0.95, 0.95, 0.95, 0.95, 0.2, np.nan]),
+        np.array([0.95, 0.95, 0.2, 0.2, 0.2, 0.95]),
+    )
+    runs = [runs_with(values, **{"surrogate.beta": beta}) for values in (a, b)]
+    found = estimates.differences(
+        claim.groups, [runs[0].sample(frac=1, random_state=1), runs[1]], ["surrogate.beta"], "x"
+    )
+    apart = [0, 0, 1, 1, 0, -1]  # a lost run does not reach the level
+    expected = stats.t.interval(0.95, 5, np.mean(apart), stats.sem(apart))
+    assert estimates.contrast([found], (1,))[1:] == pytest.approx(expected) and found.n == 6
 
 
 def test_the_spread_over_shapes_leaves_out_what_chance_adds():
@@ -513,6 +530,11 @@ claims:
         ("experiment: mine_fig1", "best: 3", "groups.a: name the experiment"),
         ("rule: {larger_than: 0}", "rule: {larger_than: 0}\n    contrast: [1, 1]", "contrast: one number a group"),
         ("rule: {larger_than: 0}", "rule: {same: 0.1}\n    compare: ratio", "a ratio is of two groups"),
+        (
+            "rule: {larger_than: 0}",
+            "rule: {same: 0.1}\n    pair: [init.seed]",
+            "one: pair: for the difference of two groups",
+        ),
         ("id: one", "id: one <name>", "id: 'one <name>' does not match"),
         (
             "    at: Fig 1",

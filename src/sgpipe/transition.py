@@ -16,6 +16,7 @@ RESAMPLES = 400
 SIDE = 3  # networks that must lie on each side of a transition
 SILENT = 0.01  # spikes: fewer count as these, for the logarithm
 STEEPNESS = np.geomspace(0.5, 60.0, 26)
+AROUND = np.geomspace(0.125, 8.0, 31)  # of resamples, in units of the fit's steepness
 STEP = 0.01  # of the grid of transitions, decades
 
 
@@ -42,19 +43,16 @@ class Rise(NamedTuple):
         return np.where(above, self.saturation(share), np.inf)
 
 
-def fit_rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, weights: np.ndarray | None = None) -> Rise:
-    """Return the least-squares sigmoid through networks of (n,) spikes per input and accuracy.
-
-    `weights` (n, resamples) says how often each network counts; without it the fit is one, and finer.
-    """
-    x = np.log10(np.maximum(spikes, SILENT))
-    centres = np.arange(x.min(), x.max() + STEP, STEP)
-    if weights is not None:
-        return _search(x, accuracy, chance, centres, STEEPNESS, weights)
-    one = np.ones((len(x), 1))
-    rough = _search(x, accuracy, chance, centres, STEEPNESS, one)
+def fit_rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float) -> Rise:
+    """Return the least-squares sigmoid through networks of (n,) spikes per input and accuracy."""
+    x, one = _log(spikes), np.ones((len(spikes), 1))
+    rough = _search(x, accuracy, chance, np.arange(x.min(), x.max() + STEP, STEP), STEEPNESS, one)
     fine = np.log10(rough.transition[0]) + np.linspace(-STEP, STEP, 41)
     return _search(x, accuracy, chance, fine, rough.steepness[0] * np.geomspace(0.8, 1.25, 41), one)
+
+
+def _log(spikes: np.ndarray) -> np.ndarray:
+    return np.log10(np.maximum(spikes, SILENT))
 
 
 def _search(x, accuracy, chance, centres, steepness, weights) -> Rise:
@@ -84,4 +82,8 @@ def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> 
         return None
     drawn = (stream(0, name).random((RESAMPLES, len(spikes))) * len(spikes)).astype(int)
     weights = np.stack([np.bincount(row, minlength=len(spikes)) for row in drawn], axis=1).astype(float)
-    return found, fit_rise(spikes, accuracy, chance, weights)
+    # Grids that the fit itself lies on, so that it is no further from its resamples than they are from each other.
+    x, middle = _log(spikes), np.log10(found.transition[0])
+    low, high = np.ceil((middle - x.min()) / STEP), np.ceil((x.max() - middle) / STEP)
+    centres = middle + STEP * np.arange(-low, high + 1)
+    return found, _search(x, accuracy, chance, centres, found.steepness[0] * AROUND, weights)

@@ -55,6 +55,7 @@ class Claim:
     value: Any  # the rule's parameter
     contrast: tuple[float, ...] | None
     ratio: bool
+    pair: tuple[str, ...]  # knobs by which the runs of two groups are matched; () for independent groups
     published: float | None
     spread: float | None
     printed: str
@@ -72,7 +73,7 @@ class Claim:
 
 def claim_files(folder: Path | str | None = None) -> list[Path]:
     """Return the claim files of a workflow by year: those of this folder, or else those beside the sources."""
-    for root in [Path(folder)] if folder else [Path.cwd(), SOURCE_TREE]:
+    for root in [Path(folder)] if folder else [Path(), SOURCE_TREE]:
         found = (root / "workflow" / "claims").glob("*.yaml")
         if ordered := sorted(found, key=lambda path: (re.sub(r"\D", "", path.stem), path.stem)):
             return ordered
@@ -138,6 +139,7 @@ def _claim(body: Mapping[str, Any], document: Mapping[str, Any], where: str) -> 
         value=value,
         contrast=tuple(body["contrast"]) if "contrast" in body else None,
         ratio=body.get("compare") == "ratio",
+        pair=tuple(body.get("pair", ())),
         published=published.get("value"),
         spread=published.get("spread"),
         printed=published.get("printed", ""),
@@ -196,6 +198,9 @@ def _check(claim: Claim, where: str) -> None:
         raise SgpipeError(f"{where}: rule {claim.rule} compares {wanted} groups, not {count}; or give a `contrast`")
     if claim.ratio and (count != 2 or claim.contrast is not None or most is None):
         raise SgpipeError(f"{where}: compare: a ratio is of two groups, for a rule about one number")
+    matched = all(group.measure in ("mean", "share") and group.best is None for group in claim.groups)
+    if claim.pair and (count != 2 or claim.ratio or claim.contrast is not None or most is None or not matched):
+        raise SgpipeError(f"{where}: pair: for the difference of two groups' means or shares, of all their runs")
     for key, missing in (("value", claim.published is None), ("spread", claim.spread is None)):
         if missing and (claim.rule == "within_spread" or (claim.rule == "within_factor" and key == "value")):
             raise SgpipeError(f"{where}: rule {claim.rule} needs published.{key}")

@@ -163,6 +163,21 @@ MEASURES: dict[str, Callable[[Group, pd.DataFrame, np.ndarray, str], Estimate]] 
 }
 
 
+def differences(groups: Sequence[Group], runs: Sequence[pd.DataFrame], by: Sequence[str], name: str) -> Estimate:
+    """Return the mean difference of two groups' runs that agree in the knobs `by`.
+
+    Of a share, each run counts 1 or 0, and a lost run 0; of a mean, pairs with a lost run are left out.
+    """
+    sides = []
+    for group, own in zip(groups, runs, strict=True):
+        if missing := [key for key in by if key not in own]:
+            raise Unmeasurable(f"the table has no column {missing[0]}")
+        values = own[group.column]
+        values = (values >= group.level).astype(float) if group.measure == "share" else values
+        sides.append(values.groupby([own[key] for key in by], dropna=False).mean())
+    return _mean(groups[0], runs[0], (sides[0] - sides[1]).dropna().to_numpy(float), name)
+
+
 def contrast(parts: Sequence[Estimate], factors: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Return the sum of factors times numbers; of means with Welch's degrees of freedom, of others by draws."""
     value = float(sum(factor * part.value for factor, part in zip(factors, parts, strict=True)))

@@ -7,7 +7,7 @@ import numpy as np
 
 from sgpipe.choose import CONFIDENCE
 from sgpipe.claims.declare import Claim
-from sgpipe.claims.estimates import Estimate, Unmeasurable, contrast, estimate
+from sgpipe.claims.estimates import Estimate, Unmeasurable, contrast, differences, estimate
 from sgpipe.claims.rules import Comparison, comparisons
 from sgpipe.claims.tables import ExperimentTable, chosen, runs_of
 
@@ -78,14 +78,18 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
     kinds = tuple(sorted({kind for runs in selected for kind in runs["kind"]}))
     barred = _barred(claim, tables, scales, kinds)
     try:
+        counted = [chosen(group, tables[group.experiment]) for group in claim.groups]
         parts = [
-            estimate(group, chosen(group, tables[group.experiment]), f"claims/{claim.id}/{group.name}")
-            for group in claim.groups
+            estimate(group, runs, f"claims/{claim.id}/{group.name}")
+            for group, runs in zip(claim.groups, counted, strict=True)
         ]
         few = [f"{g.name} has {p.n}" for g, p in zip(claim.groups, parts, strict=True) if p.n < claim.least]
         if few:
             raise Unmeasurable(f"too few runs: {', '.join(few)}, {claim.least} needed")
-        found = comparisons(claim, parts, float(selected[0]["chance"].iloc[0]))
+        paired = differences(claim.groups, counted, claim.pair, f"claims/{claim.id}") if claim.pair else None
+        if paired is not None and paired.n < claim.least:
+            raise Unmeasurable(f"too few runs that agree in {', '.join(claim.pair)}: {paired.n}, {claim.least} needed")
+        found = comparisons(claim, parts, float(selected[0]["chance"].iloc[0]), paired)
     except Unmeasurable as problem:
         return Judgement(claim, NOT_TESTABLE, "; ".join([*barred, str(problem)]), scales=scales, kinds=kinds)
     groups = tuple(

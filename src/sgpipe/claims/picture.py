@@ -16,10 +16,10 @@ from sgpipe.figures.make import METADATA
 from sgpipe.files import atomic
 
 ROW, HEAD = 2.9, 4.2  # mm
-COLUMN, WORDS, STRIP, NUMBERS = 164.0, 98.0, 32.0, 28.0  # mm: of a paper, its words, strips and numbers
+COLUMN, WORDS, STRIP, NUMBERS = 169.0, 98.0, 32.0, 31.0  # mm: of a paper, its words, strips and numbers
 STRIP_AT = 5.0 + WORDS + 1.0
 NUMBERS_AT = STRIP_AT + STRIP + 2.0
-FIT = 0.93  # letters a mm at the small size
+FIT = 0.9  # letters a mm at the small size
 TITLES = {"zenke2021": "Zenke & Vogels 2021", "herranz2022": "Herranz-Celotti & Rouat 2022"}
 
 

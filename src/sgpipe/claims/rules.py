@@ -43,8 +43,13 @@ class Comparison(NamedTuple):
     standardised: float  # Hedges' g of two means, or sds from the published value; NaN where there is none
 
 
-def comparisons(claim: Claim, parts: Sequence[Estimate], chance: float) -> list[Comparison]:
-    """Return a claim's comparisons from the numbers of its groups, in their order."""
+def comparisons(
+    claim: Claim, parts: Sequence[Estimate], chance: float, paired: Estimate | None = None
+) -> list[Comparison]:
+    """Return a claim's comparisons from the numbers of its groups, in their order.
+
+    `paired` is the mean difference of matched runs, where the claim matches them.
+    """
     names = [group.name for group in claim.groups]
     if claim.rule in PAIRS:
         pairs, target = PAIRS[claim.rule](len(parts), claim.value)
@@ -57,6 +62,9 @@ def comparisons(claim: Claim, parts: Sequence[Estimate], chance: float) -> list[
         number = contrast(parts, (1,))
         above = Interval(*(value - chance for value in number))
         return [Comparison(f"{names[0]} − chance", above, target, parts[0].n, float("nan"))]
+    if paired is not None:
+        size = paired.value / paired.sd if paired.sd > 0 else math.nan
+        return [Comparison(" − ".join(names), contrast([paired], (1,)), target, paired.n, size)]
     if claim.ratio:
         return [Comparison(" / ".join(names), ratio(parts), target, min(part.n for part in parts), float("nan"))]
     factors = claim.contrast or ((1, -1) if len(parts) == 2 else (1,))
