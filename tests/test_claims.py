@@ -94,10 +94,8 @@ def rows_of(group, value, best):
             runs = runs.head(k).assign(valid_accuracy=0.9)
             rest = pd.DataFrame({group.column: [-5.0] * (2 * k + 3)}).assign(valid_accuracy=0.2)
             runs = pd.concat([runs, rest], ignore_index=True)
-    for key, what in filled.items():
-        if key not in runs:
-            runs[key] = [what] * len(runs)
-    return runs.assign(sweeps=[group.sweeps or ("any",)] * len(runs))
+    lacking = {key: [what] * len(runs) for key, what in filled.items() if key not in runs}
+    return runs.assign(**lacking, sweeps=[group.sweeps or ("any",)] * len(runs))
 
 
 def _one(what):

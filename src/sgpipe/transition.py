@@ -17,7 +17,7 @@ SIDE = 3  # networks that must lie on each side of a transition
 SILENT = 0.01  # spikes: fewer count as these, for the logarithm
 STEEPNESS = np.geomspace(0.5, 60.0, 26)
 AROUND = np.geomspace(0.125, 8.0, 31)  # of resamples, in units of the fit's steepness
-STEP = 0.01  # of the grid of transitions, decades
+ROUGH, STEP = 0.03, 0.01  # of the grids of transitions, decades
 
 
 class Rise(NamedTuple):
@@ -46,8 +46,8 @@ class Rise(NamedTuple):
 def fit_rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float) -> Rise:
     """Return the least-squares sigmoid through networks of (n,) spikes per input and accuracy."""
     x, one = _log(spikes), np.ones((len(spikes), 1))
-    rough = _search(x, accuracy, chance, np.arange(x.min(), x.max() + STEP, STEP), STEEPNESS, one)
-    fine = np.log10(rough.transition[0]) + np.linspace(-STEP, STEP, 41)
+    rough = _search(x, accuracy, chance, np.arange(x.min(), x.max() + ROUGH, ROUGH), STEEPNESS, one)
+    fine = np.log10(rough.transition[0]) + np.linspace(-ROUGH, ROUGH, 61)
     return _search(x, accuracy, chance, fine, rough.steepness[0] * np.geomspace(0.8, 1.25, 41), one)
 
 

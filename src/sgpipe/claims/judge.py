@@ -78,7 +78,9 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
     kinds = tuple(sorted({kind for runs in selected for kind in runs["kind"]}))
     barred = _barred(claim, tables, scales, kinds)
     try:
-        counted = [chosen(group, tables[group.experiment]) for group in claim.groups]
+        counted = [
+            chosen(group, tables[group.experiment], runs) for group, runs in zip(claim.groups, selected, strict=True)
+        ]
         parts = [
             estimate(group, runs, f"claims/{claim.id}/{group.name}")
             for group, runs in zip(claim.groups, counted, strict=True)

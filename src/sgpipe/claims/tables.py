@@ -108,15 +108,17 @@ def data_kind(run: Mapping[str, Any]) -> str:
 
 def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
     """Return the runs that a group selects, before any choice of the best."""
-    runs = choose.of_sweep(table.runs, *group.sweeps) if group.sweeps and len(table.runs) else table.runs
+    runs = table.runs
+    fits = pd.Series(True, index=runs.index)
     for key, wanted in group.where.items():
-        runs = runs[_fits(runs, key, wanted)]
-    return runs
+        fits &= _fits(runs, key, wanted)
+    runs = runs[fits]
+    return choose.of_sweep(runs, *group.sweeps) if group.sweeps and len(runs) else runs
 
 
-def chosen(group: Group, table: ExperimentTable) -> pd.DataFrame:
-    """Return the runs that count: all that a group selects, or the best of them by validation."""
-    runs = runs_of(group, table)
+def chosen(group: Group, table: ExperimentTable, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the runs that count: all that a group selects (`runs`, if they are known), or the best by validation."""
+    runs = runs_of(group, table) if runs is None else runs
     if group.best is None:
         return runs
     return choose.best(runs, table.best if group.best == "experiment" else group.best)
