@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from sgpipe.figures import conditions, parts, style
 
@@ -116,7 +117,7 @@ def _comparison(figure, data: pd.DataFrame) -> None:
         axes.set_title(f"condition {condition}")
         axes.set_xlabel(words)
         axes.tick_params(axis="y", length=0)
-    grid[0].set_yticks(range(len(names)), [conditions.label(name).replace("\n", " ") for name in names])
+    grid[0].set_yticks(range(len(names)), [conditions.label(name) for name in names])
     grid[0].set_ylim(len(names) - 0.5, -0.5)
     handles = [
         Line2D(
@@ -178,6 +179,9 @@ def _courses(figure, data: pd.DataFrame) -> None:
             )
         if letter != "b":
             axes.set_yscale("log")
+            low, high = axes.get_ylim()
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=6))
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="step", ylabel=words)
         style.panel_letter(axes, letter)
     handles = [Line2D([], [], color=SHOWN[name], label=conditions.label(name).replace("\n", " ")) for name in shown]

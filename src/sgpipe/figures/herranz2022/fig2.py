@@ -148,5 +148,5 @@ def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("nats above the best shape")
+    axes.set_xlabel("nats above the best")
     axes.set_title("sensitivity", pad=PAD)

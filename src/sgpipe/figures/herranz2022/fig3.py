@@ -81,7 +81,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     extra = [pair for pair in zip(*grid[2].get_legend_handles_labels(), strict=True) if pair[1] not in labels]
     handles, labels = [*handles, *(pair[0] for pair in extra)], [*labels, *(pair[1] for pair in extra)]
     if handles:
-        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.08)}
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.09)}
         grid[1].legend(handles, labels, ncols=len(labels), columnspacing=1.2, **place)
     return figure
 
@@ -113,7 +113,7 @@ def _place(x: pd.Series, knob: str) -> pd.Series:
 
 
 def _marks(axes: Axes, data: pd.DataFrame, knob: str) -> None:
-    """Draw what the theory asks for: lines inside of the axis, and words at the edge for what lies beyond."""
+    """Draw what the theory asks for: lines inside of the axis, and words above its end for what lies beyond."""
     low, high = axes.get_xlim()
     axes.set_xlim(low, high)
     condition = CONDITION[knob]
@@ -142,5 +142,4 @@ def _marks(axes: Axes, data: pd.DataFrame, knob: str) -> None:
 
 def _at_edge(axes: Axes, words: str, side: float) -> None:
     place = {0.02: "left", 0.5: "center", 0.98: "right"}[side]
-    height = 0.02 if side != 0.5 else 0.09
-    axes.text(side, height, words, transform=axes.transAxes, ha=place, va="bottom", size=style.SMALL, color=style.INK)
+    axes.text(side, 1.01, words, transform=axes.transAxes, ha=place, va="bottom", size=style.SMALL, color=style.INK)
