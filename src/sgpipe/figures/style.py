@@ -97,6 +97,7 @@ ACCURACY_MAP = "viridis"
 INK, FAINT = "#222222", "#888888"
 WARNING_COLOUR = "#CC3311"
 WARNING = "smoke test: not a result"
+LEGEND = 6.0  # mm that a legend above all panels takes
 
 
 def look():
@@ -132,6 +133,15 @@ def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
     figure.text(1 - 1.0 / width, (foot - 3.5) / height, key, ha="right", va="bottom", size=SMALL, color=INK)
     figure.get_layout_engine().set(rect=(0, foot / height, 1 - 0.8 / width, 1 - (foot + head) / height))
     return figure
+
+
+def legend_above(figure: Figure, handles: list, side: str = "center", **more) -> None:
+    """Draw a legend in one row above all panels, below the warning of a smoke test."""
+    engine = figure.get_layout_engine()
+    left, low, width, height = engine.get()["rect"]
+    box = (0, 0, 1, low + height)
+    figure.legend(handles=handles, loc=f"upper {side}", bbox_to_anchor=box, ncols=len(handles), **more)
+    engine.set(rect=(left, low, width, height - LEGEND / (figure.get_figheight() / MM)))
 
 
 def fitted(note: str, width: float) -> list[str]:

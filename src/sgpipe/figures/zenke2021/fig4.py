@@ -71,7 +71,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
         style.panel_letter(axes, panel, left=2, up=10)
     drawn = {LINKS[link][0] for link in zip(data["source"], data["target"], strict=True)}
     handles = [Line2D([], [], color=colour, label=words) for colour, words in LEGEND.items() if colour in drawn]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=2)
+    style.legend_above(figure, handles, columnspacing=2)
     return figure
 
 
