@@ -299,7 +299,8 @@ def test_what_is_simulated_is_the_network_that_is_trained():
         rate = [float(step.mean()) for step in activity.spikes[layer - 1]]
         assert max(rate) > 0
         np.testing.assert_allclose([row["rate"] for row in courses if row["layer"] == layer], rate)
-        assert means[layer - 1]["rate"] == pytest.approx(np.mean(rate[6:]))
+        begin, end = (means[layer - 1][name] for name in ("begin", "end"))
+        assert 0 < end - begin < 12 and means[layer - 1]["rate"] == pytest.approx(np.mean(rate[begin:end]))
 
 
 def test_the_perturbation_grows_as_the_jacobian_of_the_network_says():
@@ -337,6 +338,12 @@ def test_growth_is_a_mean_factor_as_far_as_there_are_numbers():
     assert observe.growth(np.array([1, 0.5, 0.25, 0, 0])) == pytest.approx(0.5)
     assert observe.growth(np.array([1, 3, np.inf, np.nan])) == pytest.approx(3)
     assert np.isnan(observe.growth(np.zeros(4)))
+
+
+def test_the_data_speak_while_most_of_the_input_arrives():
+    inputs = np.zeros((2, 30, 3))
+    inputs[:, 10:20] = 1
+    assert observe.busy(inputs) == slice(10, 19) and observe.busy(np.zeros((1, 5, 2))) == slice(0, 5)
 
 
 def test_only_what_the_simulator_knows_is_simulated():

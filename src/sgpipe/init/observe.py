@@ -30,17 +30,17 @@ def measured(
     The weights are those that training would start from. A perturbation of every voltage, random in sign, runs along as
     the gradient does forward in time (`sgpipe.init.simulate`).
 
-    Row of a step: `layer`, `step` and SERIES, `median` in thresholds. Row of means: `layer`; over the second half of
-    the steps `rate`, `median`, `variance_ratio` and `second`, the mean of sigma'^2; `growth_max` and `growth_var` of
-    the perturbation per step; of these but the first two what the theory says (`theory_...`); `dampening` and
-    `sharpness`; and `input_rate_of_task`, the mean input per unit and step. Raises SgpipeError on a network that cannot
-    be simulated.
+    Row of a step: `layer`, `step` and SERIES, `median` in thresholds. Row of means: `layer`; over the steps `begin` to
+    `end`, in which most of the input arrives (`busy`), `rate`, `median`, `variance_ratio`, `second`, the mean of s'^2,
+    and the growth of the perturbation per step, `growth_max` and `growth_var`; of these but the first two what the
+    theory says (`theory_...`); `dampening` and `sharpness`; and `input_rate_of_task`, the mean input per unit and step.
+    Raises SgpipeError on a network that cannot be simulated.
     """
     _check(spec, task)
     weights = initial_weights(spec, task.units, task.classes, state)
     weights = {name: array.astype(np.float64) for name, array in weights.items()}
     inputs, tangents = batch(task, samples, steps), None
-    rate = float(inputs.mean())
+    rate, window = float(inputs.mean()), busy(inputs)
     courses: Rows = []
     means: Rows = []
     for number, (layer, solution) in enumerate(theory_of(spec, task, state), start=1):
@@ -62,7 +62,9 @@ def measured(
         )
         inputs, tangents = found.spikes, found.tangents
         courses += _course(found, number, layer.thr)
-        means.append({"layer": number, "input_rate_of_task": rate, **_means(found, layer.thr), **_said(solution)})
+        means.append(
+            {"layer": number, "input_rate_of_task": rate, **_means(found, layer.thr, window), **_said(solution)}
+        )
     return courses, means
 
 
@@ -81,6 +83,18 @@ def batch(task: Task, samples: int, steps: int) -> np.ndarray:
     which = np.unique(np.linspace(0, len(task.train) - 1, samples).round().astype(int))
     dense = task.train.take(which).dense(task.steps, task.units)
     return np.ascontiguousarray(dense[: min(steps, task.steps)].transpose(1, 0, 2), dtype=np.float64)
+
+
+def busy(inputs: np.ndarray) -> slice:
+    """Return the steps in which the middle four fifths of all input arrive; all steps if there is none.
+
+    Before a word and after it there is nothing, about which the conditions say nothing.
+    """
+    arrived = np.cumsum(inputs.sum((0, 2)))
+    if not arrived[-1]:
+        return slice(0, len(arrived))
+    first, last = np.searchsorted(arrived, np.array([0.1, 0.9]) * arrived[-1])
+    return slice(int(first), int(last) + 1)
 
 
 def growth(series: np.ndarray) -> float:
@@ -131,15 +145,17 @@ def _course(found: Simulation, number: int, thr: float) -> Rows:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _means(found: Simulation, thr: float) -> dict[str, float]:
-    late = found.summary()
+def _means(found: Simulation, thr: float, window: slice) -> dict[str, float]:
+    means = {name: float(getattr(found, name)[window].mean()) for name in SERIES}
     return {
-        "rate": late["rate"],
-        "median": late["median"] / thr,
-        "variance_ratio": late["variance_ratio"],
-        "growth_max": growth(found.grad_max),
-        "growth_var": growth(found.grad_var),
-        "second": float(found.grad_square[len(found.grad_square) // 2 :].mean()),
+        "begin": window.start,
+        "end": window.stop,
+        "rate": means["rate"],
+        "median": means["median"] / thr,
+        "variance_ratio": means["var_rec"] / means["var_in"] if means["var_in"] else np.nan,
+        "growth_max": growth(found.grad_max[window]),
+        "growth_var": growth(found.grad_var[window]),
+        "second": means["grad_square"],
     }
 
 

@@ -16,7 +16,7 @@ QUANTITIES = ("rate", "median", "variance_ratio", "growth_max", "growth_var")
 COLUMNS = (
     *("panel", "kind", "set", "layer", "quantity"),
     *("n", "mean", "low", "high", "theory", "target"),  # a: over seeds, with the range
-    *("step", "value"),  # b-d
+    *("step", "value", "begin", "end"),  # b-d
     *("input_rate", "gain", "rate", "ratio", "task_rate"),  # e, f
     *("sharpness", "second", "wide"),  # g
 )
@@ -50,6 +50,9 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         shown = courses[courses["set"].isin(SHOWN)]
         curve = shown.groupby(["set", "layer", "step"], sort=False, as_index=False)[quantity].median()
         pieces.append(curve.rename(columns={quantity: "value"}).assign(panel=panel, kind="course", quantity=quantity))
+    if len(means):  # the same for all: it is the data's
+        window = means[["begin", "end"]].iloc[[0]].astype(float)
+        pieces += [window.assign(panel=panel, kind="window") for panel in COURSES]
     phase = table[table["kind"] == "phase"]
     columns = {"variance_ratio": "ratio"}
     task_rate = means["input_rate_of_task"].mean() if len(means) else np.nan
@@ -89,7 +92,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
     upper, middle, lower = figure.subfigures(3, 1, height_ratios=(1.35, 0.85, 1.0))
     _comparison(upper, data[data["panel"] == "a"])
-    _courses(middle, data[data["kind"] == "course"])
+    _courses(middle, data[data["kind"].isin(["course", "window"])])
     grid = lower.subplots(1, 3)
     phase = data[data["kind"] == "phase"]
     _phase(grid[0], phase, "rate", "firing rate", (0, 1))
@@ -168,6 +171,9 @@ def _courses(figure, data: pd.DataFrame) -> None:
     shown = [name for name in SHOWN if name in set(data["set"])]
     for axes, (letter, (_, words)) in zip(grid, COURSES.items(), strict=True):
         own = data[data["panel"] == letter]
+        for _, window in own[own["kind"] == "window"].iterrows():
+            axes.axvspan(window["begin"], window["end"] - 1, color="#EEF3F8", lw=0, zorder=0)
+        own = own[own["kind"] == "course"]
         for (name, layer), curve in own.groupby(["set", "layer"], sort=False):
             line = {1: "-", 2: (0, (3, 1.2))}.get(int(layer), ":")
             axes.plot(
