@@ -7,6 +7,7 @@ from pathlib import Path
 from sgpipe import cost
 from sgpipe.config import read_config
 from sgpipe.errors import SgpipeError
+from sgpipe.numerics import SIMULATION
 from sgpipe.outputs import caption_of, kind_of, outputs_of, sources_of
 from sgpipe.plan import make_plan
 
