@@ -354,6 +354,8 @@ experiments:
           init.conditions: [none, I+II, I+II+III+IV]
           init.infeasible: [INFEASIBLE]
           optimiser.lr: [0.01, 0.02]
+      measured:
+        list: [{init.conditions: I+III, init.method: calibrated}]
 """
 TABLE = "results/smoke/mine_fig1.parquet"
 SETTINGS = ["--config", "scale=smoke", "experiments=[mine.yaml]"]
@@ -364,8 +366,8 @@ def test_a_sweep_over_conditions_makes_its_initial_states_and_trains_from_them(p
     project.write("mine.yaml", EXPERIMENT.replace("INFEASIBLE", "skip"))
     project.run(TABLE, *SETTINGS)
     files = sorted(project.folder.glob("results/init/*.parquet"))
-    assert len(files) == 2  # shared by runs of other learning rates; none without conditions
-    assert len(project.stored()) == 6
+    assert len(files) == 3  # shared by runs of other learning rates; none without conditions
+    assert len(project.stored()) == 7
     spec = RunSpec.make(
         {
             "data.classes": 3,
@@ -396,7 +398,7 @@ def test_a_sweep_over_conditions_makes_its_initial_states_and_trains_from_them(p
     # The conditions decide what is learned.
     table = pq.read_table(project.folder / TABLE).to_pandas()
     losses = table[table.split == "valid"].groupby("init.conditions").loss.max()
-    assert losses.nunique() == 3
+    assert losses.nunique() == 4
 
     before = project.stored()
     path.unlink()
@@ -424,5 +426,5 @@ def test_training_by_hand_makes_the_initial_states_too(tmp_path, monkeypatch, ca
     (tmp_path / "config.yaml").write_text("scale: smoke\nexperiments: [mine.yaml]\nengine: reference\n")
     monkeypatch.chdir(tmp_path)
     assert main(["train", "mine_fig1"]) == 0
-    assert len(list(tmp_path.glob("results/init/*.parquet"))) == 2
-    assert "6 trained" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("results/init/*.parquet"))) == 3
+    assert "7 trained" in capsys.readouterr().err

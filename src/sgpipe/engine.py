@@ -17,8 +17,8 @@ from sgpipe.optimisers import OPTIMISERS
 from sgpipe.spec import RunSpec
 
 Weights = dict[str, np.ndarray]
-Theory = Sequence[Sequence[LayerSettings] | None]  # an entry a run: what is set of each hidden layer, None for a run
-# without conditions on its initial state
+# An entry a run: what is set of each hidden layer, None without conditions on the initial state.
+Theory = Sequence[Sequence[LayerSettings] | None]
 
 
 @dataclass(frozen=True)

@@ -364,10 +364,7 @@ class RunSpec:
 
     @cached_property
     def init_id(self) -> str | None:
-        """Return the id of the initial state that conditions ask for, None without conditions.
-
-        It is the run id's rule, applied to what that state depends on; runs that differ in training alone share it.
-        """
+        """Return the id of the initial state that conditions ask for: the same rule, for what it depends on."""
         parts = ("data", "network", "surrogate", "init")
         flat = {key: value for key, value in self.flat().items() if key.partition(".")[0] in parts}
         return digest(canonical_json(flat, self.data.task)) if self.conditions else None
