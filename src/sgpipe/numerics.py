@@ -6,6 +6,9 @@ back to training. `tests/test_numerics.py` notices a change of results and says 
 
 from sgpipe.spec import RunSpec
 
+# Beside the store: of the simulated initial networks of a figure (`sgpipe.init.observe`).
+SIMULATION = 1
+
 VERSIONS: dict[str, int] = {
     "trainer": 1,
     "task.randman": 1,

@@ -84,6 +84,7 @@ for experiment in SIMULATED:
             mem_mb=4000,
             runtime=30,
         params:
+            numerics=SIMULATION,
             experiment=experiment,
             definition=PLAN.experiments[experiment].definition,
         script:

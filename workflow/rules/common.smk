@@ -8,6 +8,7 @@ from sgpipe import cost
 from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.config import read_config
 from sgpipe.errors import SgpipeError
+from sgpipe.numerics import SIMULATION
 from sgpipe.outputs import caption_of, claim_sources, kind_of, outputs_of, sources_of
 from sgpipe.plan import make_plan
 

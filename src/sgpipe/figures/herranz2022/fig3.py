@@ -66,7 +66,10 @@ def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
     figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
-    grid = figure.subplots(1, 3, width_ratios=(1, 1, 1), sharey=True)
+    *grid, beside = figure.subplots(1, 4, width_ratios=(1, 1, 1, 0.42))
+    for axes in grid[1:]:
+        axes.sharey(grid[0])
+        axes.tick_params(labelleft=False)
     for axes, (letter, knob) in zip(grid, PANELS.items(), strict=True):
         own = data[data["panel"] == letter]
         axes.set_xlabel(LABELS[knob])
@@ -77,12 +80,12 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
         _points(axes, own[own["kind"] == "point"], knob)
         _marks(axes, own[own["kind"] == "mark"], knob)
     grid[0].set_ylabel("best validation accuracy")
-    handles, labels = grid[0].get_legend_handles_labels()
-    extra = [pair for pair in zip(*grid[2].get_legend_handles_labels(), strict=True) if pair[1] not in labels]
-    handles, labels = [*handles, *(pair[0] for pair in extra)], [*labels, *(pair[1] for pair in extra)]
-    if handles:
-        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.09)}
-        grid[1].legend(handles, labels, ncols=len(labels), columnspacing=1.2, **place)
+    named = {label: line for axes in grid for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    beside.axis("off")
+    if named:
+        beside.legend(
+            named.values(), named.keys(), loc="center left", bbox_to_anchor=(-0.3, 0.5), title="surrogate shape"
+        )
     return figure
 
 
@@ -97,7 +100,7 @@ def _points(axes: Axes, data: pd.DataFrame, knob: str) -> None:
     lost = int(data["lost"].sum())
     if lost:
         words = f"{lost} of {int(data['cells'].sum())} runs lost"
-        axes.text(0.98, 0.98, words, transform=axes.transAxes, ha="right", va="top", size=style.SMALL)
+        axes.text(0.98, 0.02, words, transform=axes.transAxes, ha="right", va="bottom", size=style.SMALL)
     if (data["message"] == IGNORED).any():
         names = [SURROGATES[name].label for name in seeds.in_order(data.loc[data["message"] == IGNORED, "shape"])]
         axes.set_title(f"{IGNORED}: {', '.join(names)}", size=style.SMALL)
