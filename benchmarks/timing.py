@@ -6,9 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 SHORTEST = 0.03  # seconds a measurement lasts at least
-# Seconds of rest before it. Idle threads of OpenMP and of JAX turn in circles for a while after their work and would
-# take a core from whoever comes next.
-REST = 0.25
 CLOCK = "wall"  # or "cpu": on a busy machine the processor's time is the steadier, for one thread
 
 
@@ -33,13 +30,7 @@ class Laps:
 
 
 def lap(step: Callable[[], object], steps: int) -> tuple[float, float]:
-    """Return seconds a step, by the wall clock and by the processor's, after a rest.
-
-    Where it is several short steps one more goes before them: the caches hold the data of whoever was there before.
-    """
-    time.sleep(REST)
-    if steps > 1:
-        step()
+    """Return seconds a step, by the wall clock and by the processor's."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(steps):
         step()
