@@ -7,6 +7,7 @@ must find the same packs.
 from collections.abc import Sequence
 from itertools import pairwise
 
+from sgpipe.engine import only_in_the_reference
 from sgpipe.spec import RunSpec
 
 # Seconds on one core of the C++ engine, fitted to the laptop-scale runs on one core of a 2023 server.
@@ -35,7 +36,7 @@ def run_seconds(spec: RunSpec) -> float:
     """Return the estimated time of one run on one core of the fastest engine that trains it, in seconds."""
     samples = spec.training.epochs * spec.data.train_samples * EVALUATION_SHARE
     updates = samples / spec.training.batch_size
-    if in_reference(spec):
+    if only_in_the_reference(spec):
         neuron = REFERENCE_LAYER_STEP.get(spec.network.neuron, REFERENCE_LAYER_STEP_OTHERS)
         per_update = neuron * len(spec.network.hidden)
         return spec.data.steps * (updates * per_update + samples * REFERENCE_WEIGHT_STEP * _weights(spec))
@@ -52,11 +53,6 @@ def run_seconds(spec: RunSpec) -> float:
     return samples * per_sample + updates * per_update
 
 
-def in_reference(spec: RunSpec) -> bool:
-    """Return whether the torch reference alone trains a run."""
-    return spec.words or spec.network.neuron == "slstm"
-
-
 def _weights(spec: RunSpec) -> int:
     """Return the number of weights in use at each step, about."""
     units = spec.network.embedding or spec.data.units
@@ -68,7 +64,7 @@ def _weights(spec: RunSpec) -> int:
 
 def pack_minutes(specs: Sequence[RunSpec]) -> int:
     """Return the time limit to ask a cluster for, in minutes: enough for the torch reference, were it needed."""
-    slow = [run_seconds(spec) * (3.0 if in_reference(spec) else REFERENCE_SLOWDOWN) for spec in specs]
+    slow = [run_seconds(spec) * (3.0 if only_in_the_reference(spec) else REFERENCE_SLOWDOWN) for spec in specs]
     return 10 + int((START_SECONDS * REFERENCE_SLOWDOWN + sum(slow)) / 60)
 
 

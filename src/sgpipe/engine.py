@@ -120,6 +120,15 @@ class MinibatchSession(ABC):
         self.spec, self.task, self.weights = spec, task, weights
         self.optimiser = OPTIMISERS[spec.optimiser.name](spec.optimiser, weights)
 
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch under way, from 1; a resumed run knows it too."""
+        return self.optimiser.step_count // self.updates() + 1
+
+    def updates(self) -> int:
+        """Return the number of updates in an epoch."""
+        return -(-len(self.task.train) // self.spec.training.batch_size)
+
     @abstractmethod
     def batch(self, events: Events, indices: np.ndarray, train: bool) -> tuple[Sums, Mapping[str, np.ndarray]]:
         """Return the totals over the samples at `indices` and, if training, gradients of the mean loss."""

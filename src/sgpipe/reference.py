@@ -87,18 +87,13 @@ class ReferenceSession(MinibatchSession):
         return sums, gradients, activity.state
 
     def _dropout(self, samples: np.ndarray, steps: int):
-        epoch = self.optimiser.step_count // self._updates() + 1  # so a resumed run knows it too
-        precision = getattr(torch, self.spec.training.precision)
+        epoch, precision = self.epoch, getattr(torch, self.spec.training.precision)
 
         def factors(layer: int, units: int) -> torch.Tensor:
             array = dropout_factors(self.spec, epoch, layer, samples, steps, units)
             return torch.from_numpy(array).to(self.device, precision)
 
         return factors
-
-    def _updates(self) -> int:
-        """Return the number of updates in an epoch."""
-        return -(-len(self.task.train) // self.spec.training.batch_size)
 
 
 class WordSession(ReferenceSession):
@@ -114,7 +109,7 @@ class WordSession(ReferenceSession):
     def _measure(self, split: str) -> Measures:
         return self._read(split, False)
 
-    def _updates(self) -> int:
+    def updates(self) -> int:
         strand = (len(self.task.train) - 1) // self.spec.training.batch_size
         return -(-strand // self.task.steps)
 

@@ -9,7 +9,7 @@ from sgpipe.data.prepare import statistics
 from sgpipe.data.samples import Task, Words
 from sgpipe.errors import SgpipeError
 from sgpipe.init.layer import Layer, Weights
-from sgpipe.init.schemes import family_of, layout, matrix, variance_of
+from sgpipe.init.schemes import family_drawn, family_of, layout, matrix, variance_of
 from sgpipe.init.settings import LayerSettings
 from sgpipe.init.solve import Solution, above, solve
 from sgpipe.init.states import InitialState
@@ -58,7 +58,7 @@ def theoretical(spec: RunSpec, task: Task, inputs: Inputs) -> InitialState:
     shapes = layout(spec, task.units, task.classes)
     layers, found, layer, solution = [], [], None, None
     for number, units in enumerate(spec.network.hidden, start=1):
-        layer = _first(spec, inputs, *shapes["W1"]) if layer is None else above(layer, solution, units)
+        layer = first_layer(spec, inputs, shapes["W1"][1]) if layer is None else above(layer, solution, units)
         layer = replace(layer, w_in=_feed_forward(spec, number, shapes), w_rec=_recurrent(spec, number, shapes))
         try:
             solution = _solved(spec, layer, number, shapes)
@@ -69,10 +69,11 @@ def theoretical(spec: RunSpec, task: Task, inputs: Inputs) -> InitialState:
     return InitialState(tuple(layers), tuple(found))
 
 
-def _first(spec: RunSpec, inputs: Inputs, units: int, afferents: int) -> Layer:
+def first_layer(spec: RunSpec, inputs: Inputs, afferents: int) -> Layer:
+    """Return the lowest hidden layer of a run with `afferents` inputs a neuron, with standard weights."""
     network, surrogate = spec.network, spec.surrogate
     return Layer(
-        n_rec=units,
+        n_rec=network.hidden[0],
         n_in=afferents,
         alpha_decay=network.membrane_decay,
         thr=network.threshold,
@@ -93,19 +94,14 @@ def _feed_forward(spec: RunSpec, number: int, shapes: Mapping[str, tuple]) -> We
     scheme, shape = spec.init.scheme, shapes[f"W{number}"]
     drawn = spec.init.readings == "authors"
     variance = matrix(spec, f"W{number}", shape).var() if drawn else variance_of(scheme, shape)
-    return Weights(float(variance) * spec.init.gain**2, family=_family(scheme))
+    return Weights(float(variance) * spec.init.gain**2, family=family_drawn(scheme))
 
 
 def _recurrent(spec: RunSpec, number: int, shapes: Mapping[str, tuple]) -> Weights:
     """Return the distribution of V as it is without conditions, of the family that it is drawn from with them."""
     scheme = spec.init.scheme
-    family = family_of(scheme) if "II" in spec.conditions else _family(scheme)
+    family = family_of(scheme) if "II" in spec.conditions else family_drawn(scheme)
     return Weights(variance_of(scheme, shapes[f"V{number}"]), family=family)
-
-
-def _family(scheme: str) -> str:
-    # The elements of a random orthogonal matrix are nearly normal, whatever it was made from.
-    return "normal" if scheme.startswith("orthogonal") else family_of(scheme)
 
 
 def _solved(spec: RunSpec, layer: Layer, number: int, shapes: Mapping[str, tuple]) -> Solution:

@@ -14,7 +14,7 @@ from sgpipe.init.schemes import initial_weights
 from sgpipe.init.settings import LayerSettings
 from sgpipe.init.simulate import Simulation, input_drive, simulate
 from sgpipe.init.solve import Solution, above, solve
-from sgpipe.init.theory import as_drawn, first_layer
+from sgpipe.init.theory import as_drawn, lowest
 from sgpipe.spec import RunSpec
 
 Rows = list[dict[str, object]]
@@ -44,11 +44,8 @@ def measured(
     courses: Rows = []
     means: Rows = []
     for number, (layer, solution) in enumerate(theory_of(spec, task, state), start=1):
-        settings = state[number - 1] if state else LayerSettings()
-        knobs = {
-            name: getattr(settings, name) if getattr(settings, name) is not None else given
-            for name, given in (("dampening", layer.dampening), ("sharpness", layer.sharpness), ("tail", layer.tail))
-        }
+        knobs = {"dampening": layer.dampening, "sharpness": layer.sharpness, "tail": layer.tail}
+        knobs |= state[number - 1].surrogate() if state else {}
         feed = weights[f"W{number}"]
         found = simulate(
             layer,
@@ -72,7 +69,7 @@ def theory_of(spec: RunSpec, task: Task, state: Sequence[LayerSettings] | None =
     """Return each hidden layer as the theory sees it, with the weights and the surrogate that it really has."""
     found: list[tuple[Layer, Solution]] = []
     for number, units in enumerate(spec.network.hidden, start=1):
-        layer = above(*found[-1], units) if found else first_layer(spec, inputs_of(spec, task))
+        layer = above(*found[-1], units) if found else lowest(spec, inputs_of(spec, task))
         layer = as_drawn(layer, spec, state[number - 1] if state else None)
         found.append((layer, solve(layer, spec.surrogate.shape, ())))
     return found

@@ -124,6 +124,14 @@ def family_of(scheme: str) -> str:
     return scheme.partition("_")[2] or scheme
 
 
+def family_drawn(scheme: str) -> str:
+    """Return the name of the distribution that the elements of a scheme's matrices have, at least nearly.
+
+    Those of a random orthogonal matrix are nearly normal, whatever it was made from.
+    """
+    return "normal" if scheme.startswith("orthogonal") else family_of(scheme)
+
+
 def _typical(spec: RunSpec, kind: str) -> float:
     """Return the value about which a trained property of the neurons is drawn."""
     network = spec.network

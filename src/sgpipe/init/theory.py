@@ -4,31 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from sgpipe.init.initial import Inputs
+from sgpipe.init.initial import Inputs, first_layer
 from sgpipe.init.layer import Layer, Weights
-from sgpipe.init.schemes import family_of, variance_of
+from sgpipe.init.schemes import family_drawn, family_of, variance_of
 from sgpipe.init.settings import LayerSettings
 from sgpipe.spec import RunSpec
 
 EVENTS = Inputs(mean=0.0, variance=0.0, low=0.0, high=1.0)  # nothing is known of them but their bounds
 
 
-def first_layer(spec: RunSpec, inputs: Inputs = EVENTS) -> Layer:
+def lowest(spec: RunSpec, inputs: Inputs = EVENTS) -> Layer:
     """Return the lowest hidden layer of a run, with the weights and the surrogate that it has without conditions."""
-    network = spec.network
-    layer = Layer(
-        n_rec=network.hidden[0],
-        n_in=spec.data.units,
-        alpha_decay=network.membrane_decay,
-        thr=network.threshold,
-        z_mean=inputs.mean,
-        z_var=inputs.variance,
-        z_low=inputs.low,
-        z_high=inputs.high,
-        reset=network.reset,
-        reset_gradient=network.reset_gradient == "attached",
-    )
-    return as_drawn(layer, spec)
+    return as_drawn(first_layer(spec, inputs, spec.data.units), spec)
 
 
 def as_drawn(layer: Layer, spec: RunSpec, settings: LayerSettings | None = None) -> Layer:
@@ -41,11 +28,11 @@ def as_drawn(layer: Layer, spec: RunSpec, settings: LayerSettings | None = None)
     variance = settings.recurrent_variance
     return replace(
         layer,
-        w_in=Weights(feed * _or(settings.input_gain, 1.0), family=_family(scheme)),
+        w_in=Weights(feed * _or(settings.input_gain, 1.0), family=family_drawn(scheme)),
         w_rec=Weights(
             variance_of(scheme, (layer.n_rec, layer.n_rec)) if variance is None else variance,
             _or(settings.recurrent_mean, 0.0),
-            _family(scheme) if variance is None else family_of(scheme),
+            family_drawn(scheme) if variance is None else family_of(scheme),
         ),
         dampening=_or(settings.dampening, surrogate.dampening),
         sharpness=_or(settings.sharpness, surrogate.sharpness),
@@ -55,8 +42,3 @@ def as_drawn(layer: Layer, spec: RunSpec, settings: LayerSettings | None = None)
 
 def _or(value: float | np.ndarray | None, other: float) -> float:
     return other if value is None else float(np.mean(value))
-
-
-def _family(scheme: str) -> str:
-    # The elements of a random orthogonal matrix are nearly normal, whatever it was made from.
-    return "normal" if scheme.startswith("orthogonal") else family_of(scheme)

@@ -80,8 +80,7 @@ class CpuSession(MinibatchSession):
 
     def _dropout_keys(self) -> list[int]:
         """Return the key of each hidden layer's dropout in this epoch."""
-        updates = -(-len(self.task.train) // self.spec.training.batch_size)
-        epoch = self.optimiser.step_count // updates + 1  # so a resumed run knows it too
+        epoch = self.epoch
         if self._keys[0] != epoch:
             layers = range(1, len(self.spec.network.hidden) + 1)
             self._keys = epoch, [key(self.spec.training.seed, f"dropout/{epoch}/{layer}") for layer in layers]
@@ -156,5 +155,4 @@ def _delta(spec: RunSpec) -> dict[str, object]:
 
 def _chosen(layer: LayerSettings) -> dict[str, float | list[float]]:
     """Return what a theory chose of a layer's surrogate: a number, or a list with one for each unit."""
-    values = {name: getattr(layer, name) for name in ("dampening", "sharpness", "tail")}
-    return {name: np.asarray(value, float).tolist() for name, value in values.items() if value is not None}
+    return {name: np.asarray(value, float).tolist() for name, value in layer.surrogate().items()}

@@ -37,8 +37,8 @@ def surrogate_knobs(spec: RunSpec, settings: LayerSettings | None, like: torch.T
 
     What a theory set takes the place of the run's own; its arrays become tensors of the type and place of `like`.
     """
-    given = {name: getattr(settings, name, None) for name in ("dampening", "sharpness", "tail")}
+    given = settings.surrogate() if settings else {}
     for name, value in given.items():
         if isinstance(value, np.ndarray):
             given[name] = torch.from_numpy(value).to(like)
-    return vars(spec.surrogate) | {name: value for name, value in given.items() if value is not None}
+    return vars(spec.surrogate) | given

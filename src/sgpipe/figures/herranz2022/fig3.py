@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sgpipe import choose
 from sgpipe.figures import parts, seeds, style
 from sgpipe.init.solve import solve
-from sgpipe.init.theory import first_layer
+from sgpipe.init.theory import lowest
 from sgpipe.surrogates import SURROGATES
 
 WIDTH, HEIGHT = style.DOUBLE, 76.0
@@ -55,7 +55,7 @@ def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
     for name, group in runs.groupby("surrogate.shape", sort=False):
         spec, condition = seeds.spec_of(group.iloc[0]), CONDITION[knob]
         free = "tail" if knob == "tail" else "sharpness"
-        solution = solve(first_layer(spec), name, (condition,), infeasible="skip", free=free)
+        solution = solve(lowest(spec), name, (condition,), infeasible="skip", free=free)
         problem = "; ".join(solution.messages)
         value = np.nan if problem else float(getattr(solution, knob))
         rows.append({"shape": name, "x": value, "condition": condition, "message": problem})
