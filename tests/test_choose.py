@@ -30,7 +30,9 @@ from tests.conftest import ROOT, TINY
 SOURCES = ROOT / "src/sgpipe"
 FILES = [ROOT / f"workflow/experiments/{paper}.yaml" for paper in ("zenke2021", "herranz2022")]
 # What picks one among many by a result.
-PICKS = re.compile(r"nlargest|nsmallest|sort_values\([^)]*(accuracy|loss|score)|(accuracy|loss)[\"'\])]*\.(idxm|argm|rank)")
+PICKS = re.compile(
+    r"nlargest|nsmallest|sort_values\([^)]*(accuracy|loss|score)|(accuracy|loss)[\"'\])]*\.(idxm|argm|rank)"
+)
 
 
 def run_rows(run_id, valid, test, status="finished", hidden="100", **knobs):

@@ -97,7 +97,7 @@ def test_mean_counts_are_the_spikes_of_the_table(plan, run):
 
 
 def test_a_network_without_hidden_layer_has_no_counts(run):
-    spec, task, weights = run
+    spec, task, _ = run
     bare = replace(spec, network=replace(spec.network, hidden=()))
     assert len(count_spikes(bare, task, {"W_out": np.zeros((3, 8), np.float32)})) == 0
 

@@ -85,7 +85,9 @@ def count_spikes(
             unit, most = np.arange(found.shape[1]), int(found.max(initial=0)) + 1
             table = np.bincount((unit * most + found).ravel(), minlength=most * len(unit)).reshape(-1, most)
             unit, spikes = np.nonzero(table)
-            parts.append(_rows(spec, moment, f"hidden{number}", "count", unit=unit, spikes=spikes, value=table[unit, spikes]))
+            parts.append(
+                _rows(spec, moment, f"hidden{number}", "count", unit=unit, spikes=spikes, value=table[unit, spikes])
+            )
     return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
 
 
