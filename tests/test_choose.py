@@ -1,5 +1,13 @@
 """Choosing among results looks at validation numbers and at nothing else."""
 
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +16,23 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sgpipe import choose
+from sgpipe.claims import tables as claimed
+from sgpipe.claims.declare import claim_files, load_claims
+from sgpipe.data import prepare
+from sgpipe.experiments import load_experiments
+from sgpipe.figures import make
+from sgpipe.reference import ReferenceEngine
+from sgpipe.results import Result, Row, experiment_table, runs_table
+from sgpipe.rng import permutation, stream
+from sgpipe.train import train_runs
+from tests.conftest import ROOT, TINY
+
+SOURCES = ROOT / "src/sgpipe"
+FILES = [ROOT / f"workflow/experiments/{paper}.yaml" for paper in ("zenke2021", "herranz2022")]
+# What picks one among many by a result.
+PICKS = re.compile(
+    r"nlargest|nsmallest|sort_values\([^)]*(accuracy|loss|score)|(accuracy|loss)[\"'\])]*\.(idxm|argm|rank)"
+)
 
 
 def run_rows(run_id, valid, test, status="finished", hidden="100", **knobs):
@@ -139,3 +164,187 @@ def test_a_missing_group_key_is_a_group(table):
     runs = choose.outcomes(table).assign(shape=[None] * 6)
     chosen = choose.best_of_groups(runs, ["shape", "hidden_layers"], 1)
     assert (chosen["kind"] == "summary").sum() == 3
+
+
+# ---- every figure and every claim that chooses ----
+
+
+@cache
+def experiments():
+    """Return the experiments of both papers at scale smoke, by id."""
+    return load_experiments(FILES, "smoke")
+
+
+def choosing():
+    """Return the ids of the experiments whose figures choose among networks."""
+    return [
+        name
+        for name, item in experiments().items()
+        if item.trains and "choose.best" in (SOURCES / f"figures/{item.draw.replace('.', '/')}.py").read_text()
+    ]
+
+
+@cache
+def made_up(name):
+    """Return an experiment's table, as if trained: every run with other accuracies, some lost."""
+    experiment, results, draws = experiments()[name], [], np.random.default_rng(3)
+    for place, spec in enumerate(experiment.runs.values()):
+        status = "diverged" if place % 11 == 10 else "finished"
+        best = int(draws.integers(1, 3))
+        rows = []
+        for epoch in (1, 2):
+            for split in ("train", "valid", *(["test"] if epoch in (best, 2) else [])):
+                spikes = tuple(draws.random(len(spec.network.hidden)) * 100)
+                rows.append(Row(epoch, split, *draws.random(3), spikes, epoch == best))
+        results.append(Result(spec, status, tuple(rows)))
+    return experiment_table(runs_table(results), experiment.sweeps).to_pandas()
+
+
+def with_other_tests(table, seed):
+    """Return a table in which the measurements of the test rows have changed places, between runs and epochs."""
+    other, draws = table.copy(), np.random.default_rng(seed)
+    for _, rows in table[table["split"] == "test"].groupby(table["spikes"].map(len)):  # as many layers
+        order = rows.index[draws.permutation(len(rows))]
+        for column in ("loss", "penalty", "accuracy", "spikes"):
+            other.loc[rows.index, column] = table.loc[order, column].to_numpy()
+    return other
+
+
+def activity_of(table):
+    """Return what a recording of all finished runs of a table would hold, if little."""
+    rows = []
+    for run_id in table.loc[table["status"] == "finished", "run_id"].unique():
+        start = {"run_id": run_id, "moment": "after", "sample": 4, "label": 1}
+        rows.append({**start, "layer": "hidden1", "kind": "spike", "unit": 1, "step": 5, "value": 1.0})
+        rows.append({**start, "layer": "input", "kind": "spike", "unit": 1, "step": 5, "value": 1.0})
+        rows += [
+            {**start, "layer": "readout", "kind": "membrane", "unit": unit, "step": 5, "value": 0.1 * unit}
+            for unit in (0, 1)
+        ]
+        rows.append({**start, "layer": "hidden1", "kind": "count", "unit": 1, "value": 9.0, "spikes": 3})
+    return pd.DataFrame(rows)
+
+
+def chosen_of(name, table):
+    """Return the rows of a figure's numbers that say which runs it shows, as what, in which order."""
+    experiment = experiments()[name]
+    about = json.loads(json.dumps(experiment.metadata()))
+    frames = {"runs": table, "activity": activity_of(table)}
+    data = make.find(experiment.draw, "draw").select(frames, about)
+    names = [name for name in ("panel", "kind", "sweep", "run_id", "rank", "shown", "best_epoch") if name in data]
+    return data.loc[data["run_id"].notna(), names].reset_index(drop=True)
+
+
+def test_there_are_figures_that_choose():
+    assert {"zenke2021_fig3", "zenke2021_fig5", "zenke2021_fig8"} <= set(choosing())
+
+
+@pytest.mark.parametrize("name", choosing())
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_permuting_test_rows_changes_no_choice_of_a_figure(name, seed):
+    table = made_up(name)
+    other = with_other_tests(table, seed)
+    assert not other["accuracy"].equals(table["accuracy"])
+    pd.testing.assert_frame_equal(chosen_of(name, other), _chosen_before(name))
+
+
+@cache
+def _chosen_before(name):
+    return chosen_of(name, made_up(name))
+
+
+@pytest.mark.parametrize("name", choosing())
+def test_permuting_validation_rows_does_change_what_a_figure_chooses(name):
+    """Or the test above would say nothing."""
+    table = made_up(name)
+    valid, before = table.index[table["split"] == "valid"], chosen_of(name, table)
+
+    def changes(seed):
+        other = table.copy()
+        other.loc[valid, "accuracy"] = table.loc[np.random.default_rng(seed).permutation(valid), "accuracy"].to_numpy()
+        return not chosen_of(name, other).equals(before)
+
+    assert any(changes(seed) for seed in range(8))
+
+
+@pytest.mark.parametrize("claim", [c for c in load_claims(claim_files(ROOT)) if not c.untestable], ids=lambda c: c.id)
+def test_permuting_test_rows_changes_no_choice_of_a_claim(claim):
+    for group in claim.groups:
+        if group.best is None or group.experiment not in experiments():
+            continue
+        runs = [_claimed_runs(group.experiment, seed) for seed in (None, 1, 2)]
+        picked = [
+            claimed.chosen(group, claimed.ExperimentTable(group.experiment, "paper", 2, 0, own))["run_id"].tolist()
+            for own in runs
+        ]
+        assert picked[0] == picked[1] == picked[2]
+
+
+@cache
+def _claimed_runs(name, seed):
+    table = made_up(name)
+    return claimed.outcomes(table if seed is None else with_other_tests(table, seed))
+
+
+def test_the_choice_is_by_the_score():
+    """So epochs, which the trainer compares by it, and networks are chosen by one rule."""
+    draws = np.random.default_rng(0)
+    runs = pd.DataFrame({"run_id": [f"{i:02}" for i in range(40)], "status": "finished"})
+    runs["valid_accuracy"], runs["valid_loss"] = draws.integers(0, 4, 40) / 4, draws.random(40)
+    ordered = sorted(runs.to_dict("records"), key=lambda run: choose.score(run["valid_accuracy"], run["valid_loss"]))
+    assert choose.best(runs, 13)["run_id"].tolist() == [run["run_id"] for run in ordered[::-1]][:13]
+
+
+def test_nothing_else_picks_by_a_result():
+    picking = {
+        str(path.relative_to(SOURCES))
+        for path in SOURCES.rglob("*.py")
+        if any(PICKS.search(line) for line in path.read_text().splitlines() if '"""' not in line)
+    }
+    assert picking <= {"choose.py"}
+
+
+def test_training_jobs_need_not_load_pandas_to_choose():
+    code = "import sys, sgpipe.choose; sys.exit('pandas' in sys.modules or 'scipy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(ROOT))
+
+
+# ---- real networks ----
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Return two tables of the same small runs, trained; in the second the labels of the test split are permuted."""
+    from sgpipe.spec import RunSpec
+
+    grid = [{"surrogate.beta": beta, "optimiser.lr": lr} for beta in (1, 10) for lr in (0.005, 0.02, 0.05)]
+    specs = [RunSpec.make({**TINY, **point, "training.epochs": 4}) for point in grid]
+    task = prepare(specs[0])
+    order = permutation(stream(1, "labels"), len(task.test))
+    other = replace(task, test=replace(task.test, labels=task.test.labels[order]))
+    assert (other.test.labels != task.test.labels).any()
+    sweeps = {spec.id: ("shapes",) for spec in specs}
+    return [
+        experiment_table(
+            runs_table([result for spec in specs for result in train_runs([spec], data, ReferenceEngine())]), sweeps
+        ).to_pandas()
+        for data in (task, other)
+    ]
+
+
+def test_permuting_test_labels_changes_test_numbers_alone(trained):
+    one, other = trained
+    assert (one["split"] == other["split"]).all() and (one["best"] == other["best"]).all()
+    on_test = one["split"] == "test"
+    pd.testing.assert_frame_equal(one[~on_test], other[~on_test])
+    assert (one.loc[on_test, "accuracy"] != other.loc[on_test, "accuracy"]).any()
+
+
+def test_permuting_test_labels_changes_no_choice_among_trained_networks(trained):
+    one, other = (choose.outcomes(table) for table in trained)
+    assert (one["best_epoch"] == other["best_epoch"]).all()
+    for k in (1, 2):
+        assert choose.best(one, k)["run_id"].tolist() == choose.best(other, k)["run_id"].tolist()
+    figures = [chosen_of("zenke2021_fig3", table) for table in trained]
+    pd.testing.assert_frame_equal(*figures)

@@ -24,7 +24,8 @@ from sgpipe.claims.strip import REACH, TARGET, strip_of
 from sgpipe.claims.tables import ExperimentTable
 from sgpipe.cli import main
 from sgpipe.errors import SgpipeError
-from sgpipe.results import write_table
+from sgpipe.experiments import load_experiments
+from sgpipe.results import Result, Row, experiment_table, runs_table, write_table
 from sgpipe.transition import Rise, fit_rise, rise
 from tests.conftest import ROOT
 
@@ -656,3 +657,27 @@ def test_the_command_judges_a_folder_of_tables(tmp_path, capsys, monkeypatch):
     }
     assert main(["claims", *changes, str(tmp_path / "out"), str(tmp_path / "out")]) == 1
     assert "no table of an experiment that a claim is about" in capsys.readouterr().err
+
+
+def test_the_largest_spike_count_comes_from_the_table_of_activity(tmp_path):
+    specs = list(
+        load_experiments([ROOT / "workflow/experiments/zenke2021.yaml"], "smoke")["zenke2021_fig8"].runs.values()
+    )
+    rows = tuple(Row(1, split, 1.0, 0.0, 0.5, (3.0,), True) for split in ("train", "valid", "test"))
+    table = experiment_table(
+        runs_table([Result(spec, "finished", rows) for spec in specs]), {spec.id: ("regularised",) for spec in specs}
+    )
+    path = tmp_path / "zenke2021_fig8.parquet"
+    write_table(table, path, {"sgpipe.experiment": json.dumps({"id": "zenke2021_fig8", "scale": "paper"})})
+    assert "spikes_largest" not in tables.read_tables(tmp_path, ["zenke2021_fig8"])["zenke2021_fig8"].runs
+    rows = [
+        {"run_id": spec.id, "moment": moment, "kind": "count", "spikes": spikes + (moment == "before") * 100}
+        for spec in specs[1:]
+        for moment in ("before", "after")
+        for spikes in (4, 17)
+    ]
+    write_table(pa.Table.from_pylist(rows), tmp_path / "zenke2021_fig8.activity.parquet")
+    found = tables.read_tables(tmp_path, ["zenke2021_fig8"])["zenke2021_fig8"].runs.set_index("run_id")[
+        "spikes_largest"
+    ]
+    assert found.drop(specs[0].id).eq(17).all() and np.isnan(found[specs[0].id])

@@ -15,21 +15,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from sgpipe import steps
+from sgpipe import choose, steps
 from sgpipe.config import load_config
 from sgpipe.data import Analog, Events, Task, save_task
 from sgpipe.errors import SgpipeError
 from sgpipe.experiments import load_experiments
 from sgpipe.figures import make, parts, style
-from sgpipe.figures.zenke2021 import fig2, fig3, fig5, fig7, table1
+from sgpipe.figures.zenke2021 import fig2, fig3, fig5, fig7, fig8, table1
 from sgpipe.plan import make_plan
 from sgpipe.results import Result, Row, merge_packs, runs_table, write_table
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "workflow/experiments/zenke2021.yaml"
-TRAINED = ("fig2", "fig3", "fig5")
+TRAINED = ("fig2", "fig3", "fig5", "fig8")
+RECORDED = ("fig2", "fig8")
 LOST = {
     "none": lambda i: "finished",
     "some": lambda i: ("finished", "diverged", "failed")[i % 3],
@@ -72,6 +74,30 @@ def activity_of(run_id, spikes_before=True):
     return pd.DataFrame(rows, columns=names)
 
 
+def counted(results, right=True):
+    """Return made-up activity of the runs that finished: one trial, and how often 16 hidden units fire how often."""
+    parts = []
+    for place, result in enumerate(result for result in results if result.status == "finished"):
+        start = {"run_id": result.spec.id, "moment": "after", "sample": 3, "label": 5}
+        rows = [
+            {**start, "layer": layer, "kind": "spike", "unit": unit, "step": 2 * unit + 1, "value": 1.0}
+            for layer, units in (("input", 20), ("hidden1", 16))
+            for unit in range(units)
+        ]
+        for unit in range(20):
+            height = 1.0 if (unit == 5) == right else 0.5
+            rows += [
+                {**start, "layer": "readout", "kind": "membrane", "unit": unit, "step": step, "value": height * step}
+                for step in range(50)
+            ]
+        unit, spikes = np.divmod(np.arange(16 * 5), 5)
+        parts += [pd.DataFrame(rows), pd.DataFrame({"unit": unit, "spikes": 5 * spikes + place, "value": 8.0})]
+        known = {"run_id": result.spec.id, "moment": "after", "layer": "hidden1", "kind": "count"}
+        parts[-1] = parts[-1].assign(**known)
+    columns = ["run_id", "moment", "sample", "label", "layer", "kind", "unit", "step", "value", "spikes"]
+    return pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+
+
 def inputs_of(spec):
     """Return a made-up task of the right format, with the labels that Fig 7 shows."""
     draws, labels = np.random.default_rng(0), np.array([17 if spec.data.task == "rawhd" else 7, 3, 7])
@@ -108,8 +134,10 @@ def folder(tmp_path_factory):
             write_table(runs_table(results), pack)
             metadata = {"sgpipe.experiment": json.dumps(experiment.metadata(), sort_keys=True)}
             write_table(merge_packs([pack], experiment.sweeps), folder / case / f"{name}.parquet", metadata)
+            if name == "fig8":
+                write_table(pa.Table.from_pandas(counted(results)), folder / case / "fig8.activity.parquet")
         recorded = experiments["zenke2021_fig2"].recorded()[0].id
-        write_table(pa.Table.from_pandas(activity_of(recorded)), folder / case / "activity.parquet")
+        write_table(pa.Table.from_pandas(activity_of(recorded)), folder / case / "fig2.activity.parquet")
     return folder
 
 
@@ -117,7 +145,7 @@ def tables_of(folder, name, case="none"):
     if name not in TRAINED:
         return {"runs": folder / f"{name}.parquet"}
     tables = {"runs": folder / case / f"{name}.parquet"}
-    return tables | ({"activity": folder / case / "activity.parquet"} if name == "fig2" else {})
+    return tables | ({"activity": folder / case / f"{name}.activity.parquet"} if name in RECORDED else {})
 
 
 def drawn(module, data, experiment, note="note"):
@@ -261,6 +289,36 @@ def test_a_tie_of_the_readouts_is_no_prediction(folder):
     frames, experiment = make.read_tables(tables_of(folder, "fig2"))
     decisions = fig2.select(frames, experiment).query("kind == 'decision'").groupby("panel")["predicted"]
     assert decisions.count().to_dict() == {"c": 0, "d": 4}
+
+
+def test_the_network_shown_is_the_best_of_its_kind_by_validation_accuracy(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig8"))
+    data = fig8.select(frames, experiment)
+    runs = choose.outcomes(frames["runs"])
+    for sweep in fig8.PANELS:
+        shown = data[(data["sweep"] == sweep) & (data["kind"] == "network") & (data["shown"] == 1)]
+        assert shown["run_id"].tolist() == choose.best(choose.of_sweep(runs, sweep), 1)["run_id"].tolist()
+        drawn_runs = data[(data["sweep"] == sweep) & data["kind"].isin(["spike", "membrane", "decision"])]
+        assert set(drawn_runs["run_id"]) == set(shown["run_id"])
+
+
+def test_shares_of_spike_counts_add_up_to_one_and_end_below_the_largest_possible(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig8"))
+    counts = fig8.select(frames, experiment).query("kind == 'count'")
+    assert counts["run_id"].nunique() == 4
+    np.testing.assert_allclose(counts.groupby("run_id")["share"].sum(), 1)
+    assert (counts["most"] == 25).all() and (counts["spikes"] <= counts["most"]).all()  # of 50 steps
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_the_readout_of_the_right_class_is_marked_whether_it_wins_or_not(folder, right):
+    frames, experiment = make.read_tables(tables_of(folder, "fig8"))
+    specs = load_experiments([FILE], "smoke")["zenke2021_fig8"].runs.values()
+    activity = counted([Result(spec, "finished", ()) for spec in specs], right)
+    figure = drawn(fig8, fig8.select({**frames, "activity": activity}, experiment), experiment)
+    assert texts(figure).count("✓" if right else "✗") == 2
+    brown = [line for line in figure.findobj(Line2D) if line.get_color() == fig8.RIGHT]
+    assert len(brown) == 2
 
 
 def test_the_curves_are_those_of_the_surrogates():

@@ -1,15 +1,19 @@
 """Choosing among results: the only place that does, and it never looks at a test number.
 
 A cell is one run of a group, such as one (beta, eta) of a surrogate; the best cells are those of highest validation
-accuracy. Test accuracies are carried along and summarised, but decide nothing.
+accuracy. Test accuracies are carried along and summarised, but decide nothing. The trainer, too, asks here which epoch
+of a run is its best.
 """
 
+from __future__ import annotations  # pandas is for tables alone: jobs that train need not wait for it
+
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy.special import stdtrit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONFIDENCE = 0.95
 LARGEST_SHARE = 3  # at most one cell in three counts as best: the best of few are not a finding
@@ -23,6 +27,11 @@ class Summary(NamedTuple):
     sd: float
     low: float
     high: float
+
+
+def score(valid_accuracy: float, valid_loss: float) -> tuple[float, float]:
+    """Return what decides between networks or epochs, the larger the better: accuracy, then the lower loss."""
+    return valid_accuracy, -valid_loss
 
 
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:
@@ -62,11 +71,13 @@ def allowed(k: int | None, cells: int) -> int:
 def best(runs: pd.DataFrame, k: int | None) -> pd.DataFrame:
     """Return the `allowed` best of `runs` by validation accuracy, best first.
 
-    Ties go to the lower validation loss, then to the run id. Diverged and failed runs are cells that are never best.
+    Ties go to the lower validation loss (see `score`), then to the run id. Diverged and failed runs are cells that are
+    never best.
     """
     finished = runs[(runs["status"] == "finished") & runs["valid_accuracy"].notna()]
-    order = finished.assign(worse=-finished["valid_accuracy"]).sort_values(["worse", "valid_loss", "run_id"])
-    return order.drop(columns="worse").head(allowed(k, len(runs)))
+    accuracy, less_loss = score(finished["valid_accuracy"], finished["valid_loss"])
+    order = finished.assign(_accuracy=-accuracy, _loss=-less_loss).sort_values(["_accuracy", "_loss", "run_id"])
+    return order.drop(columns=["_accuracy", "_loss"]).head(allowed(k, len(runs)))
 
 
 def summary(values: Sequence[float]) -> Summary:
@@ -76,6 +87,8 @@ def summary(values: Sequence[float]) -> Summary:
     n = len(x)
     if n < 2:
         return Summary(n, float(x.mean()) if n else np.nan, np.nan, np.nan, np.nan)
+    from scipy.special import stdtrit
+
     mean, sd = float(x.mean()), float(x.std(ddof=1))
     half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * sd / np.sqrt(n)
     return Summary(n, mean, sd, mean - half, mean + half)
@@ -88,6 +101,8 @@ def best_of_groups(runs: pd.DataFrame, by: Sequence[str], k: int | None) -> pd.D
     `low`, `high`, of how many `cells`, of which `lost` diverged or failed). A group in which nothing finished has a
     summary with n = 0. A group in which `by` is missing is a group too.
     """
+    import pandas as pd
+
     parts = []
     for key, group in runs.groupby(list(by), sort=True, dropna=False):
         chosen = best(group, k)

@@ -152,13 +152,18 @@ def _experiment(
         runs=runs,
         sweeps={run_id: tuple(names) for run_id, names in asked.items()},
         best=best,
-        record=body.get("record"),
+        record=_record(body["record"], scale, f"{where}: record") if "record" in body else None,
         samples=body.get("samples"),
         simulate=at_scale(body["simulate"], scale, f"{where}: simulate") if "simulate" in body else None,
         shows=body.get("shows"),
         citation=document.get("citation", ""),
         settings=at_scale(body.get("settings", {}), scale, f"{where}: settings"),
     )
+
+
+def _record(asked: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
+    """Return what is to be recorded at this scale; the knobs that select the runs stay as they are."""
+    return {key: value if key == "runs" else for_scale(value, scale, f"{where}.{key}") for key, value in asked.items()}
 
 
 def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from filelock import Timeout
 
 import sgpipe
+from sgpipe import choose
 from sgpipe.data.samples import Task
 from sgpipe.engine import Engine, Measures, Session, Theory, Weights, evaluated
 from sgpipe.errors import SgpipeError
@@ -222,7 +223,7 @@ def _epoch(specs: Sequence[RunSpec], task: Task, session: Session, runs: Sequenc
         if run.sound:
             run.rows.append(Row(epoch, "valid", **asdict(valid)))
             run.sound = bool(np.isfinite(valid.loss))
-        score = (valid.accuracy, -valid.loss)
+        score = choose.score(valid.accuracy, valid.loss)
         if run.sound and score > run.best:
             run.best, run.best_epoch = score, epoch
             better.append(place)

@@ -57,7 +57,11 @@ for experiment in [name for name in TRAINED if PLAN.experiments[name].record]:
             f"{SCALE}/{experiment}.activity.parquet",
         log:
             f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.activity.log",
-        localrule: True
+        # A few samples take a second; to count the spikes of every test sample takes minutes.
+        localrule: not PLAN.experiments[experiment].record.get("counts")
+        resources:
+            mem_mb=6000,
+            runtime=60,
         params:
             experiment=experiment,
             definition=PLAN.experiments[experiment].definition,

@@ -1,7 +1,13 @@
 # Asked for by the rule alone: reading the claims must not slow down every job that parses the workflow.
 def claimed_tables(wildcards):
-    """The tables of the experiments that a claim is about."""
-    return [f"{SCALE}/{name}.parquet" for name in claimed(TRAINED)]
+    """The tables of the experiments that a claim is about, and their spike counts."""
+    names = claimed(TRAINED)
+    counted = [
+        name for name in names if (PLAN.experiments[name].record or {}).get("counts")
+    ]
+    return [f"{SCALE}/{name}.parquet" for name in names] + [
+        f"{SCALE}/{name}.activity.parquet" for name in counted
+    ]
 
 
 rule claims:

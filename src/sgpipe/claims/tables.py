@@ -37,21 +37,33 @@ class ExperimentTable:
 
 
 def read_tables(folder: Path | str, names: Iterable[str]) -> dict[str, ExperimentTable]:
-    """Return those of the named experiments whose tables are in a folder, `<name>.parquet`."""
+    """Return those of the named experiments whose tables are in a folder, `<name>.parquet`.
+
+    Spike counts are taken from `<name>.activity.parquet`, if that is there.
+    """
     found = {}
     for name in names:
         path = Path(folder) / f"{name}.parquet"
         if path.exists():
-            found[name] = read_table(path)
+            activity = path.with_suffix(".activity.parquet")
+            found[name] = read_table(path, activity if activity.exists() else None)
     return found
 
 
-def read_table(path: Path | str) -> ExperimentTable:
-    """Return an experiment's table; raises SgpipeError if the file is not one."""
+def read_table(path: Path | str, activity: Path | str | None = None) -> ExperimentTable:
+    """Return an experiment's table; raises SgpipeError if the file is not one.
+
+    With the table of its activity, if spikes were counted, there is a column `spikes_largest`: the largest number of
+    spikes of any hidden unit in any test sample, after training.
+    """
     try:
         table = pq.read_table(path)
         about = json.loads((table.schema.metadata or {})[b"sgpipe.experiment"])
         runs = outcomes(table.to_pandas())
+        if activity is not None:
+            counts = pq.read_table(activity, filters=[("kind", "=", "count"), ("moment", "=", "after")]).to_pandas()
+            if len(counts):
+                runs["spikes_largest"] = runs["run_id"].map(counts.groupby("run_id")["spikes"].max()).astype(float)
     except (OSError, KeyError, ValueError) as error:
         raise SgpipeError(f"{path}: not the table of an experiment that trains; delete it and make it anew") from error
     return ExperimentTable(about["id"], about["scale"], about.get("best"), about.get("missing", 0), runs)
