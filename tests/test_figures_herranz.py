@@ -191,6 +191,17 @@ def test_fig_2_shows_mean_losses_sizes_and_the_spread_over_shapes(folder):
     assert any(f"{int(panel['weights']):,} weights (paper: 150K)" in text for text in texts(figure))
 
 
+def test_what_stands_in_for_a_data_set_is_not_called_by_its_name(folder):
+    data, _, experiment = selected(folder, "fig2")
+    assert set(data["source"]) == {"embedded"}
+    names = " ".join(texts(drawn(fig2, data, experiment)))
+    assert "stand-in" in names and not any(name in names for name in ("SHD", "MNIST", "PTB"))
+    names = " ".join(texts(drawn(fig2, data.assign(source="original"), experiment)))
+    assert "stand-in" not in names and all(name in names for name in ("LIF on SHD", "LIF on sl-MNIST", "LIF on PTB"))
+    assert seeds.task_name("shd", "derived") == "SHD-like words (stand-in)"
+    assert seeds.task_name("randman", "synthetic") == "Randman"
+
+
 def test_the_weights_of_the_stated_widths_are_those_of_the_facts():
     specs = load_experiments(FILES[:1], "paper")["herranz2022_fig2"].runs.values()
     counts = {(s.network.neuron, s.data.task): parameter_count(s, s.data.units, s.data.classes) for s in specs}
