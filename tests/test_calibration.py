@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from sgpipe.data import prepare
-from sgpipe.data.samples import Words
+from sgpipe.data.samples import Events, Words
 from sgpipe.errors import SgpipeError
-from sgpipe.init.calibrate import GAINS, TOLERANCES, calibrated
+from sgpipe.init.calibrate import BESIDE_III, GAINS, TOLERANCES, calibrated
 from sgpipe.init.dual import Dual, spike_of
 from sgpipe.init.layer import RESETS, Layer
 from sgpipe.init.measure import Bench
@@ -45,7 +45,7 @@ def asked(*more, **knobs) -> RunSpec:
 def bench(spec, drive, weights=None):
     """Return the first layer under a drive W z (trials, steps, gates x units)."""
     inputs = torch.from_numpy(np.ascontiguousarray(drive.transpose(1, 0, 2)))
-    return Bench(spec, 1, weights or {"W1": torch.zeros(1, dtype=torch.float64)}, inputs, "batch")
+    return Bench(spec, 1, weights or {"W1": torch.zeros(1, dtype=torch.float64)}, inputs, "batch", len(inputs) // 2)
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_a_tangent_is_the_derivative_that_autograd_has(neuron):
     # One hidden layer: a tangent of its first weights, by both modes.
     way = torch.from_numpy(stream(1, "test").random(tuple(weights["W1"].shape)) - 0.5)
     raster = torch.from_numpy((stream(2, "test").random((12, 2, 5)) < 0.5).astype(float)) * 3.0
-    own = Bench(spec, 1, weights, raster @ weights["W1"].T, "batch")
+    own = Bench(spec, 1, weights, raster @ weights["W1"].T, "batch", 6)
     unit = own._neuron(None)
     state = own._rest(unit, torch.zeros_like(own.signs))
     v = weights["V1"]
@@ -153,11 +153,11 @@ def test_all_four_conditions_hold_for_a_dense_input_and_for_samples_not_seen(neu
     state = calibrated(asked({"network.neuron": neuron}), TASK)
     for row in state.found:
         for name, tolerance in TOLERANCES.items():
-            assert abs(row[f"residuals.{name}"]) <= 5 * tolerance
+            assert abs(row[f"residuals.{name}"]) <= (BESIDE_III if name == "IV" else 5 * tolerance)
             slack = 4.0 if (neuron, name) == ("lif", "II") else 1.0
             assert abs(row[f"held_out.{name}"]) <= slack * HELD_OUT[name], (name, row)
         assert ("silent after each spike" in row["messages"]) == (neuron == "lif")
-        assert row["rate"] == pytest.approx(0.5, abs=0.02) and row["samples"] == 32 and row["steps"] == 100
+        assert row["rate"] == pytest.approx(0.5, abs=0.02) and row["samples"] == 32 and row["steps"] in (90, 91)
 
 
 @pytest.mark.parametrize("neuron", NEURONS)
@@ -167,15 +167,36 @@ def test_the_network_does_what_was_calibrated(neuron):
     weights = as_tensors(initial_weights(spec, TASK.units, TASK.classes, state.layers))
     with torch.no_grad():
         activity = forward(spec, weights, torch.from_numpy(TASK.train.dense(100, 100).astype(float)))
-    late = torch.stack(activity.spikes[0])[50:]
+    measured = slice(10, 90)  # the middle four fifths of the input
+    late = torch.stack(activity.spikes[0])[measured]
     # Of an LSTM the rate is that of all four gates; it counts as firing where its output gate is open.
     assert float(late.mean()) == pytest.approx(0.5, abs=0.05)
     output = late if neuron != "slstm" else None
     if output is not None:
         drive = torch.stack([x @ weights["V1"].T for x in output]).var((1, 2)).mean()
-        inputs = torch.from_numpy(TASK.train.dense(100, 100)[50:].astype(float)) @ weights["W1"].T
+        inputs = torch.from_numpy(TASK.train.dense(100, 100)[measured].astype(float)) @ weights["W1"].T
         slack = 0.5 if neuron == "lif" else 0.15
         assert float(drive / inputs.var((1, 2)).mean()) == pytest.approx(1, abs=slack)
+
+
+def test_the_quiet_after_a_word_does_not_count():
+    """A gradient decays there; a mean over it would let gradients grow without end while there is input."""
+    word, quiet = random_task(100, steps=40, rate=0.3), random_task(100, steps=100, rate=0.003)
+    loud, faint = word.train.dense(100, 100), quiet.train.dense(100, 100)
+    step, sample, unit = np.nonzero(np.where(np.arange(100)[:, None, None] < 40, loud, faint))
+    spoken = replace(word, steps=100, train=Events.from_spikes(sample, step, unit, word.train.labels))
+    spec = asked({"init.conditions": "III", "network.hidden": [40]})
+    (with_quiet,), (without,) = calibrated(spec, spoken).layers, calibrated(spec, word).layers
+    assert with_quiet.dampening == pytest.approx(without.dampening, rel=0.1)
+
+
+def test_beside_iii_condition_iv_leaves_a_sharpness_that_will_do():
+    """Both ask for the same growth; what is left is chance, and no reason to go far for another sharpness."""
+    spec = asked({"init.conditions": "III+IV", "network.reset_gradient": "detached"})
+    state = calibrated(spec, TASK)
+    for settings, row in zip(state.layers, state.found, strict=True):
+        assert 0.25 <= settings.sharpness <= 4 and 0.1 <= settings.dampening <= 1
+        assert abs(row["residuals.III"]) <= TOLERANCES["III"] and abs(row["residuals.IV"]) <= BESIDE_III
 
 
 def test_few_inputs_take_a_gain_and_many_do_not():
@@ -190,9 +211,9 @@ def test_few_inputs_take_a_gain_and_many_do_not():
 def test_conditions_hold_on_random_manifolds(neuron):
     spec = asked({"network.neuron": neuron, "network.hidden": [40], "data.samples_per_class": 40})
     (row,) = calibrated(spec, prepare(spec)).found
-    assert row["steps"] == 50  # those with spikes
+    assert 40 <= row["steps"] <= 46  # those with spikes, up to nine tenths of them
     for name, tolerance in TOLERANCES.items():
-        assert abs(row[f"residuals.{name}"]) <= 5 * tolerance
+        assert abs(row[f"residuals.{name}"]) <= (BESIDE_III if name == "IV" else 5 * tolerance)
 
 
 def test_conditions_fix_what_they_are_about_and_nothing_else():

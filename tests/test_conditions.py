@@ -413,6 +413,16 @@ def test_conditions_three_and_four_exclude_each_other(seed, alpha, thr, reset, s
     assert np.all(growth <= theory.growth_of_maxima(layer, sums, gamma) ** 2)
 
 
+@pytest.mark.parametrize("reading", ["printed", "authors"])
+def test_without_negative_weights_the_printed_reset_lets_gradients_grow_without_end(reading):
+    """Eq. 41 divides by Min[w_rec]."""
+    layer = sparse()
+    sums = replace(ensemble(layer, layer.w_rec), rec_bottom=0.0)
+    assert theory.growth_of_maxima(layer, sums, 0.0, reading) == pytest.approx(0.9)
+    assert theory.growth_of_maxima(layer, sums, 0.5, reading) == np.inf
+    assert theory.dampening(layer, sums, reading) == 0  # which `solve` takes for no solution
+
+
 @pytest.mark.parametrize("reset", RESETS)
 @QUICK
 @given(alpha=st.floats(0, 0.97), thr=st.floats(0.05, 2), high=st.floats(0, 5), low=st.floats(-5, 0))

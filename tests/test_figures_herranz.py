@@ -25,6 +25,7 @@ from sgpipe.figures.herranz2022 import fig2, fig3, fig5, tableS1
 from sgpipe.init import observe
 from sgpipe.init.schemes import initial_weights, parameter_count
 from sgpipe.init.settings import LayerSettings
+from sgpipe.init.window import busy
 from sgpipe.plan import make_plan
 from sgpipe.results import Result, merge_packs, runs_table, spec_of_row, write_table
 from sgpipe.spec import RunSpec
@@ -190,6 +191,17 @@ def test_fig_2_shows_mean_losses_sizes_and_the_spread_over_shapes(folder):
     assert any(f"{int(panel['weights']):,} weights (paper: 150K)" in text for text in texts(figure))
 
 
+def test_what_stands_in_for_a_data_set_is_not_called_by_its_name(folder):
+    data, _, experiment = selected(folder, "fig2")
+    assert set(data["source"]) == {"embedded"}
+    names = " ".join(texts(drawn(fig2, data, experiment)))
+    assert "stand-in" in names and not any(name in names for name in ("SHD", "MNIST", "PTB"))
+    names = " ".join(texts(drawn(fig2, data.assign(source="original"), experiment)))
+    assert "stand-in" not in names and all(name in names for name in ("LIF on SHD", "LIF on sl-MNIST", "LIF on PTB"))
+    assert seeds.task_name("shd", "derived") == "SHD-like words (stand-in)"
+    assert seeds.task_name("randman", "synthetic") == "Randman"
+
+
 def test_the_weights_of_the_stated_widths_are_those_of_the_facts():
     specs = load_experiments(FILES[:1], "paper")["herranz2022_fig2"].runs.values()
     counts = {(s.network.neuron, s.data.task): parameter_count(s, s.data.units, s.data.classes) for s in specs}
@@ -341,9 +353,9 @@ def test_growth_is_a_mean_factor_as_far_as_there_are_numbers():
 
 
 def test_the_data_speak_while_most_of_the_input_arrives():
-    inputs = np.zeros((2, 30, 3))
-    inputs[:, 10:20] = 1
-    assert observe.busy(inputs) == slice(10, 19) and observe.busy(np.zeros((1, 5, 2))) == slice(0, 5)
+    arriving = np.zeros(30)
+    arriving[10:20] = 6
+    assert busy(arriving) == slice(10, 19) and busy(np.zeros(5)) == slice(0, 5)
 
 
 def test_only_what_the_simulator_knows_is_simulated():

@@ -54,7 +54,7 @@ VERSIONS: dict[str, int] = {
     "init.orthogonal_normal": 1,
     "init.orthogonal_bigamma": 1,
     "init.theory": 1,
-    "init.calibrated": 1,
+    "init.calibrated": 2,
     "optimiser.adam": 1,
     "optimiser.adabelief": 1,
     "weight_decay": 1,

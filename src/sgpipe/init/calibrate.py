@@ -9,10 +9,11 @@ measured (`sgpipe.init.measure`), and how far a condition is from holding:
     III   growth of the tangent's maximum per step - 1
     IV    growth of its variance per step - 1
 
-The tangent goes through one layer, from its own past alone. I and II do not depend on the surrogate, so they come
-first: the mean is searched for, with the deviation that meets II at every mean, for the smallest of the GAINS at which
-both hold. Then the sharpness, with the dampening that meets III at every sharpness. A feed-forward layer meets I by the
-gain alone; II to IV say nothing of it.
+It is measured while most of the input arrives: after a word a layer is silent and its gradient decays, and a mean over
+that silence would let it explode during the word. The tangent goes through one layer, from its own past alone. I and II
+do not depend on the surrogate, so they come first: the mean is searched for, with the deviation that meets II at every
+mean, for the smallest of the GAINS at which both hold. Then the sharpness, with the dampening that meets III at every
+sharpness. A feed-forward layer meets I by the gain alone; II to IV say nothing of it.
 """
 
 from collections.abc import Sequence
@@ -22,10 +23,11 @@ from math import exp, log, sqrt
 import numpy as np
 import torch
 
-from sgpipe.data.samples import Task, Words
+from sgpipe.data.samples import Task
 from sgpipe.errors import SgpipeError
 from sgpipe.init.asked import THEORY_NEURONS
 from sgpipe.init.conditions import recurrent_mean
+from sgpipe.init.first_drives import first_drives
 from sgpipe.init.layer import Layer
 from sgpipe.init.measure import Bench, Drives
 from sgpipe.init.schemes import initial_weights, variance_of
@@ -33,11 +35,12 @@ from sgpipe.init.search import Search
 from sgpipe.init.settings import LayerSettings
 from sgpipe.init.states import InitialState
 from sgpipe.network import as_tensors
-from sgpipe.rng import permutation, stream
 from sgpipe.spec import RunSpec
 
-SAMPLES, STEPS = 32, 200
 TOLERANCES = {"I": 0.04, "II": 0.05, "III": 2e-3, "IV": 1e-2}
+# Where III holds IV nearly does: both are one Lyapunov exponent. What is left, over some tens of steps, is chance, 0.02
+# to 0.08 at any sharpness from a quarter to four; to follow it led to sharpnesses of 1/100 and 100, which do not learn.
+BESIDE_III = 0.1
 CLOSE = 5.0  # tolerances within which a condition still counts as nearly met
 GAINS = tuple(2.0**k for k in range(0, 13, 2))  # of Var[W]
 
@@ -55,7 +58,7 @@ class Found:
 
 
 def calibrated(spec: RunSpec, task: Task) -> InitialState:
-    """Return the initial state of a run, measured on SAMPLES training samples and held against as many others.
+    """Return the initial state of a run, measured on 32 training samples and held against as many others.
 
     Rows have `residuals.I` to `.IV` as above and `held_out.` the same for the other samples, whatever was asked for;
     rate, median, variance_ratio, growth_max and growth_variance; and what was measured on: samples, steps, passes.
@@ -64,11 +67,12 @@ def calibrated(spec: RunSpec, task: Task) -> InitialState:
     torch.set_num_threads(1)
     exact = replace(spec, training=replace(spec.training, precision="float64"))
     weights = as_tensors(initial_weights(exact, task.units, task.classes))
-    batches = [_first_drives(exact, task, weights, part) for part in range(2)]
+    batches, late = zip(*(first_drives(exact, task, weights, part) for part in range(2)), strict=True)
     layers, rows = [], []
     for number in range(1, len(spec.network.hidden) + 1):
         benches = [
-            Bench(exact, number, weights, drives, part) for drives, part in zip(batches, ("batch", "held"), strict=True)
+            Bench(exact, number, weights, drives, part, late[0])
+            for drives, part in zip(batches, ("batch", "held"), strict=True)
         ]
         try:
             layer = _Layer(exact, benches[0])
@@ -251,10 +255,14 @@ class _Layer:
             solved[place] = gamma, *seen[gamma]
             return solved[place][2]
 
-        search = Search(at, TOLERANCES["IV"] if "IV" in chosen else np.inf)
+        tolerance = BESIDE_III if "III" in chosen else TOLERANCES["IV"]
+        search = Search(at, tolerance if "IV" in chosen else np.inf)
         search.run(start, log(2.0), most=3)
         # Of places where III holds as well as anywhere the one with the best IV.
-        place = min(solved, key=lambda one: (max(abs(solved[one][1]) / TOLERANCES["III"], 1.0), abs(solved[one][2])))
+        place = min(
+            solved,
+            key=lambda one: (max(abs(solved[one][1]) / TOLERANCES["III"], 1.0), max(abs(solved[one][2]), tolerance)),
+        )
         place = place if "III" in chosen else search.best
         gamma, max_miss, variance_miss = solved[place]
         if "III" in chosen:
@@ -263,7 +271,7 @@ class _Layer:
                 return self._surrogate(found, chosen - {"III"})
         if "IV" in chosen:
             text = f"whatever the {name}, the gradient's variance grows by {1 + variance_miss:.4g} a step at best"
-            if not self._settle(found, "IV", abs(variance_miss), text):
+            if not self._settle(found, "IV", abs(variance_miss) * TOLERANCES["IV"] / tolerance, text):
                 return self._surrogate(found, chosen - {"IV"})
             found.free = exp(place) + least
         if "III" in chosen:
@@ -330,29 +338,3 @@ class _Layer:
             "passes": self.passes,
             "messages": "; ".join(found.messages),
         }
-
-
-def _first_drives(spec: RunSpec, task: Task, weights, part: int) -> torch.Tensor:
-    """Return W z of the first hidden layer, (steps, batch, gates x units), for the calibration batch or the other one.
-
-    Of each sample come the STEPS in a row with the most input, of a text the first words of strands from random places.
-    """
-    first = weights["W1"].T
-    generator = stream(spec.init.seed, "init/batch")
-    if isinstance(task.train, Words):
-        steps = min(STEPS, task.steps, len(task.train))
-        starts = (generator.random((2, SAMPLES))[part] * (len(task.train) - steps + 1)).astype(int)
-        ids = torch.from_numpy(task.train.ids[starts + np.arange(steps)[:, None]].astype(np.int64))
-        return weights["E"][ids] @ first if "E" in weights else first[ids]
-    count = max(1, min(SAMPLES, len(task.train) // 2))
-    order = permutation(generator, len(task.train))
-    rasters = [
-        task.train.take(order[start : start + count]).dense(task.steps, task.units) for start in (0, count)[: 1 + part]
-    ]
-    energy = (rasters[0].astype(float) ** 2).sum((1, 2))  # the same steps of both
-    busy = np.flatnonzero(energy) if energy.any() else np.arange(2)
-    length = min(STEPS, int(busy[-1] - busy[0]) + 1)
-    sums = np.convolve(energy[busy[0] : busy[-1] + 1], np.ones(length), "valid")
-    start = int(busy[0] + np.argmax(sums))
-    raster = rasters[part][start : start + max(length, 2)].astype(np.float64)
-    return torch.from_numpy(raster) @ first

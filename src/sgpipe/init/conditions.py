@@ -103,8 +103,16 @@ def growth_of_maxima(layer: Layer, sums: Sums, gamma: Value, reading: str = "cor
         own = np.maximum(a, np.abs(a - layer.thr * gamma)) if layer.reset_in_gradient else a
         return own + c * (sums.rec_size * gamma + layer.xi * sums.in_size * layer.gamma_in)
     below = layer.xi * sums.in_top * layer.gamma_in if reading == "printed" else 0.0
-    reset = layer.thr * gamma * sums.rec_top / sums.rec_bottom if layer.form.subtracts else 0.0
+    reset = _reset_of_maxima(layer, sums, gamma) if layer.form.subtracts else 0.0
     return a + sums.rec_top * gamma + below - reset
+
+
+def _reset_of_maxima(layer: Layer, sums: Sums, gamma: Value) -> Value:
+    """Return thr gamma Max[w] / Min[w] of eq. 41; without negative weights its limit, -inf for any gamma above 0."""
+    top, bottom, gamma = np.broadcast_arrays(*map(np.asarray, (sums.rec_top, sums.rec_bottom, gamma)))
+    ratio = np.full(top.shape, -np.inf)
+    np.divide(top, bottom, out=ratio, where=bottom != 0)
+    return np.multiply(layer.thr * gamma, ratio, out=np.zeros(top.shape), where=gamma != 0)[()]
 
 
 def dampening(layer: Layer, sums: Sums, reading: str = "corrected") -> Value:

@@ -1,9 +1,9 @@
 """What a hidden layer does with a batch before training, measured with the network's own neurons.
 
-It is what `sgpipe.init.simulate` measures of its small layer, for any neuron. The layer runs from rest over a window of
-the data, whose second half counts. There: the share of neurons that fire, the median of the centred voltage, the
-variances of the drives V x and W z over samples and neurons, and how a tangent grows. That is a perturbation of every
-voltage (of an LSTM, every cell) at rest, of random sign and size 1, carried forward in time through the surrogate
+It is what `sgpipe.init.simulate` measures of its small layer, for any neuron. The layer runs from rest over some steps
+of the data, of which the later ones count. There: the share of neurons that fire, the median of the centred voltage,
+the variances of the drives V x and W z over samples and neurons, and how a tangent grows. That is a perturbation of
+every voltage (of an LSTM, every cell) at rest, of random sign and size 1, carried forward in time through the surrogate
 derivatives and whatever else the run lets gradients flow through.
 """
 
@@ -51,7 +51,7 @@ class CurrentBased:
 
 @dataclass(frozen=True)
 class Drives:
-    """Means over the second half of the steps.
+    """Means over the steps that count.
 
     `rate`: share that fires. `received`, `given`: variances of V x and of W z. `parts`: of V x = m a + d b, with mean m
     and deviation d of V, the variances of a and of b and their covariance. `median`: of the centred voltage, in thr.
@@ -72,16 +72,23 @@ class Drives:
 class Bench:
     """One hidden layer on one batch, its random numbers drawn once: what differs between two measurements is asked for.
 
-    `inputs` are W z, (steps, batch, gates x units), of the `weights` as they are without conditions.
+    `inputs` are W z, (steps, batch, gates x units), of the `weights` as they are without conditions. What is measured
+    is measured from step `late` on.
     """
 
     def __init__(
-        self, spec: RunSpec, number: int, weights: Mapping[str, torch.Tensor], inputs: torch.Tensor, part: str
+        self,
+        spec: RunSpec,
+        number: int,
+        weights: Mapping[str, torch.Tensor],
+        inputs: torch.Tensor,
+        part: str,
+        late: int,
     ):
         self.spec, self.number, self.weights, self.inputs = spec, number, weights, inputs
         self.units = spec.network.hidden[number - 1]
         self.loops = spec.network.neuron not in TRAINED  # whether a neuron sees its own spikes
-        self.late = len(inputs) // 2
+        self.late = late
         self.given = float(inputs[self.late :].var((1, 2), unbiased=False).mean())
         self.threshold = spec.network.threshold or THRESHOLD
         signs = stream(spec.init.seed, f"init/tangent{number}/{part}").random((inputs.shape[1], self.units)) - 0.5

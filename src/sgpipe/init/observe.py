@@ -15,6 +15,7 @@ from sgpipe.init.settings import LayerSettings
 from sgpipe.init.simulate import Simulation, input_drive, simulate
 from sgpipe.init.solve import Solution, above, solve
 from sgpipe.init.theory import as_drawn, lowest
+from sgpipe.init.window import busy
 from sgpipe.spec import RunSpec
 
 Rows = list[dict[str, object]]
@@ -40,7 +41,7 @@ def measured(
     weights = initial_weights(spec, task.units, task.classes, state)
     weights = {name: array.astype(np.float64) for name, array in weights.items()}
     inputs, tangents = batch(task, samples, steps), None
-    rate, window = float(inputs.mean()), busy(inputs)
+    rate, window = float(inputs.mean()), busy(inputs.sum((0, 2)))
     courses: Rows = []
     means: Rows = []
     for number, (layer, solution) in enumerate(theory_of(spec, task, state), start=1):
@@ -80,18 +81,6 @@ def batch(task: Task, samples: int, steps: int) -> np.ndarray:
     which = np.unique(np.linspace(0, len(task.train) - 1, samples).round().astype(int))
     dense = task.train.take(which).dense(task.steps, task.units)
     return np.ascontiguousarray(dense[: min(steps, task.steps)].transpose(1, 0, 2), dtype=np.float64)
-
-
-def busy(inputs: np.ndarray) -> slice:
-    """Return the steps in which the middle four fifths of all input arrive; all steps if there is none.
-
-    Before a word and after it there is nothing, about which the conditions say nothing.
-    """
-    arrived = np.cumsum(inputs.sum((0, 2)))
-    if not arrived[-1]:
-        return slice(0, len(arrived))
-    first, last = np.searchsorted(arrived, np.array([0.1, 0.9]) * arrived[-1])
-    return slice(int(first), int(last) + 1)
 
 
 def growth(series: np.ndarray) -> float:

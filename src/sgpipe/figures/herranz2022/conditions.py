@@ -259,5 +259,5 @@ def _moments(axes: Axes, data: pd.DataFrame) -> None:
         )
     axes.set(xscale="log", yscale="log", xlabel="sharpness s", ylabel="E[σ′²] / γ²")
     if len(curve):
-        axes.set_ylim(max(curve["second"].min(), 1e-8) / 1e3, 4)  # room for the legend
+        axes.set_ylim(max(curve["second"].min(), 1e-8) / 1e6, 4)  # room for the legend
     axes.legend(loc="lower left")

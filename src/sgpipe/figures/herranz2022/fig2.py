@@ -16,7 +16,7 @@ from sgpipe.surrogates import SURROGATES
 WIDTH, HEIGHT = style.DOUBLE, 112.0
 PAD = 19.0  # points above a panel, for two small lines below its title
 COLUMNS = (
-    *("panel", "kind", "neuron", "task", "shape"),
+    *("panel", "kind", "neuron", "task", "source", "shape"),
     *("epoch", "n", "mean", "sd"),  # curves: validation loss, nats (a word, in a text)
     *("best", "last", "cells", "lost"),  # shapes: loss of the best and of the last epoch, means over seeds
     *("best_spread", "last_spread", "weights"),  # panels: sensitivity and size
@@ -44,7 +44,8 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         spreads = {f"{name}_spread": seeds.spread(shapes, name) for name in ("best", "last")}
         size = parameter_count(spec, spec.data.units, spec.data.classes)
         numbers = pd.DataFrame([{"kind": "panel", **spreads, "weights": size}])
-        pieces += [piece.assign(panel=panel, neuron=neuron, task=task) for piece in (curves, shapes, numbers)]
+        names = {"panel": panel, "neuron": neuron, "task": task, "source": spec.data.source}
+        pieces += [piece.assign(**names) for piece in (curves, shapes, numbers)]
     return parts.tidy(pieces, COLUMNS)
 
 
@@ -89,11 +90,11 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 
 def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> None:
     neuron, task = PANELS[letter]
-    title = f"{seeds.NEURONS[neuron]} on {seeds.TASKS[task]}"
     if not len(data):
-        axes.set_title(title, pad=PAD)
+        axes.set_title(seeds.NEURONS[neuron], pad=PAD)
         parts.empty(axes, "no runs")
         return
+    title = f"{seeds.NEURONS[neuron]} on {_task_name(data)}"
     lost = int(data["lost"].sum())
     for name, curve in data[data["kind"] == "curve"].groupby("shape", sort=False):
         colour = style.SURROGATE_COLOURS[name]
@@ -124,6 +125,11 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
     )
 
 
+def _task_name(data: pd.DataFrame) -> str:
+    """Return the name of a panel's data set, which depends on where its data come from."""
+    return seeds.task_name(data["task"].iloc[0], data["source"].iloc[0])
+
+
 def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
     """Return a panel's number of weights beside the printed one, and its sensitivity."""
     own = data[data["kind"] == "panel"].iloc[0]
@@ -144,7 +150,8 @@ def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
         axes.plot([0, above.max()], [place, place], color=style.FAINT, lw=0.8, zorder=1)
         colours = [style.SURROGATE_COLOURS[name] for name in own["shape"]]
         axes.scatter(above, np.full(len(own), place), s=14, color=colours, edgecolors="white", linewidths=0.3, zorder=2)
-    names = [f"{seeds.NEURONS[PANELS[letter][0]]}\n{seeds.TASKS[PANELS[letter][1]]}" for letter in rows]
+    tasks = [_task_name(shapes[shapes["panel"] == letter]).replace(" (", "\n(") for letter in rows]
+    names = [f"{seeds.NEURONS[PANELS[letter][0]]}, {task}" for letter, task in zip(rows, tasks, strict=True)]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
