@@ -24,7 +24,10 @@ def call(command, settings, *words):
 def test_plan_prints_a_line_per_experiment(settings, capsys):
     assert call("plan", settings) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("scale smoke") and sum(line.startswith("zenke2021_fig") for line in lines) == 3
+    trained = {
+        name for name, item in make_plan(load_config("config.yaml", settings)).experiments.items() if item.trains
+    }
+    assert lines[0].startswith("scale smoke") and {line.split()[0] for line in lines} >= trained
 
 
 def test_check_is_silent_when_all_is_well(settings, capsys):
