@@ -54,7 +54,7 @@ def run_seconds(spec: RunSpec) -> float:
 
 def in_reference(spec: RunSpec) -> bool:
     """Return whether the torch reference alone trains a run."""
-    return spec.words or spec.network.neuron == "slstm"
+    return spec.words or spec.network.neuron in ("slstm", "relu")
 
 
 def _weights(spec: RunSpec) -> int:
