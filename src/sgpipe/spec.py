@@ -43,8 +43,8 @@ class Network:
     neuron: str | None = knob(
         "lif",
         "hidden neuron model: zenke2021's current-based leaky integrate-and-fire, eq. 4.1; herranz2022's eq. 1, whose "
-        "voltage jumps with each spike; the same with an adaptive threshold; its LSTM of steps; or the rectified linear "
-        "units of a conventional network",
+        "voltage jumps with each spike; the same with an adaptive threshold; its LSTM of steps; or the rectified "
+        "linear units of a conventional network",
         choices=("lif", "delta_lif", "alif", "slstm", "relu"),
     )
     hidden: tuple[int, ...] = knob((100,), "units of each hidden layer; [] for none", least=1)
