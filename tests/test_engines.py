@@ -117,7 +117,11 @@ ONLY_ON_THE_CPU = [
     ({"network.dropout": 0.1}, "dropout"),
     ({"objective.label_smoothing": 0.1}, "label smoothing"),
 ]
-ELSEWHERE = [({"network.neuron": "slstm"}, "slstm neurons"), ({"objective.head": "steps"}, "steps head")]
+ELSEWHERE = [
+    ({"network.neuron": "slstm"}, "slstm neurons"),
+    ({"network.neuron": "relu"}, "relu neurons"),
+    ({"objective.head": "steps"}, "steps head"),
+]
 
 
 @pytest.mark.parametrize(("knobs", "reason"), [*ONLY_ON_THE_CPU, *ELSEWHERE])

@@ -30,7 +30,7 @@ from sgpipe.results import Result, Row, merge_packs, runs_table, write_table
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "workflow/experiments/zenke2021.yaml"
-TRAINED = ("fig2", "fig3", "fig5", "fig8")
+TRAINED = ("fig2", "fig3", "fig5", "fig6", "fig8", "fig9")
 RECORDED = ("fig2", "fig8")
 LOST = {
     "none": lambda i: "finished",
@@ -331,7 +331,7 @@ def test_the_table_lists_what_the_runs_use(folder, tmp_path):
     make.make_table("zenke2021.table1", tables_of(folder, "table1"), tmp_path / "table1")
     table = pd.read_csv(tmp_path / "table1.csv").set_index("knob")
     assert table.loc["data.classes", "Randman"] == "10; 2 (Fig 2)"
-    assert table.loc["surrogate.beta", "Randman"] == "1, 10; 10 (Fig 2)"
+    assert table.loc["surrogate.beta", "Randman"] == "10; 1, 10 (Fig 3, Fig 5)"
     assert table.loc["network.hidden", "Randman"] == "100 (0 to 2 hidden layers)"
     assert "‡" in table.loc["network.readout_start", "mark"]
     assert (tmp_path / "table1.md").read_text().count("\n| ") == len(table) + 2

@@ -143,7 +143,11 @@ def other_values(name):
 
 
 TURNS = [
-    (name, value) for name in KNOBS if name in OTHERS or KNOBS[name].metadata["choices"] for value in other_values(name)
+    (name, value)
+    for name in KNOBS
+    if name in OTHERS or KNOBS[name].metadata["choices"]
+    for value in other_values(name)
+    if value != "relu"  # which is not recurrent, as this run is (test_conventional.py)
 ]
 
 # Where a knob cannot matter: (the rest of the run, the knob, a value).
@@ -251,7 +255,7 @@ def run_values(draw):
     values = draw(st.fixed_dictionaries({}, optional={name: values_of(name) for name in KNOBS}))
     if "data.steps" in values or "data.dt" in values:
         values.setdefault("data.tau", 5.0)
-    if not values.get("network.hidden", [1]):
+    if not values.get("network.hidden", [1]) or values.get("network.neuron") == "relu":
         values.pop("network.recurrent", None)
         values.pop("init.conditions", None)
     if values.get("init.conditions", "none") != "none":  # what every one of them can be asked of

@@ -9,11 +9,13 @@ from itertools import pairwise
 
 from sgpipe.engine import only_in_the_reference
 from sgpipe.spec import RunSpec
+from sgpipe.tasks.data_knobs import SpectrogramKnobs
 
 # Seconds on one core of the C++ engine, fitted to the laptop-scale runs on one core of a 2023 server.
 PER_NEURON_STEP = 7.0e-10
 PER_DENSE_WEIGHT_STEP = 2.0e-11  # weights from spiking neurons, recurrent or to the next hidden layer
 PER_EVENT_WEIGHT = 3.0e-10
+PER_CURRENT_WEIGHT = 7.0e-11  # of inputs that are currents, a matrix product
 # The same of herranz2022's neurons, which fire more: fitted at networks of 64 to 512 units, for one in five firing at a
 # step. The dense products alone are 2e-11, the sums over spikes 9e-11 times the share of the neurons that fire.
 PER_DELTA_NEURON_STEP = 1.2e-9
@@ -49,7 +51,8 @@ def run_seconds(spec: RunSpec) -> float:
         per_neuron, per_weight = PER_DELTA_NEURON_STEP, PER_DELTA_DENSE_WEIGHT_STEP
         per_update = PER_UPDATE_WEIGHT * _weights(spec)
     per_step = per_neuron * sum(sizes[1:]) + per_weight * dense
-    per_sample = per_step * spec.data.steps + PER_EVENT_WEIGHT * spec.data.events * sizes[1]
+    per_event = PER_CURRENT_WEIGHT if isinstance(spec.data, SpectrogramKnobs) else PER_EVENT_WEIGHT
+    per_sample = per_step * spec.data.steps + per_event * spec.data.events * sizes[1]
     return samples * per_sample + updates * per_update
 
 

@@ -83,8 +83,8 @@ def only_in_the_reference(spec: RunSpec) -> str | None:
     network, objective = spec.network, spec.objective
     if spec.words:
         return "it reads no words"
-    if network.neuron == "slstm":
-        return "it has no slstm neurons"
+    if network.neuron in ("slstm", "relu"):
+        return f"it has no {network.neuron} neurons"
     if network.neuron in (None, "lif") and objective.head not in ("max", "sum"):
         return f"it has no {objective.head} head for current-based neurons"
     return None

@@ -21,6 +21,7 @@ VERSIONS: dict[str, int] = {
     "neuron.delta_lif": 1,
     "neuron.alif": 1,
     "neuron.slstm": 1,
+    "neuron.relu": 1,
     "neuron.trained": 1,
     "dropout": 1,
     "embedding": 1,
@@ -68,7 +69,9 @@ def components(spec: RunSpec) -> tuple[str, ...]:
     network, objective, optimiser = spec.network, spec.objective, spec.optimiser
     names = ["trainer", f"task.{spec.data.task}", f"init.{spec.init.scheme}", f"optimiser.{optimiser.name}"]
     if network.hidden:
-        names += [f"neuron.{network.neuron}", f"surrogate.{spec.surrogate.shape}"]
+        names.append(f"neuron.{network.neuron}")
+    if spec.spikes:
+        names.append(f"surrogate.{spec.surrogate.shape}")
     leaky = network.neuron in (None, "lif")
     used = {
         f"init.{spec.init.method}": spec.conditions,

@@ -43,8 +43,9 @@ class Network:
     neuron: str | None = knob(
         "lif",
         "hidden neuron model: zenke2021's current-based leaky integrate-and-fire, eq. 4.1; herranz2022's eq. 1, whose "
-        "voltage jumps with each spike; the same with an adaptive threshold; its LSTM of steps",
-        choices=("lif", "delta_lif", "alif", "slstm"),
+        "voltage jumps with each spike; the same with an adaptive threshold; its LSTM of steps; or the rectified "
+        "linear units of a conventional network",
+        choices=("lif", "delta_lif", "alif", "slstm", "relu"),
     )
     hidden: tuple[int, ...] = knob((100,), "units of each hidden layer; [] for none", least=1)
     recurrent: bool = knob(False, "recurrent weights V within every hidden layer")
@@ -76,7 +77,7 @@ class Network:
     trained_neurons: bool | None = knob(
         False, "train decay, threshold and adaptation of each neuron, from a truncated normal about the values given"
     )
-    bias: bool | None = knob(False, "trained current b of eq. 1, from 0; slstm always has its biases")
+    bias: bool | None = knob(False, "trained current b of eq. 1 or of relu, from 0; slstm always has its biases")
     tanh: str | None = knob(
         "coded", "slstm: what stands for tanh: 2 H - 1 as coded, or 1 - 2 H as printed", choices=("coded", "printed")
     )
@@ -97,6 +98,7 @@ NEURON_KNOBS: dict[str | None, tuple[str, ...]] = {
     "delta_lif": _EQ_1,
     "alif": (*_EQ_1, "adaptation", "tau_adaptation"),
     "slstm": ("tanh",),
+    "relu": ("bias",),
 }
 
 
@@ -277,8 +279,9 @@ class RunSpec:
         idle = [f"data.{name}" for name in self.data.idle()]
         idle += self._idle_network(where) + self._idle_objective()
         idle += [f"init.{name}" for name in idle_conditions(self, where)]
-        if not self.network.hidden:
-            idle += [f"surrogate.{name}" for name in vars(self.surrogate)] + ["init.gain"]
+        if not self.spikes:
+            idle += [f"surrogate.{name}" for name in vars(self.surrogate)]
+            idle += [] if self.network.hidden else ["init.gain"]
         else:
             used = ("shape", *SURROGATES[self.surrogate.shape].knobs)
             idle += [f"surrogate.{name}" for name in vars(self.surrogate) if name not in used]
@@ -297,6 +300,11 @@ class RunSpec:
             if network.recurrent:
                 raise SgpipeError(f"{where}: network.recurrent: true needs a hidden layer; set it false")
             idle += ["neuron", "dropout"]
+        elif neuron == "relu" and network.recurrent:
+            raise SgpipeError(
+                f"{where}: network.recurrent: true is not for relu, which has no memory; set it false, or another "
+                "network.neuron"
+            )
         elif self.surrogate.shape == "true_derivative":  # nothing flows through any spike
             idle += ["reset_gradient", "recurrent_gradient"]
         if not network.recurrent:
@@ -318,11 +326,11 @@ class RunSpec:
             idle += ["head", "accuracy"]
         elif objective.head != "steps":
             idle.append("accuracy")
-        if not self.network.hidden:
+        if not self.spikes:
             idle += ["lower_strength", "upper_strength"]
-        if not self.network.hidden or objective.lower_strength == 0:
+        if not self.spikes or objective.lower_strength == 0:
             idle.append("lower_threshold")
-        if not self.network.hidden or objective.upper_strength == 0:
+        if not self.spikes or objective.upper_strength == 0:
             idle += ["upper_threshold", "upper_exponent"]
         return [f"objective.{name}" for name in idle]
 
@@ -330,6 +338,11 @@ class RunSpec:
     def conditions(self) -> tuple[str, ...]:
         """The conditions that the initial state is to meet, e.g. `("I", "III")`."""
         return () if self.init.conditions == "none" else tuple(self.init.conditions.split("+"))
+
+    @property
+    def spikes(self) -> bool:
+        """Whether it has neurons that spike."""
+        return bool(self.network.hidden) and self.network.neuron != "relu"
 
     @property
     def words(self) -> bool:

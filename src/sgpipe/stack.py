@@ -16,6 +16,7 @@ from sgpipe.init.settings import LayerSettings
 from sgpipe.neurons.alif import ALIF
 from sgpipe.neurons.decay import decay
 from sgpipe.neurons.delta_lif import DeltaLIF
+from sgpipe.neurons.relu import ReLU
 from sgpipe.neurons.slstm import SpikingLSTM
 from sgpipe.neurons.spike import spike, surrogate_knobs
 from sgpipe.spec import RunSpec
@@ -72,9 +73,11 @@ def _recurrent(spec: RunSpec, weights: Weights, layer: int) -> torch.Tensor | No
 
 def neuron_of(
     spec: RunSpec, weights: Weights, layer: int, settings: LayerSettings | None
-) -> DeltaLIF | ALIF | SpikingLSTM:
+) -> DeltaLIF | ALIF | SpikingLSTM | ReLU:
     """Return the neurons of a hidden layer (from 1), with what a theory sets of their surrogate derivative."""
     network = spec.network
+    if network.neuron == "relu":
+        return ReLU()
     fire = partial(spike, **surrogate_knobs(spec, settings, weights[f"W{layer}"]))
     if network.neuron == "slstm":
         return SpikingLSTM(1 if network.tanh == "coded" else -1, fire)

@@ -28,6 +28,10 @@ class Rise(NamedTuple):
     plateau: np.ndarray
     chance: float
 
+    def accuracy(self, spikes: np.ndarray) -> np.ndarray:
+        """Return the accuracy at some spikes per input."""
+        return self.chance + (self.plateau - self.chance) / (1 + (self.transition / spikes) ** self.steepness)
+
     def width(self) -> np.ndarray:
         """Return from a tenth to nine tenths of the rise, in orders of magnitude of the spike count."""
         return np.log10(81.0) / self.steepness

@@ -9,6 +9,7 @@ coded               pixel / 255           floor(T / dt)                 (step, p
 printed             tau pixel / 256       floor(T / dt)                 (step, pixel)
 authors             tau pixel / 255       round(10 T) - 1, not -1       (pixel, step) reshaped to (step, pixel)
 authors_corrected   the same              the same                      (step, pixel)
+pixels              pixel / 255           no spikes: x is a current, the same at every step
 
 `coded` is zenke2021's authors' code and the default: as printed, x lies in [0, tau), nearly all spikes fall in the
 first millisecond, and only steps of 0.1 ms or less tell bright from dark. `authors` is herranz2022's code: T in tenths
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from sgpipe.data.idx import read_idx
-from sgpipe.data.samples import Events, Task
+from sgpipe.data.samples import Analog, Events, Task
 from sgpipe.data.sources import Found, missing_of
 from sgpipe.errors import SgpipeError
 from sgpipe.rng import permutation, stream
@@ -54,10 +55,7 @@ def make(data: MnistLatencyData, folder: Path | None = None, workers: int = 1) -
     train, test = _published(folder / "mnist") if folder else _bundled(data)
     kept, held_out = _split(data, len(train[1]))
     splits = [(train[0][rows], train[1][rows]) for rows in (kept, held_out)] + [test]
-    table = latencies(data)
-    parts = [
-        _encode(data, table, pixels[: data.limit or None], labels[: data.limit or None]) for pixels, labels in splits
-    ]
+    parts = [_encode(data, pixels[: data.limit or None], labels[: data.limit or None]) for pixels, labels in splits]
     return Task(data.units, data.classes, data.steps, *parts)
 
 
@@ -75,8 +73,10 @@ def latencies(data: MnistLatencyData) -> np.ndarray:
     return np.where((step >= 0) & (step < data.window), step, -1).astype(np.int64)
 
 
-def _encode(data: MnistLatencyData, table: np.ndarray, pixels: np.ndarray, labels: np.ndarray) -> Events:
-    steps = table.astype(np.int32)[pixels]
+def _encode(data: MnistLatencyData, pixels: np.ndarray, labels: np.ndarray) -> Events | Analog:
+    if data.variant == "pixels":
+        return Analog((pixels[:, None] / 255).astype(np.float32), labels, data.steps)
+    steps = latencies(data).astype(np.int32)[pixels]
     sample, unit = np.nonzero(steps >= 0)
     step = steps[sample, unit]
     if data.variant == "authors":

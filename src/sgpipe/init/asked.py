@@ -44,6 +44,8 @@ def _check(spec, where: str) -> None:
     theory = spec.init.method == "theory"
     if not network.hidden:
         raise SgpipeError(f"{where}: init.conditions: {asked} needs a hidden layer; set none")
+    if network.neuron == "relu":
+        raise SgpipeError(f"{where}: init.conditions: {asked} is about neurons that spike, not relu; set none")
     if theory and network.neuron not in THEORY_NEURONS:
         raise SgpipeError(
             f"{where}: init.method: theory is about {' and '.join(THEORY_NEURONS)}, not {network.neuron}; set "

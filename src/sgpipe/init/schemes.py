@@ -36,7 +36,7 @@ def layout(spec: RunSpec, units: int, classes: int) -> dict[str, tuple[int, ...]
         shapes[f"W{layer}"] = (gates * size, units)
         if network.recurrent:
             shapes[f"V{layer}"] = (gates * size, size)
-        if (network.bias and own) or network.neuron == "slstm":
+        if (network.bias and network.neuron != "lif") or network.neuron == "slstm":
             shapes[f"b{layer}"] = (gates * size,)
         if network.trained_neurons:
             shapes |= {f"{name}{layer}": (size,) for name in own}

@@ -10,7 +10,10 @@ from sgpipe.tasks.data_knobs import DataKnobs
 
 @dataclass(frozen=True)
 class MnistLatencyData(DataKnobs):
-    """Handwritten digits, at most one spike a pixel, the earlier the brighter (zenke2021 section 4.1.2)."""
+    """Handwritten digits, at most one spike a pixel, the earlier the brighter (zenke2021 section 4.1.2).
+
+    `variant: pixels` is the same images without spikes: what a conventional network sees in a single step.
+    """
 
     units: ClassVar[int] = 784
     classes: ClassVar[int] = 10
@@ -25,21 +28,24 @@ class MnistLatencyData(DataKnobs):
     variant: str = knob(
         "coded",
         "pixel scaling and raster: x in [0, 1] as in zenke2021's code; x in [0, tau) as it is printed; herranz2022's "
-        "raster, scrambled by a reshape; the same in the right order",
-        choices=("coded", "printed", "authors", "authors_corrected"),
+        "raster, scrambled by a reshape; the same in the right order; or no spikes: intensities in [0, 1] as currents "
+        "throughout",
+        choices=("coded", "printed", "authors", "authors_corrected", "pixels"),
     )
     split: str = knob(
         "tail", "validation samples: the end of the training set, or random by seed", choices=("tail", "random")
     )
     valid_share: float = knob(0.1, "share of the training set held out for validation", above=0, below=1)
     seed: int | None = knob(0, "seed of a random split, and of every split of the bundled digits", least=0)
-    tau: float = knob(50.0, "time constant tau_eff of the encoding", "ms", above=0)
-    theta: float = knob(0.2, "threshold of the encoding, in units of x", above=0)
+    tau: float | None = knob(50.0, "time constant tau_eff of the encoding", "ms", above=0)
+    theta: float | None = knob(0.2, "threshold of the encoding, in units of x", above=0)
     dt: float = knob(
         1.0, "time step; herranz2022's rasters have 10 steps a ms of the encoding, whatever it is", "ms", above=0
     )
     steps: int = knob(100, "number of time steps, held ones included", least=1)
-    hold: int = knob(1, "time steps that each step of the encoding lasts: its spikes come again in each", least=1)
+    hold: int | None = knob(
+        1, "time steps that each step of the encoding lasts: its spikes come again in each", least=1
+    )
     limit: int = knob(0, "training samples to keep, and at most as many of the others; 0 for all", least=0)
 
     @property
@@ -57,13 +63,14 @@ class MnistLatencyData(DataKnobs):
     @property
     def events(self) -> int:
         """Events of a typical sample, for the cost estimate."""
-        return 140 * self.hold
+        return 140 * self.hold if self.hold else self.units
 
     def idle(self) -> list[str]:
         """Return the knobs that cannot matter."""
-        return ["seed"] if self.source == "original" and self.split == "tail" else []
+        encoding = ["tau", "theta", "hold"] if self.variant == "pixels" else []
+        return encoding + (["seed"] if self.source == "original" and self.split == "tail" else [])
 
     def check(self, where: str) -> None:
         """Raise SgpipeError if the combination makes no sense."""
-        if self.steps % self.hold:
+        if self.hold and self.steps % self.hold:
             raise SgpipeError(f"{where}: data.steps: {self.steps} is not a multiple of data.hold = {self.hold}")

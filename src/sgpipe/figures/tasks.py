@@ -1,0 +1,32 @@
+"""What the data sets of a figure are called: a stand-in never has the name of what it stands in for alone."""
+
+from collections.abc import Mapping
+
+from sgpipe.claims.tables import data_kind
+from sgpipe.tasks import TASKS
+
+NAMES = {"randman": "Randman", "mnist_latency": "MNIST", "shd": "SHD", "rawhd": "RawHD", "rawsc": "RawSC"}
+STAND_INS = {
+    ("mnist_latency", "embedded"): "bundled digits",
+    ("shd", "derived"): "our ear's spikes",
+    ("shd", "embedded"): "synthesised spikes",
+    ("rawhd", "embedded"): "synthesised digits",
+    ("rawsc", "embedded"): "synthesised words",
+}
+
+
+def title(run: Mapping) -> str:
+    """Return the name of the data set of a run (its dotted knobs), on two lines if it is not the published one."""
+    task, source, kind = run["data.task"], run["data.source"], data_kind(run)
+    name = NAMES.get(task, task)
+    if kind in ("original", "synthetic"):
+        return name
+    if kind == "part":
+        return f"a part of {name}"
+    return f"{STAND_INS.get((task, source), source)}\n(stand-in for {name})"
+
+
+def chance(run: Mapping) -> float:
+    """Return the accuracy of guessing on a run's data set."""
+    given = run.get("data.classes")
+    return 1 / (float(given) if given is not None and given == given else TASKS[run["data.task"]]().classes)

@@ -1,0 +1,119 @@
+"""Fig 6: surrogate gradient learning is effective on different loss functions, input paradigms and data sets."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from sgpipe import choose
+from sgpipe.figures import parts, style, tasks
+
+WIDTH, HEIGHT = style.DOUBLE, 70.0
+SWEEPS = {"a": "randman", "b": "mnist", "c": "shd", "d": "rawhd", "e": "rawsc"}
+BARS = ("ff_max", "ff_sum", "rc_max", "rc_sum", "conventional")
+COLOURS = {
+    "ff_max": "#0077BB",
+    "ff_sum": style.tint("#0077BB", 0.5),
+    "rc_max": "#EE7733",
+    "rc_sum": style.tint("#EE7733", 0.5),
+    "conventional": "#BBBBBB",
+}
+LABELS = {
+    "ff_max": "feed-forward, Max",
+    "ff_sum": "feed-forward, Sum",
+    "rc_max": "recurrent, Max",
+    "rc_sum": "recurrent, Sum",
+    "conventional": "conventional network",
+}
+SHORT = {"ff_max": "Max", "ff_sum": "Sum", "rc_max": "Max", "rc_sum": "Sum", "conventional": "ReLU"}
+COLUMNS = (
+    *("panel", "kind", "bar", "name", "run_id", "status", "eta", "init_seed", "best_epoch"),
+    *("valid_accuracy", "test_accuracy", "rank"),
+    *("n", "mean", "sd", "low", "high", "cells", "lost", "chance"),
+)
+
+
+def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
+    """Return best networks, summaries and printed values (`mean` and `sd` of kind published) of every bar."""
+    runs, pieces = choose.outcomes(tables["runs"]), []
+    for panel, sweep in SWEEPS.items():
+        own = choose.of_sweep(runs, *([sweep, "conventional"] if sweep == "mnist" else [sweep]))
+        if not len(own):
+            continue
+        relu = own["network.neuron"] == "relu"
+        kind = own["network.recurrent"].map({False: "ff_", True: "rc_"}) + own["objective.head"].astype(str)
+        group = parts.plain(own).assign(bar=kind.where(~relu, "conventional"))
+        chosen = choose.best_of_groups(group, ["bar"], experiment["best"])
+        known = own[~relu].iloc[0] if (~relu).any() else own.iloc[0]
+        about = {"panel": panel, "name": tasks.title(known), "chance": tasks.chance(known)}
+        pieces.append(chosen.assign(**about))
+        pieces.append(_published(experiment["settings"], sweep, set(group["bar"])).assign(**about))
+    return parts.tidy(pieces, COLUMNS)
+
+
+def _published(settings: Mapping, sweep: str, bars: set[str]) -> pd.DataFrame:
+    """Return what the paper prints of a sweep; a value for `ff` is one of both heads."""
+    found = []
+    for bar in BARS:
+        for name in (bar, bar.partition("_")[0]):
+            if bar in bars and (value := settings.get(f"published.{sweep}.{name}")):
+                found.append({"kind": "published", "bar": bar, "mean": value[0], "sd": value[1]})
+    return pd.DataFrame(found)
+
+
+@style.styled
+def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
+    """Draw the figure from what `select` returned."""
+    figure = style.new_figure(WIDTH, HEIGHT, note, parts.BARS_KEY)
+    there = [panel for panel in SWEEPS if panel in set(data["panel"])]
+    bars = [bar for bar in BARS if bar in set(data["bar"])]
+    handles = [Patch(color=COLOURS[bar], label=LABELS[bar]) for bar in bars]
+    if (data["kind"] == "published").any():
+        handles.append(
+            Line2D([], [], color=style.INK, marker="D", ms=3, lw=0.7, mfc="white", mew=0.7, label="paper, its own data")
+        )
+    style.legend_above(figure, handles, columnspacing=1.2)
+    widths = [len(set(data.loc[data["panel"] == panel, "bar"])) + 1 for panel in there]
+    grid = figure.subplots(1, len(there), squeeze=False, width_ratios=widths)[0]
+    for axes, panel in zip(grid, there, strict=True):
+        _panel(axes, data[data["panel"] == panel], first=panel == there[0])
+        style.panel_letter(axes, panel, left=22 if panel == there[0] else 14, up=12)
+    return figure
+
+
+def _panel(axes: Axes, data: pd.DataFrame, first: bool) -> None:
+    summaries = data[data["kind"] == "summary"].set_index("bar")
+    shown = [bar for bar in BARS if bar in summaries.index]
+    # A gap where the kind of network changes.
+    places = np.cumsum([0.0, *(1.0 if one[:2] == other[:2] else 1.5 for one, other in pairwise(shown))])
+    points = [data.loc[(data["kind"] == "network") & (data["bar"] == bar), "test_accuracy"] for bar in shown]
+    parts.bars(axes, summaries.loc[shown], points, [COLOURS[bar] for bar in shown], places)
+    for place, bar in zip(places, shown, strict=True):
+        for _, paper in data[(data["kind"] == "published") & (data["bar"] == bar)].iterrows():
+            look = {"color": style.INK, "marker": "D", "ms": 3, "mfc": "white", "mew": 0.7, "elinewidth": 0.7}
+            axes.errorbar(place + 0.47, paper["mean"], paper["sd"], zorder=8, **look)
+    axes.set_xlim(min(places) - 0.7, max(places) + 0.8)
+    axes.set_xticks(places, [SHORT[bar] for bar in shown], rotation=90)
+    axes.tick_params(axis="x", length=0)
+    kinds = {"ff": "FF", "rc": "RC"}
+    for kind, words in kinds.items():
+        own = [place for place, bar in zip(places, shown, strict=True) if bar.startswith(kind)]
+        if own:
+            at = {"xy": (np.mean(own), 0), "xycoords": parts.XY, "xytext": (0, -19), "textcoords": "offset points"}
+            axes.annotate(words, **at, ha="center", va="top", size=style.SMALL, annotation_clip=False)
+    name, choices = data["name"].iloc[0], summaries.loc[shown]
+    lines = [name] if "\n" in name else [name, ""]
+    axes.set_title("\n".join(lines), pad=11 if _several(choices) else 4)
+    axes.axhline(data["chance"].max(), color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=6)
+    if not first:
+        axes.set_ylabel("")
+        axes.set_yticklabels([])
+
+
+def _several(summaries: pd.DataFrame) -> bool:
+    return len(set(zip(summaries["n"], summaries["cells"], strict=True))) > 1

@@ -1,0 +1,167 @@
+"""Fig 9: classification accuracy degrades below a critical number of hidden-layer spikes."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
+
+from sgpipe import choose
+from sgpipe.figures import parts, style, tasks
+from sgpipe.transition import SILENT, Rise, rise
+
+WIDTH, HEIGHT = style.DOUBLE, 92.0
+SWEEPS = ("randman", "mnist", "shd", "rawhd", "rawsc")
+ROWS = {False: "feed-forward", True: "recurrent"}
+COLOURS = {1: "#0077BB", 2: "#EE7733"}
+LABELS = {1: "one hidden layer", 2: "two hidden layers"}
+KEY = (
+    "points: single networks · lines: fitted sigmoids · ticks and numbers: spikes at half of the rise, 95 % confidence "
+    "interval · ?: none can be told"
+)
+COLUMNS = (
+    *("panel", "kind", "sweep", "name", "recurrent", "hidden_layers", "chance"),
+    *("run_id", "status", "strength", "threshold", "exponent", "spikes", "valid_accuracy", "test_accuracy"),
+    *("n", "transition", "low", "high", "steepness", "plateau"),  # of a fit; published: the transition alone
+)
+PANELS = "abcde"
+
+
+def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
+    """Return networks, and a fit for each data set, connectivity and depth.
+
+    A fit that fewer than three networks on a side would decide has no numbers. Its interval is that of resampled
+    networks.
+    """
+    runs, pieces = choose.outcomes(tables["runs"]), []
+    names = {
+        "network.recurrent": "recurrent",
+        "objective.upper_strength": "strength",
+        "objective.upper_threshold": "threshold",
+        "objective.upper_exponent": "exponent",
+        "spikes_total": "spikes",
+    }
+    for panel, sweep in zip(PANELS, SWEEPS, strict=True):
+        own = choose.of_sweep(runs, sweep)
+        if not len(own):
+            continue
+        about = {"panel": panel, "sweep": sweep, "name": tasks.title(own.iloc[0]), "chance": tasks.chance(own.iloc[0])}
+        own = own.rename(columns=names)
+        pieces.append(own.assign(kind="network", **about)[[name for name in COLUMNS if name in (*own, "kind", *about)]])
+        fits = [
+            {"recurrent": recurrent, "hidden_layers": layers, **_fit(group, about["chance"], sweep)}
+            for (recurrent, layers), group in own.groupby(["recurrent", "hidden_layers"], sort=True)
+        ]
+        pieces.append(pd.DataFrame(fits).assign(kind="fit", **about))
+        printed = [
+            {"recurrent": recurrent, "hidden_layers": layers, "transition": value}
+            for recurrent, short in ((False, "ff"), (True, "rc"))
+            for layers in COLOURS
+            if (value := experiment["settings"].get(f"published.{sweep}.{short}_nh{layers}"))
+        ]
+        pieces.append(pd.DataFrame(printed).assign(kind="published", **about))
+    return parts.tidy(pieces, COLUMNS)
+
+
+def _fit(group: pd.DataFrame, chance: float, sweep: str) -> dict:
+    known = group[group["spikes"].notna() & group["test_accuracy"].notna()].sort_values("run_id")
+    name = f"fig9/{sweep}/{group['recurrent'].iloc[0]}/{group['hidden_layers'].iloc[0]}"
+    found = rise(known["spikes"], known["test_accuracy"], chance, name)
+    if found is None:
+        return {"n": len(known)}
+    fit, resampled = found
+    low, high = np.quantile(resampled.transition, [(1 - choose.CONFIDENCE) / 2, (1 + choose.CONFIDENCE) / 2])
+    numbers = {"transition": fit.transition[0], "steepness": fit.steepness[0], "plateau": fit.plateau[0]}
+    return {"n": len(known), **numbers, "low": low, "high": high}
+
+
+@style.styled
+def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
+    """Draw the figure from what `select` returned."""
+    figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
+    there = [panel for panel in PANELS if panel in set(data["panel"])]
+    look = {"marker": "o", "ms": 3, "lw": 1.0}
+    handles = [Line2D([], [], color=COLOURS[layers], label=LABELS[layers], **look) for layers in COLOURS]
+    if (data["kind"] == "published").any():
+        handles.append(Line2D([], [], color=style.INK, marker="v", ms=3, lw=0, mfc="white", mew=0.7, label="paper"))
+    style.legend_above(figure, handles)
+    grid = figure.subplots(2, len(there), squeeze=False, sharey=True)
+    for column, panel in enumerate(there):
+        own = data[data["panel"] == panel]
+        spikes = own["spikes"].dropna().clip(lower=SILENT)
+        for row, (recurrent, words) in enumerate(ROWS.items()):
+            axes = grid[row, column]
+            _panel(axes, own[own["recurrent"] == recurrent])
+            _spike_axis(axes, spikes)
+            if row:
+                axes.set_xlabel("hidden spikes per input")
+            else:
+                name = own["name"].iloc[0]
+                axes.set_title(name if "\n" in name else f"{name}\n")
+                axes.set_xticklabels([])
+                style.panel_letter(axes, panel, left=22 if column == 0 else 6, up=10)
+            if column == 0:
+                axes.set_ylabel(f"{words}\ntest accuracy")
+            else:
+                axes.set_ylabel("")
+    return figure
+
+
+def _spike_axis(axes: Axes, spikes: pd.Series) -> None:
+    """Make the x axis decades of spikes, as many as the networks of both rows span."""
+    low, high = (np.log10([spikes.min(), spikes.max()]) if len(spikes) else (0, 2)) + np.array([-0.2, 0.2])
+    decades = np.arange(np.ceil(low), np.floor(high) + 1)
+    axes.set_xscale("log")
+    axes.set_xlim(10**low, 10**high)
+    axes.set_xticks(10**decades, [style.number(10**decade) for decade in decades])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _panel(axes: Axes, data: pd.DataFrame) -> None:
+    parts.accuracy_axis(axes)
+    if not len(data):
+        parts.empty(axes, "no runs")
+        return
+    chance = data["chance"].iloc[0]
+    axes.axhline(chance, color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=1)
+    words = []
+    for layers, colour in COLOURS.items():
+        own = data[data["hidden_layers"] == layers]
+        points = own[(own["kind"] == "network") & own["test_accuracy"].notna()]
+        spikes = points["spikes"].clip(lower=SILENT)
+        axes.scatter(spikes, points["test_accuracy"], s=7, color=colour, alpha=0.75, linewidths=0, zorder=3)
+        for _, fit in own[own["kind"] == "fit"].iterrows():
+            words.append((colour, _words(fit)))
+            if not np.isnan(fit["transition"]):
+                _curve(axes, fit, spikes, colour)
+        for _, paper in own[own["kind"] == "published"].iterrows():
+            axes.plot(paper["transition"], 1.0, marker="v", ms=3, mfc="white", mec=colour, mew=0.8, ls="", zorder=6)
+    for place, (colour, text) in enumerate(words):
+        up = 0.30 - 0.105 * place
+        axes.text(0.98, up, text, transform=axes.transAxes, ha="right", va="center", size=style.SMALL, color=colour)
+
+
+def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
+    """Draw the sigmoid over the range of the networks, its middle and the interval of that."""
+    x = np.geomspace(spikes.min(), spikes.max(), 200)
+    sigmoid = Rise(*(np.array([fit[name]]) for name in ("transition", "steepness", "plateau")), fit["chance"])
+    middle = (fit["plateau"] + fit["chance"]) / 2
+    axes.plot(x, sigmoid.accuracy(x), color=colour, lw=1.0, zorder=2)
+    axes.plot(
+        [fit["low"], fit["high"]], [middle, middle], color=colour, lw=2.4, alpha=0.35, zorder=4, solid_capstyle="butt"
+    )
+    axes.plot(fit["transition"], middle, marker="|", ms=6, mew=1.0, color=colour, zorder=5)
+
+
+def _words(fit: Mapping) -> str:
+    """Return a transition with its interval; a question mark where none can be told."""
+    if np.isnan(fit["transition"]):
+        return "?"
+    return " ".join([_short(fit["transition"]), f"[{_short(fit['low'])}, {_short(fit['high'])}]"])
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
