@@ -24,7 +24,7 @@ def call(command, settings, *words):
 def test_plan_prints_a_line_per_experiment(settings, capsys):
     assert call("plan", settings) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("scale smoke") and sum(line.startswith("zenke2021_fig") for line in lines) == 3
+    assert lines[0].startswith("scale smoke") and sum(line.startswith("zenke2021_fig") for line in lines) == 5
 
 
 def test_check_is_silent_when_all_is_well(settings, capsys):
