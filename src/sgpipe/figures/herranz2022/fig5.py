@@ -12,39 +12,67 @@ from matplotlib.patches import Patch
 from sgpipe import choose
 from sgpipe.figures import conditions, parts, seeds, style
 
-WIDTH, HEIGHT = style.DOUBLE, 82.0
-COLUMNS = ("panel", "kind", "set", "split", "seed", "accuracy", *seeds.SUMMARY)
+WIDTH, HEIGHT = style.DOUBLE, 86.0
+COLUMNS = ("panel", "kind", "reset", "set", "split", "seed", "accuracy", *seeds.SUMMARY)
+# What the panels' networks do with the gradient of the reset's spike (`network.reset_gradient`).
+PANELS = {"attached": "gradients flow through the reset (eq. 30)", "detached": "they do not (authors' code)"}
 SPLITS = {"valid": ("validation", "#0077BB"), "test": ("test", "#EE7733")}
 KEY = "bars: mean over seeds · whiskers: sd · points: single networks · diamonds: printed in the paper, mean and sd"
 BAR = 0.38
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return networks, summaries and published values, by set of conditions and split.
+    """Return networks, summaries and published values, by set of conditions and split, a panel per reset gradient.
 
     Accuracies are those at the epoch of best validation accuracy.
     """
-    runs = choose.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
-    runs["set"] = conditions.sets(runs)
+    everything = choose.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
+    everything["set"] = conditions.sets(everything)
+    there = [reset for reset in PANELS if (everything["network.reset_gradient"] == reset).any()]
+    pieces = []
+    for panel, reset in zip("ab", there, strict=False):
+        found = _of_panel(everything[everything["network.reset_gradient"] == reset], experiment["settings"], panel)
+        pieces += [piece.assign(panel=panel, reset=reset) for piece in found]
+    return parts.tidy(pieces, COLUMNS)
+
+
+def _of_panel(runs: pd.DataFrame, settings: Mapping, panel: str) -> list[pd.DataFrame]:
+    """Return networks and summaries of some runs; published values stand in the first panel."""
     pieces = []
     for split in SPLITS:
         own = runs.rename(columns={f"{split}_accuracy": "accuracy"})
         pieces.append(own[["set", "seed", "accuracy"]].assign(kind="network", split=split))
         pieces.append(seeds.over_seeds(own, ["set"], "accuracy").assign(kind="summary", split=split))
-    settings = experiment["settings"]
-    for name in dict.fromkeys(runs["set"]):
+    for name in dict.fromkeys(runs["set"]) if panel == "a" else ():
         for split in SPLITS:
             if value := settings.get(f"published.{name}.{split}"):
                 row = {"kind": "published", "set": name, "split": split, "mean": value[0], "sd": value[1]}
                 pieces.append(pd.DataFrame([row]))
-    return parts.tidy([piece.assign(panel="a") for piece in pieces], COLUMNS)
+    return pieces
 
 
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
     figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
-    axes = figure.subplots(1, 1)
+    panels = sorted(data["panel"].unique())
+    sets = [data.loc[data["panel"] == panel, "set"].nunique() for panel in panels]
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=sets)[0]
+    for axes, panel in zip(grid, panels, strict=True):
+        own = data[data["panel"] == panel]
+        _bars(axes, own)
+        if len(panels) > 1:
+            axes.set_title(PANELS[own["reset"].iloc[0]])
+            style.panel_letter(axes, panel)
+    parts.accuracy_axis(grid[0], "accuracy")
+    handles = [Patch(color=colour, label=words) for words, colour in SPLITS.values()]
+    if (data["kind"] == "published").any():
+        handles.append(Line2D([], [], color=style.INK, marker="D", ms=3, lw=0.7, mfc="white", mew=0.7, label="paper"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
+
+
+def _bars(axes: Axes, data: pd.DataFrame) -> None:
     names = conditions.in_order(data["set"].dropna())
     for place, name in enumerate(names):
         for offset, split in zip((-BAR / 2, BAR / 2), SPLITS, strict=True):
@@ -52,12 +80,6 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     axes.set_xticks(range(len(names)), [conditions.label(name) for name in names])
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.tick_params(axis="x", length=0)
-    parts.accuracy_axis(axes, "accuracy")
-    handles = [Patch(color=colour, label=words) for words, colour in SPLITS.values()]
-    if (data["kind"] == "published").any():
-        handles.append(Line2D([], [], color=style.INK, marker="D", ms=3, lw=0.7, mfc="white", mew=0.7, label="paper"))
-    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles))
-    return figure
 
 
 def _bar(axes: Axes, at: float, own: pd.DataFrame, colour: str) -> None:
