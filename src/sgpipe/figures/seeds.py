@@ -22,22 +22,6 @@ SHORT = {
     "init.seed": "seed",
 }
 NEURONS = {"lif": "LIF, current-based", "delta_lif": "LIF", "alif": "ALIF", "slstm": "sLSTM"}
-TASKS = {
-    "shd": "SHD",
-    "mnist_latency": "sl-MNIST",
-    "ptb": "PTB",
-    "randman": "Randman",
-    "rawhd": "RawHD",
-    "rawsc": "RawSC",
-}
-# What stands in for a data set is never called by its name.
-STAND_INS = {
-    "shd": {"derived": "SHD-like words", "embedded": "spoken words"},
-    "mnist_latency": {"embedded": "digits"},
-    "ptb": {"embedded": "made-up text"},
-    "rawhd": {"embedded": "spoken words"},
-    "rawsc": {"embedded": "spoken words"},
-}
 SUMMARY = ("n", "mean", "sd", "low", "high", "cells", "lost")
 
 
@@ -52,13 +36,6 @@ def over_seeds(runs: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
         names = dict(zip(by, key, strict=True))
         rows.append({**names, **summary(group[value])._asdict(), "cells": len(group), "lost": lost})
     return pd.DataFrame(rows, columns=[*by, *SUMMARY])
-
-
-def task_name(task: str, source: str | None) -> str:
-    """Return a data set's name: its own for the published files or a formula's, else its stand-in's, marked as such."""
-    if source in ("original", "synthetic"):
-        return TASKS[task]
-    return f"{STAND_INS.get(task, {}).get(source) or f'{source} data'} (stand-in)"
 
 
 def in_order(names: Sequence[str]) -> list[str]:

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from sgpipe.claims.tables import data_kind
 from sgpipe.tasks import TASKS
 
-NAMES = {"randman": "Randman", "mnist_latency": "MNIST", "shd": "SHD", "rawhd": "RawHD", "rawsc": "RawSC"}
+NAMES = {"randman": "Randman", "mnist_latency": "MNIST", "shd": "SHD", "rawhd": "RawHD", "rawsc": "RawSC", "ptb": "PTB"}
 STAND_INS = {
     ("mnist_latency", "embedded"): "bundled digits",
     ("shd", "derived"): "our ear's spikes",
     ("shd", "embedded"): "synthesised spikes",
     ("rawhd", "embedded"): "synthesised digits",
     ("rawsc", "embedded"): "synthesised words",
+    ("ptb", "embedded"): "made-up text",
 }
 
 

@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgpipe import choose
-from sgpipe.figures import parts, seeds, style
+from sgpipe.figures import parts, seeds, style, tasks
 from sgpipe.init.schemes import parameter_count
 from sgpipe.surrogates import SURROGATES
 
-WIDTH, HEIGHT = style.DOUBLE, 112.0
+WIDTH, HEIGHT = style.DOUBLE, 120.0
 PAD = 19.0  # points above a panel, for two small lines below its title
 COLUMNS = (
-    *("panel", "kind", "neuron", "task", "source", "shape"),
+    *("panel", "kind", "neuron", "task", "name", "shape"),
     *("epoch", "n", "mean", "sd"),  # curves: validation loss, nats (a word, in a text)
     *("best", "last", "cells", "lost"),  # shapes: loss of the best and of the last epoch, means over seeds
     *("best_spread", "last_spread", "weights"),  # panels: sensitivity and size
@@ -44,7 +44,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         spreads = {f"{name}_spread": seeds.spread(shapes, name) for name in ("best", "last")}
         size = parameter_count(spec, spec.data.units, spec.data.classes)
         numbers = pd.DataFrame([{"kind": "panel", **spreads, "weights": size}])
-        names = {"panel": panel, "neuron": neuron, "task": task, "source": spec.data.source}
+        names = {"panel": panel, "neuron": neuron, "task": task, "name": tasks.title(own.iloc[0])}
         pieces += [piece.assign(**names) for piece in (curves, shapes, numbers)]
     return parts.tidy(pieces, COLUMNS)
 
@@ -94,7 +94,7 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
         axes.set_title(seeds.NEURONS[neuron], pad=PAD)
         parts.empty(axes, "no runs")
         return
-    title = f"{seeds.NEURONS[neuron]} on {_task_name(data)}"
+    title = f"{seeds.NEURONS[neuron]} on {data['name'].iloc[0]}"
     lost = int(data["lost"].sum())
     for name, curve in data[data["kind"] == "curve"].groupby("shape", sort=False):
         colour = style.SURROGATE_COLOURS[name]
@@ -125,11 +125,6 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
     )
 
 
-def _task_name(data: pd.DataFrame) -> str:
-    """Return the name of a panel's data set, which depends on where its data come from."""
-    return seeds.task_name(data["task"].iloc[0], data["source"].iloc[0])
-
-
 def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
     """Return a panel's number of weights beside the printed one, and its sensitivity."""
     own = data[data["kind"] == "panel"].iloc[0]
@@ -137,7 +132,7 @@ def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
     words = f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else "")
     if np.isnan(own["best_spread"]):
         return words + "\n"
-    return words + f"\nspread over shapes: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}"
+    return words + f"\nspread: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}"
 
 
 def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
@@ -150,8 +145,10 @@ def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
         axes.plot([0, above.max()], [place, place], color=style.FAINT, lw=0.8, zorder=1)
         colours = [style.SURROGATE_COLOURS[name] for name in own["shape"]]
         axes.scatter(above, np.full(len(own), place), s=14, color=colours, edgecolors="white", linewidths=0.3, zorder=2)
-    tasks = [_task_name(shapes[shapes["panel"] == letter]).replace(" (", "\n(") for letter in rows]
-    names = [f"{seeds.NEURONS[PANELS[letter][0]]}, {task}" for letter, task in zip(rows, tasks, strict=True)]
+    names = []
+    for letter in rows:
+        task = shapes.loc[shapes["panel"] == letter, "name"].iloc[0].splitlines()[0]
+        names.append(f"{seeds.NEURONS[PANELS[letter][0]]}\n{task}")
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
