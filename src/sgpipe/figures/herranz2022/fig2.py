@@ -13,8 +13,8 @@ from sgpipe.figures import parts, seeds, style
 from sgpipe.init.schemes import parameter_count
 from sgpipe.surrogates import SURROGATES
 
-WIDTH, HEIGHT = style.DOUBLE, 112.0
-PAD = 19.0  # points above a panel, for two small lines below its title
+WIDTH, HEIGHT = style.DOUBLE, 120.0
+PAD = 27.0  # points above a panel, for three small lines below its title
 COLUMNS = (
     *("panel", "kind", "neuron", "task", "source", "shape"),
     *("epoch", "n", "mean", "sd"),  # curves: validation loss, nats (a word, in a text)
@@ -94,7 +94,8 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
         axes.set_title(seeds.NEURONS[neuron], pad=PAD)
         parts.empty(axes, "no runs")
         return
-    title = f"{seeds.NEURONS[neuron]} on {_task_name(data)}"
+    name, mark = _task_name(data)
+    title = f"{seeds.NEURONS[neuron]} on {name}"
     lost = int(data["lost"].sum())
     for name, curve in data[data["kind"] == "curve"].groupby("shape", sort=False):
         colour = style.SURROGATE_COLOURS[name]
@@ -112,7 +113,7 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_title(title, pad=PAD)
     axes.annotate(
-        _size(data, task, experiment),
+        _size(data, task, mark, experiment),
         (0.5, 1),
         (0, 3),
         "axes fraction",
@@ -125,19 +126,19 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
     )
 
 
-def _task_name(data: pd.DataFrame) -> str:
-    """Return the name of a panel's data set, which depends on where its data come from."""
-    return seeds.task_name(data["task"].iloc[0], data["source"].iloc[0])
+def _task_name(data: pd.DataFrame) -> tuple[str, str]:
+    """Return the name of a panel's data, and `stand-in` where they are one."""
+    name, _, mark = seeds.task_name(data["task"].iloc[0], data["source"].iloc[0]).partition(" (")
+    return name, mark.rstrip(")")
 
 
-def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
-    """Return a panel's number of weights beside the printed one, and its sensitivity."""
+def _size(data: pd.DataFrame, task: str, mark: str, experiment: Mapping) -> str:
+    """Return whether a panel's data are a stand-in, its number of weights beside the printed one, its sensitivity."""
     own = data[data["kind"] == "panel"].iloc[0]
     printed = experiment["settings"].get(f"printed_weights.{task}")
-    words = f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else "")
-    if np.isnan(own["best_spread"]):
-        return words + "\n"
-    return words + f"\nspread over shapes: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}"
+    lines = [mark, f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else "")]
+    spread = f"spread: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}"
+    return "\n".join([*lines, "" if np.isnan(own["best_spread"]) else spread])
 
 
 def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
@@ -150,8 +151,8 @@ def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
         axes.plot([0, above.max()], [place, place], color=style.FAINT, lw=0.8, zorder=1)
         colours = [style.SURROGATE_COLOURS[name] for name in own["shape"]]
         axes.scatter(above, np.full(len(own), place), s=14, color=colours, edgecolors="white", linewidths=0.3, zorder=2)
-    tasks = [_task_name(shapes[shapes["panel"] == letter]).replace(" (", "\n(") for letter in rows]
-    names = [f"{seeds.NEURONS[PANELS[letter][0]]}, {task}" for letter, task in zip(rows, tasks, strict=True)]
+    tasks = [_task_name(shapes[shapes["panel"] == letter])[0] for letter in rows]
+    names = [f"{seeds.NEURONS[PANELS[letter][0]]}\n{task}" for letter, task in zip(rows, tasks, strict=True)]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
