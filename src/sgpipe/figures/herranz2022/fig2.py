@@ -14,7 +14,7 @@ from sgpipe.init.schemes import parameter_count
 from sgpipe.surrogates import SURROGATES
 
 WIDTH, HEIGHT = style.DOUBLE, 120.0
-PAD = 19.0  # points above a panel, for two small lines below its title
+PAD = 27.0  # points above a panel, for three small lines below its title
 COLUMNS = (
     *("panel", "kind", "neuron", "task", "name", "shape"),
     *("epoch", "n", "mean", "sd"),  # curves: validation loss, nats (a word, in a text)
@@ -94,7 +94,7 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
         axes.set_title(seeds.NEURONS[neuron], pad=PAD)
         parts.empty(axes, "no runs")
         return
-    title = f"{seeds.NEURONS[neuron]} on {data['name'].iloc[0]}"
+    title = f"{seeds.NEURONS[neuron]} on {_name(data)}"
     lost = int(data["lost"].sum())
     for name, curve in data[data["kind"] == "curve"].groupby("shape", sort=False):
         colour = style.SURROGATE_COLOURS[name]
@@ -126,13 +126,20 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
 
 
 def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
-    """Return a panel's number of weights beside the printed one, and its sensitivity."""
+    """Return what a panel's data stand for, its number of weights beside the printed one, and its sensitivity."""
     own = data[data["kind"] == "panel"].iloc[0]
     printed = experiment["settings"].get(f"printed_weights.{task}")
-    words = f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else "")
-    if np.isnan(own["best_spread"]):
-        return words + "\n"
-    return words + f"\nspread: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}"
+    lines = [
+        own["name"].partition("\n")[2],
+        f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else ""),
+        f"spread: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}",
+    ]
+    return "\n".join([*lines[:2], "" if np.isnan(own["best_spread"]) else lines[2]])
+
+
+def _name(data: pd.DataFrame) -> str:
+    """Return the name of a panel's data, without what they stand for."""
+    return data["name"].iloc[0].partition("\n")[0]
 
 
 def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
@@ -147,8 +154,7 @@ def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
         axes.scatter(above, np.full(len(own), place), s=14, color=colours, edgecolors="white", linewidths=0.3, zorder=2)
     names = []
     for letter in rows:
-        task = shapes.loc[shapes["panel"] == letter, "name"].iloc[0].splitlines()[0]
-        names.append(f"{seeds.NEURONS[PANELS[letter][0]]}\n{task}")
+        names.append(f"{seeds.NEURONS[PANELS[letter][0]]}\n{_name(shapes[shapes['panel'] == letter])}")
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

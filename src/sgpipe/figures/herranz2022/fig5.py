@@ -56,7 +56,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
     figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
     panels = sorted(data["panel"].unique())
-    sets = [data.loc[data["panel"] == panel, "set"].nunique() for panel in panels]
+    sets = [data.loc[data["panel"] == panel, "set"].nunique() + 0.8 for panel in panels]  # room for long names
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=sets)[0]
     for axes, panel in zip(grid, panels, strict=True):
         own = data[data["panel"] == panel]
