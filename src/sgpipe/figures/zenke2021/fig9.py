@@ -28,6 +28,7 @@ COLUMNS = (
     *("n", "transition", "low", "high", "steepness", "plateau"),  # of a fit; published: the transition alone
 )
 PANELS = "abcde"
+MOST_TICKS = 4
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
@@ -114,6 +115,8 @@ def _spike_axis(axes: Axes, spikes: pd.Series) -> None:
     """Make the x axis decades of spikes, as many as the networks of both rows span."""
     low, high = (np.log10([spikes.min(), spikes.max()]) if len(spikes) else (0, 2)) + np.array([-0.2, 0.2])
     decades = np.arange(np.ceil(low), np.floor(high) + 1)
+    if len(decades) > MOST_TICKS:
+        decades = decades[decades % 2 == 0]
     axes.set_xscale("log")
     axes.set_xlim(10**low, 10**high)
     axes.set_xticks(10**decades, [style.number(10**decade) for decade in decades])
@@ -140,8 +143,8 @@ def _panel(axes: Axes, data: pd.DataFrame) -> None:
         for _, paper in own[own["kind"] == "published"].iterrows():
             axes.plot(paper["transition"], 1.0, marker="v", ms=3, mfc="white", mec=colour, mew=0.8, ls="", zorder=6)
     for place, (colour, text) in enumerate(words):
-        up = 0.30 - 0.105 * place
-        axes.text(0.98, up, text, transform=axes.transAxes, ha="right", va="center", size=style.SMALL, color=colour)
+        up = 0.90 - 0.105 * place
+        axes.text(0.03, up, text, transform=axes.transAxes, ha="left", va="center", size=style.SMALL, color=colour)
 
 
 def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
