@@ -28,7 +28,7 @@ COLUMNS = (
     *("n", "transition", "low", "high", "steepness", "plateau"),  # of a fit; published: the transition alone
 )
 PANELS = "abcde"
-MANY = 5  # decades whose labels have no room side by side
+MOST_TICKS = 4
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
@@ -115,7 +115,8 @@ def _spike_axis(axes: Axes, spikes: pd.Series) -> None:
     """Make the x axis decades of spikes, as many as the networks of both rows span."""
     low, high = (np.log10([spikes.min(), spikes.max()]) if len(spikes) else (0, 2)) + np.array([-0.2, 0.2])
     decades = np.arange(np.ceil(low), np.floor(high) + 1)
-    decades = decades[:: 1 if len(decades) < MANY else 2]
+    if len(decades) > MOST_TICKS:
+        decades = decades[decades % 2 == 0]
     axes.set_xscale("log")
     axes.set_xlim(10**low, 10**high)
     axes.set_xticks(10**decades, [style.number(10**decade) for decade in decades])
@@ -142,7 +143,7 @@ def _panel(axes: Axes, data: pd.DataFrame) -> None:
         for _, paper in own[own["kind"] == "published"].iterrows():
             axes.plot(paper["transition"], 1.0, marker="v", ms=3, mfc="white", mec=colour, mew=0.8, ls="", zorder=6)
     for place, (colour, text) in enumerate(words):
-        up = 0.92 - 0.105 * place  # few spikes and high accuracy: nothing is there
+        up = 0.90 - 0.105 * place
         axes.text(0.03, up, text, transform=axes.transAxes, ha="left", va="center", size=style.SMALL, color=colour)
 
 
