@@ -30,6 +30,17 @@ def test_plan_prints_a_line_per_experiment(settings, capsys):
     assert lines[0].startswith("scale smoke") and {line.split()[0] for line in lines} >= trained
 
 
+def test_a_setting_takes_a_list(settings, capsys):
+    assert (
+        main(
+            ["plan", f"--set=results={settings['results']}", "--set=experiments=[workflow/experiments/zenke2021.yaml]"]
+        )
+        == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("zenke2021") for line in lines) and not any("herranz2022" in line for line in lines)
+
+
 def test_check_is_silent_when_all_is_well(settings, capsys):
     assert call("check", settings) == 0
     assert capsys.readouterr() == ("", "")

@@ -80,10 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str) -> tuple[str, str | list[str]]:
     key, equals, value = text.partition("=")
     if not equals:
         raise SgpipeError(f"--set {text}: give it as KEY=VALUE, e.g. --set scale=paper")
+    if value.startswith("[") and value.endswith("]"):  # as Snakemake's --config takes lists
+        return key, [item.strip() for item in value[1:-1].split(",") if item.strip()]
     return key, value
 
 
