@@ -252,6 +252,21 @@ def test_without_conditions_there_is_no_initial_state():
     assert example({"init.conditions": "none"}).init_id is None
 
 
+def test_a_state_that_the_seed_does_not_change_is_made_once():
+    task = random_task()
+    for knobs, drawn in (
+        ({}, False),
+        ({"init.readings": "printed"}, False),
+        ({"init.extrema": "sample"}, True),
+        ({"init.readings": "authors"}, True),
+        ({"init.method": "calibrated"}, True),
+    ):
+        one, two = (example({**knobs, "init.seed": seed}) for seed in (0, 1))
+        assert (one.init_id != two.init_id) == drawn and one.id != two.id
+        if not drawn:
+            assert initial_state(one, task) == initial_state(two, task)
+
+
 def test_the_tail_is_solved_for_where_it_is_free():
     spec = example({"surrogate.shape": "q_pseudospike", "init.conditions": "IV", "init.free": "tail"})
     (found,) = solved(spec, Inputs(0.5, 0.25, 0, 1)).layers

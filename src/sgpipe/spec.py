@@ -15,7 +15,7 @@ from typing import Any
 
 from sgpipe.declare import knob, read_value
 from sgpipe.errors import SgpipeError, one_of
-from sgpipe.init.asked import CHOICES, idle_conditions
+from sgpipe.init.asked import CHOICES, idle_conditions, state_is_drawn
 from sgpipe.surrogates import SURROGATES
 from sgpipe.tasks import TASKS
 
@@ -377,6 +377,8 @@ class RunSpec:
         """Return the id of the initial state that conditions ask for: the same rule, for what it depends on."""
         parts = ("data", "network", "surrogate", "init")
         flat = {key: value for key, value in self.flat().items() if key.partition(".")[0] in parts}
+        if not state_is_drawn(self):
+            flat["init.seed"] = None
         return digest(canonical_json(flat, self.data.task)) if self.conditions else None
 
 

@@ -39,6 +39,16 @@ def idle_conditions(spec, where: str) -> list[str]:
     return idle
 
 
+def state_is_drawn(spec) -> bool:
+    """Return whether the initial state that a RunSpec asks for depends on the seed of its weights.
+
+    Equations about their distribution know nothing of it, unless their inputs are an embedding, which is drawn.
+    """
+    init = spec.init
+    by_draws = init.extrema == "sample" or init.readings == "authors" or (spec.words and spec.network.embedding)
+    return init.method != "theory" or bool(by_draws)
+
+
 def _check(spec, where: str) -> None:
     network, shape, asked = spec.network, SURROGATES[spec.surrogate.shape], spec.init.conditions
     theory = spec.init.method == "theory"
