@@ -129,7 +129,7 @@ def test_a_transition_with_too_few_networks_on_a_side_is_a_question_mark(nine):
     data = fig9.select({"runs": few}, experiment)
     fits = data[(data["kind"] == "fit") & ~data["recurrent"].astype(bool) & (data["hidden_layers"] == 1)]
     assert fits["transition"].notna().any() or "?" in texts(drawn(fig9, data, experiment))
-    one = few[few["objective.upper_threshold"] == 0.3]
+    one = few[few["objective.upper_threshold"] == 0.5]
     data = fig9.select({"runs": one}, experiment)
     assert data.loc[data["kind"] == "fit", "transition"].isna().all() and "?" in texts(drawn(fig9, data, experiment))
 

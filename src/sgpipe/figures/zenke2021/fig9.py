@@ -29,6 +29,7 @@ COLUMNS = (
 )
 PANELS = "abcde"
 MOST_TICKS = 4
+TOP = 1.38  # of the accuracy axis: above 1 stand the numbers
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
@@ -125,6 +126,7 @@ def _spike_axis(axes: Axes, spikes: pd.Series) -> None:
 
 def _panel(axes: Axes, data: pd.DataFrame) -> None:
     parts.accuracy_axis(axes)
+    axes.set_ylim(0, TOP)
     if not len(data):
         parts.empty(axes, "no runs")
         return
@@ -141,10 +143,10 @@ def _panel(axes: Axes, data: pd.DataFrame) -> None:
             if not np.isnan(fit["transition"]):
                 _curve(axes, fit, spikes, colour)
         for _, paper in own[own["kind"] == "published"].iterrows():
-            axes.plot(paper["transition"], 1.0, marker="v", ms=3, mfc="white", mec=colour, mew=0.8, ls="", zorder=6)
+            axes.plot(paper["transition"], 1.06, marker="v", ms=3, mfc="white", mec=colour, mew=0.8, ls="", zorder=6)
     for place, (colour, text) in enumerate(words):
-        up = 0.90 - 0.105 * place
-        axes.text(0.03, up, text, transform=axes.transAxes, ha="left", va="center", size=style.SMALL, color=colour)
+        up = 1.29 - 0.13 * place
+        axes.annotate(text, (0.03, up), xycoords=parts.XY[::-1], ha="left", va="center", size=style.SMALL, color=colour)
 
 
 def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
