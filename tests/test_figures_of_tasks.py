@@ -10,7 +10,7 @@ import pytest
 
 from sgpipe.experiments import load_experiments
 from sgpipe.figures import make, tasks
-from sgpipe.figures.zenke2021 import fig6, fig9
+from sgpipe.figures.zenke2021 import fig6, fig9, settings
 from sgpipe.results import Result, Row, merge_packs, runs_table, write_table
 from tests.test_figures import drawn, texts
 
@@ -18,9 +18,9 @@ FILE = Path(__file__).parents[1] / "workflow/experiments/zenke2021.yaml"
 TRANSITION = {(False, 1): 36.0, (False, 2): 76.0, (True, 1): 26.0, (True, 2): 50.0}
 
 
-def table_of(folder, name, rows_of, scale="laptop"):
+def table_of(folder, name, rows_of, scale="laptop", file=FILE):
     """Return frames and metadata of an experiment whose runs ended as `rows_of` says: (valid, test, spikes) of a run."""
-    experiment = load_experiments([FILE], scale)[f"zenke2021_{name}"]
+    experiment = load_experiments([file], scale)[f"{file.stem.replace('_', '')}_{name}"]
     results = []
     for spec in experiment.runs.values():
         valid, test, spikes = rows_of(spec)
@@ -150,3 +150,17 @@ def test_the_numbers_of_both_figures_can_be_read_back(six, nine, tmp_path):
         read = pd.read_parquet(tmp_path / "numbers.parquet")
         assert tuple(read.columns) == figure.COLUMNS and np.isfinite(read["chance"]).all()
         drawn(figure, read, experiment)
+
+
+def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
+    def rows_of(spec):
+        level = 0.9 + 0.02 * bool(spec.network.dropout) + 0.01 * spec.init.seed
+        return 0.5, level, (80.0,) * spec.spikes
+
+    tables, experiment = table_of(tmp_path, "mnist", rows_of, file=FILE.with_stem("zenke2021_real"))
+    data = settings.select(tables, experiment)
+    rows = data[data["kind"] == "summary"].set_index("row")
+    assert list(rows.index) == [name for name, _ in experiment["settings"]["rows"]] and (rows["n"] == 3).all()
+    assert rows.loc["stated", "mean"] == pytest.approx(0.91) and rows.loc["dropout", "mean"] == pytest.approx(0.93)
+    found = texts(drawn(settings, data, experiment))
+    assert {"paper", "Sum", "20 % dropout"} <= set(found)

@@ -1,0 +1,79 @@
+"""What other settings do to the accuracy on a data set, and to the number of spikes: ours, beside a printed value."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from sgpipe import choose
+from sgpipe.figures import parts, seeds, style, tasks
+
+WIDTH, ROW = style.DOUBLE, 6.0  # mm; of a row
+COLOUR = "#0077BB"
+KEY = "large dots: means · broad lines: 95 % confidence interval of the mean · small dots: single networks"
+COLUMNS = (
+    *("kind", "row", "words", "name", "run_id", "status", "eta", "init_seed", "best_epoch"),
+    *("valid_accuracy", "test_accuracy", "spikes_total"),
+    *("n", "mean", "sd", "low", "high", "cells", "lost"),
+)
+
+
+def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
+    """Return all networks and a summary for each sweep that `settings.rows` names, and what is published.
+
+    Nothing is chosen but each network's epoch: the networks of a row differ in their seeds alone.
+    """
+    runs, settings = choose.outcomes(tables["runs"]), experiment["settings"]
+    pieces = []
+    for sweep, words in settings["rows"]:
+        own = choose.of_sweep(runs, sweep)
+        if len(own):
+            group = own.rename(columns={"optimiser.lr": "eta", "init.seed": "init_seed"}).assign(row=sweep)
+            group = group[[name for name in COLUMNS if name in group]]
+            about = {"words": words, "name": tasks.title(own.iloc[0])}
+            summary = seeds.over_seeds(group, ["row"], "test_accuracy").assign(kind="summary")
+            pieces += [piece.assign(**about) for piece in (group.assign(kind="network"), summary)]
+    mean, sd = settings["published"]
+    pieces.append(pd.DataFrame([{"kind": "published", "mean": mean, "sd": sd}]))
+    return parts.tidy(pieces, COLUMNS)
+
+
+@style.styled
+def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
+    """Draw the figure from what `select` returned."""
+    summaries = data[data["kind"] == "summary"]
+    figure = style.new_figure(WIDTH, 30 + ROW * max(len(summaries), 3), note, KEY)
+    accuracy, spikes = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
+    if not len(summaries):
+        parts.empty(accuracy, "no runs")
+        return figure
+    paper = data[data["kind"] == "published"].iloc[0]
+    accuracy.axvspan(paper["mean"] - paper["sd"], paper["mean"] + paper["sd"], color=style.FAINT, alpha=0.25, lw=0)
+    accuracy.axvline(paper["mean"], color=style.FAINT, lw=0.8)
+    above = {"xy": (paper["mean"], 1), "xycoords": parts.XY, "xytext": (0, 2), "textcoords": "offset points"}
+    accuracy.annotate("paper", **above, ha="center", va="bottom", size=style.SMALL)
+    for place, (_, row) in enumerate(summaries.iterrows()):
+        networks = data[(data["kind"] == "network") & (data["row"] == row["row"])]
+        _row(accuracy, place, networks["test_accuracy"], row["low"], row["high"])
+        _row(spikes, place, networks["spikes_total"])
+    accuracy.set_yticks(range(len(summaries)), summaries["words"])
+    accuracy.set_ylim(len(summaries) - 0.5, -0.5)
+    accuracy.tick_params(axis="y", length=0)
+    spikes.tick_params(axis="y", length=0)
+    accuracy.set_xlabel(f"test accuracy, {summaries['name'].iloc[0].replace(chr(10), ' ')}")
+    spikes.set_xlabel("hidden spikes per input")
+    spikes.set_xscale("log")
+    spikes.xaxis.set_minor_formatter(NullFormatter())
+    return figure
+
+
+def _row(axes: Axes, place: int, values: pd.Series, low: float = np.nan, high: float = np.nan) -> None:
+    values = values.dropna()
+    axes.axhline(place, color=style.FAINT, lw=0.3, zorder=0)
+    axes.plot([low, high], [place, place], color=COLOUR, alpha=0.35, lw=3, solid_capstyle="butt")
+    axes.plot(values, np.full(len(values), place + 0.22), marker="o", ms=1.6, color=style.INK, ls="")
+    if len(values):
+        axes.plot(values.mean(), place, marker="o", ms=4, color=COLOUR)
