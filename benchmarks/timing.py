@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 SHORTEST = 0.03  # seconds a measurement lasts at least
+REST = 0.25  # seconds after each, in which the last one's idle threads stop turning in circles on a core
 CLOCK = "wall"  # or "cpu": on a busy machine the processor's time is the steadier, for one thread
 
 
@@ -43,9 +44,17 @@ def clocked(lap: tuple[float, float]) -> float:
 
 
 def _steps(step: Callable[[], object]) -> int:
-    """Warm up; return how many steps make a measurement long enough."""
+    """Warm up; return how many steps make a measurement long enough: one of a slow contender, else two or more."""
     first = lap(step, 1)[0]
-    return 1 if first > 10 * SHORTEST else max(1, round(SHORTEST / lap(step, 1)[0]))
+    return 1 if first > 10 * SHORTEST else max(2, round(SHORTEST / lap(step, 1)[0]))
+
+
+def turn(step: Callable[[], object], steps: int) -> tuple[float, float]:
+    """Rest, then time the steps: short ones after one more, so that caches are as the step itself leaves them."""
+    time.sleep(REST)
+    if steps > 1:
+        step()
+    return lap(step, steps)
 
 
 def race(
@@ -66,7 +75,7 @@ def race(
     steps = {name: 1 if name in slow else _steps(step) for name, step in others.items()}
 
     def pace() -> float:
-        wall, cpu = lap(pacemaker, often)
+        wall, cpu = turn(pacemaker, often)
         own.wall.append(wall)
         own.cpu.append(cpu)
         return clocked((wall, cpu))
@@ -77,7 +86,7 @@ def race(
             record = laps[name]
             if number >= 2 and sum(record.wall) * steps[name] > seconds:
                 continue
-            wall, cpu = lap(step, steps[name])
+            wall, cpu = turn(step, steps[name])
             after = pace()
             record.wall.append(wall)
             record.cpu.append(cpu)
@@ -92,5 +101,5 @@ def turns(steps: Mapping[object, Callable[[], object]], rounds: int) -> dict[obj
     walls = {key: [] for key in steps}
     for _ in range(rounds):
         for key, step in steps.items():
-            walls[key].append(lap(step, often[key])[0])
+            walls[key].append(turn(step, often[key])[0])
     return {key: statistics.median(wall) * 1e3 for key, wall in walls.items()}
