@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -245,7 +245,7 @@ def test_there_are_figures_that_choose():
 def test_permuting_test_rows_changes_no_choice_of_a_figure(name, seed):
     table = made_up(name)
     other = with_other_tests(table, seed)
-    assert not other["accuracy"].equals(table["accuracy"])
+    assume(not other["accuracy"].equals(table["accuracy"]))  # of few rows an order may be the old one
     pd.testing.assert_frame_equal(chosen_of(name, other), _chosen_before(name))
 
 
