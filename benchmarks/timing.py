@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-SHORTEST = 0.03  # seconds a measurement lasts at least
-REST = 0.25  # seconds after each, in which the last one's idle threads stop turning in circles on a core
+SHORTEST = 0.1  # seconds a measurement lasts at least, and the warming up before it
+REST = 0.25  # seconds before each, in which the last one's idle threads stop turning in circles on a core
 CLOCK = "wall"  # or "cpu": on a busy machine the processor's time is the steadier, for one thread
 
 
@@ -46,14 +46,14 @@ def clocked(lap: tuple[float, float]) -> float:
 def _steps(step: Callable[[], object]) -> int:
     """Warm up; return how many steps make a measurement long enough: one of a slow contender, else two or more."""
     first = lap(step, 1)[0]
-    return 1 if first > 10 * SHORTEST else max(2, round(SHORTEST / lap(step, 1)[0]))
+    return 1 if first > 3 * SHORTEST else max(2, round(SHORTEST / lap(step, 1)[0]))
 
 
 def turn(step: Callable[[], object], steps: int) -> tuple[float, float]:
-    """Rest, then time the steps: short ones after one more, so that caches are as the step itself leaves them."""
+    """Rest, then time the steps: short ones after as many more, which wake the cores and fill their caches."""
     time.sleep(REST)
     if steps > 1:
-        step()
+        lap(step, steps)
     return lap(step, steps)
 
 
@@ -71,7 +71,7 @@ def race(
     """
     own, laps = Laps(), {name: Laps() for name in others}
     often = _steps(pacemaker)
-    slow = {name for name, spent in (known or {}).items() if spent > 10 * SHORTEST}
+    slow = {name for name, spent in (known or {}).items() if spent > 3 * SHORTEST}
     steps = {name: 1 if name in slow else _steps(step) for name, step in others.items()}
 
     def pace() -> float:

@@ -76,8 +76,9 @@ def best(runs: pd.DataFrame, k: int | None) -> pd.DataFrame:
     """
     finished = runs[(runs["status"] == "finished") & runs["valid_accuracy"].notna()]
     accuracy, less_loss = score(finished["valid_accuracy"], finished["valid_loss"])
-    order = finished.assign(_accuracy=-accuracy, _loss=-less_loss).sort_values(["_accuracy", "_loss", "run_id"])
-    return order.drop(columns=["_accuracy", "_loss"]).head(allowed(k, len(runs)))
+    ranked = finished.assign(_accuracy=accuracy, _less_loss=less_loss)
+    order = ranked.sort_values(["_accuracy", "_less_loss", "run_id"], ascending=[False, False, True])
+    return order.drop(columns=["_accuracy", "_less_loss"]).head(allowed(k, len(runs)))
 
 
 def summary(values: Sequence[float]) -> Summary:

@@ -25,9 +25,9 @@ def choice_title(axes: Axes, summaries: pd.DataFrame, words: str) -> None:
 
     Where the bars differ in that, each needs its own numbers: `choice_label` writes them above it.
     """
-    choices = _choices(summaries)
-    if len(choices) == 1:
-        n, cells = choices.pop()
+    found = choices(summaries)
+    if len(found) == 1:
+        n, cells = found.pop()
         axes.set_title(words.format(f"best {n} of {cells} cell{'s' if cells != 1 else ''}"))
     else:
         axes.set_title(words.format("best n of N cells, as given below"), pad=11)
@@ -38,11 +38,12 @@ def choice_label(axes: Axes, x: float, bar: Mapping, summaries: pd.DataFrame) ->
     look = {"ha": "center", "va": "bottom", "size": style.SMALL}
     if bar["n"] == 0:
         axes.text(x, 0.02, f"none of {int(bar['cells'])} finished", rotation=90, zorder=7, **look)
-    if len(_choices(summaries)) > 1:
+    if len(choices(summaries)) > 1:
         axes.annotate(f"{int(bar['n'])}/{int(bar['cells'])}", (x, 1), (0, 1), XY, textcoords="offset points", **look)
 
 
-def _choices(summaries: pd.DataFrame) -> set[tuple[int, int]]:
+def choices(summaries: pd.DataFrame) -> set[tuple[int, int]]:
+    """Return how many of how many cells are shown, each pair of numbers that occurs once."""
     return {(int(n), int(cells)) for n, cells in zip(summaries["n"], summaries["cells"], strict=True)}
 
 

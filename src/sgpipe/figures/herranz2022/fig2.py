@@ -129,12 +129,9 @@ def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
     """Return what a panel's data stand for, its number of weights beside the printed one, and its sensitivity."""
     own = data[data["kind"] == "panel"].iloc[0]
     printed = experiment["settings"].get(f"printed_weights.{task}")
-    lines = [
-        own["name"].partition("\n")[2],
-        f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else ""),
-        f"spread: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}",
-    ]
-    return "\n".join([*lines[:2], "" if np.isnan(own["best_spread"]) else lines[2]])
+    size = f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else "")
+    spread = f"spread: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}"
+    return "\n".join([own["name"].partition("\n")[2], size, "" if np.isnan(own["best_spread"]) else spread])
 
 
 def _name(data: pd.DataFrame) -> str:
@@ -152,9 +149,7 @@ def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
         axes.plot([0, above.max()], [place, place], color=style.FAINT, lw=0.8, zorder=1)
         colours = [style.SURROGATE_COLOURS[name] for name in own["shape"]]
         axes.scatter(above, np.full(len(own), place), s=14, color=colours, edgecolors="white", linewidths=0.3, zorder=2)
-    names = []
-    for letter in rows:
-        names.append(f"{seeds.NEURONS[PANELS[letter][0]]}\n{_name(shapes[shapes['panel'] == letter])}")
+    names = [f"{seeds.NEURONS[PANELS[letter][0]]}\n{_name(shapes[shapes['panel'] == letter])}" for letter in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -106,14 +106,10 @@ def _panel(axes: Axes, data: pd.DataFrame, first: bool) -> None:
         if own:
             at = {"xy": (np.mean(own), 0), "xycoords": parts.XY, "xytext": (0, -19), "textcoords": "offset points"}
             axes.annotate(words, **at, ha="center", va="top", size=style.SMALL, annotation_clip=False)
-    name, choices = data["name"].iloc[0], summaries.loc[shown]
+    name = data["name"].iloc[0]
     lines = [name] if "\n" in name else [name, ""]
-    axes.set_title("\n".join(lines), pad=11 if _several(choices) else 4)
+    axes.set_title("\n".join(lines), pad=11 if len(parts.choices(summaries.loc[shown])) > 1 else 4)
     axes.axhline(data["chance"].max(), color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=6)
     if not first:
         axes.set_ylabel("")
         axes.set_yticklabels([])
-
-
-def _several(summaries: pd.DataFrame) -> bool:
-    return len(set(zip(summaries["n"], summaries["cells"], strict=True))) > 1
