@@ -16,7 +16,7 @@ from scipy import stats
 
 from sgpipe import transition
 from sgpipe.claims import estimates, judge, picture, report, tables
-from sgpipe.claims.declare import claim_files, load_claims
+from sgpipe.claims.declare import about, claim_files, claimed, load_claims
 from sgpipe.claims.estimates import Estimate, Interval
 from sgpipe.claims.page import html
 from sgpipe.claims.rules import PAIRS, TARGETS, Comparison, Target
@@ -165,6 +165,22 @@ def test_there_are_claims_of_both_papers_about_every_trained_figure():
     named = {name for claim in CLAIMS.values() for name in claim.experiments}
     for paper, figures in (("zenke2021", [2, 3, 5, 6, 8, 9]), ("herranz2022", [2, 3, 4, 5])):
         assert {f"{paper}_fig{figure}" for figure in figures} <= named
+
+
+def test_claims_are_also_about_the_experiments_of_a_file_that_is_like_another(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    mine = load_experiments([ROOT / "workflow/experiments/zenke2021_real.yaml"], "smoke")
+    judged = about(CLAIMS.values(), mine)
+    [moved] = [claim for claim in judged if claim.id == "zenke2021real_fig6_mnist_accuracy"]
+    assert moved.paper == "zenke2021real" and moved.experiments == ("zenke2021real_fig6",)
+    assert moved.value == CLAIMS["zenke2021_fig6_mnist_accuracy"].value
+    assert {"zenke2021real_fig6", "zenke2021real_fig9"} == set(claimed(mine))
+    assert [claim for claim in judged if claim.paper == "herranz2022"] == [
+        claim for claim in CLAIMS.values() if claim.paper == "herranz2022"
+    ]
+    both = mine | load_experiments([ROOT / "workflow/experiments/zenke2021.yaml"], "smoke")
+    papers = [claim.paper for claim in about(CLAIMS.values(), both)]
+    assert papers.count("zenke2021") == papers.count("zenke2021real") > 60
 
 
 def test_every_claim_says_where_it_stands_and_every_verdict_needs_the_paper_scale_at_least():

@@ -39,6 +39,7 @@ class Experiment:
     shows: str | None = None  # it is drawn from its sweeps alone: their `knobs`, or the `graph` of each network
     citation: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    stands_for: str = ""  # the experiment whose claims are about this one too
 
     def metadata(self) -> dict[str, Any]:
         """Return what a reader of its table needs to know about it, as plain JSON values."""
@@ -88,8 +89,8 @@ def load_experiments(
 def read_experiments(path: Path | str) -> dict[str, Any]:
     """Return a checked experiment file, with the keys of the file that it is `like` where it has none of its own.
 
-    The other file's experiments take this one's paper into their names and go on being drawn as they are there; what is
-    null here is left out. Raises SgpipeError.
+    The other file's experiments take this one's paper into their names, go on being drawn as they are there, and stand
+    for them where claims are judged; what is null here is left out. Raises SgpipeError.
     """
     document = read_yaml(path)
     if isinstance(document, dict) and isinstance(document.get("like"), str) and "paper" in document:
@@ -102,7 +103,11 @@ def read_experiments(path: Path | str) -> dict[str, Any]:
 def _renamed(other: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
     """Return another file's document with this one's paper in the names of its experiments."""
     named = {
-        f"{document['paper']}_{name.partition('_')[2]}": {"draw": name.replace("_", ".", 1), **body}
+        f"{document['paper']}_{name.partition('_')[2]}": {
+            "draw": name.replace("_", ".", 1),
+            "stands_for": name,
+            **body,
+        }
         for name, body in other["experiments"].items()
     }
     return {**other, "experiments": named}
@@ -158,6 +163,7 @@ def _experiment(
         shows=body.get("shows"),
         citation=document.get("citation", ""),
         settings=at_scale(body.get("settings", {}), scale, f"{where}: settings"),
+        stands_for=body.get("stands_for", name),
     )
 
 

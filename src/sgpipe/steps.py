@@ -5,7 +5,7 @@ The rules' scripts and the command line call these; nothing here knows of Snakem
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -313,18 +313,18 @@ def draw(module: str, tables: Mapping[str, Path | str], outputs: Iterable[Path |
     make(module, {name: Path(path) for name, path in tables.items()}, paths[0].with_suffix(""))
 
 
-def judge_claims(declared: Collection[str], folder: Path | str, output: Path | str) -> str:
+def judge_claims(declared: Mapping[str, Experiment], folder: Path | str, output: Path | str) -> str:
     """Hold the papers' claims against the experiment tables of a folder; write the verdicts to the folder `output`.
 
     `declared` are the experiments that the workflow has. Returns how many claims have which verdict, in words. Raises
     SgpipeError if a claim file does not fit, or no table that a claim is about is there.
     """
-    from sgpipe.claims.declare import claim_files, load_claims
+    from sgpipe.claims.declare import about, claim_files, load_claims
     from sgpipe.claims.judge import judge_all
     from sgpipe.claims.report import summary_words, write
     from sgpipe.claims.tables import read_tables
 
-    claims = load_claims(claim_files())
+    claims = about(load_claims(claim_files()), declared)
     tables = read_tables(folder, {name for claim in claims for name in claim.experiments})
     if not tables:
         raise SgpipeError(f"{folder}: no table of an experiment that a claim is about, e.g. zenke2021_fig3.parquet")

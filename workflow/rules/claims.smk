@@ -1,7 +1,7 @@
 # Asked for by the rule alone: reading the claims must not slow down every job that parses the workflow.
 def claimed_tables(wildcards):
     """The tables of the experiments that a claim is about, and their spike counts."""
-    names = claimed(TRAINED)
+    names = claimed({name: PLAN.experiments[name] for name in TRAINED})
     counted = [
         name for name in names if (PLAN.experiments[name].record or {}).get("counts")
     ]

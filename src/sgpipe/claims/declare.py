@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sgpipe.errors import SgpipeError
+from sgpipe.experiments import Experiment
 from sgpipe.schema import SOURCE_TREE, check
 from sgpipe.yamlfile import read_yaml
 
@@ -80,10 +81,32 @@ def claim_files(folder: Path | str | None = None) -> list[Path]:
     raise SgpipeError("workflow/claims/: no claims there; run from the folder of the Snakefile")
 
 
-def claimed(experiments: Iterable[str]) -> list[str]:
+def claimed(experiments: Mapping[str, Experiment]) -> list[str]:
     """Return those of some experiments that a claim is about."""
-    named = {name for claim in load_claims(claim_files()) for name in claim.experiments}
+    named = {name for claim in about(load_claims(claim_files()), experiments) for name in claim.experiments}
     return [name for name in experiments if name in named]
+
+
+def about(claims: Iterable[Claim], experiments: Mapping[str, Experiment]) -> list[Claim]:
+    """Return the claims as they are made about some experiments.
+
+    The experiments of a file that is `like` another stand for the other's, and its claims are about them too: what is
+    claimed of zenke2021_fig6, of zenke2021real_fig6. A paper that nothing stands for keeps its claims.
+    """
+    papers: dict[str, list[str]] = {}
+    for experiment in experiments.values():
+        alike = papers.setdefault(experiment.stands_for.partition("_")[0], [])
+        if experiment.paper not in alike:
+            alike.append(experiment.paper)
+    return [_made_about(claim, paper) for claim in claims for paper in papers.get(claim.paper, [claim.paper])]
+
+
+def _made_about(claim: Claim, paper: str) -> Claim:
+    def name(of_the_other: str) -> str:
+        return f"{paper}_{of_the_other.removeprefix(claim.paper + '_')}"
+
+    groups = tuple(replace(group, experiment=name(group.experiment)) for group in claim.groups)
+    return replace(claim, id=name(claim.id), paper=paper, groups=groups)
 
 
 def load_claims(paths: Iterable[Path | str]) -> list[Claim]:
