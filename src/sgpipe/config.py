@@ -30,7 +30,7 @@ class Config:
     @property
     def pack_seconds(self) -> float:
         """Longest estimated time of one training job."""
-        by_scale = {"smoke": 1, "laptop": 1, "paper": 15}
+        by_scale = {"smoke": 1, "laptop": 2, "paper": 15}
         return 60 * (self.pack_minutes or by_scale[self.scale])
 
     @property
