@@ -21,8 +21,8 @@ def plan(scale="laptop", **changes):
     return make_plan(read_config({"scale": scale, "experiments": experiments, **changes}))
 
 
-def runs(count, start=0):
-    return [RunSpec.make({"surrogate.beta": float(beta)}) for beta in range(start + 1, start + count + 1)]
+def runs(count, start=0, **knobs):
+    return [RunSpec.make({"surrogate.beta": float(beta), **knobs}) for beta in range(start + 1, start + count + 1)]
 
 
 @settings(max_examples=20, deadline=None)
@@ -66,9 +66,14 @@ def test_runs_shared_by_figures_are_trained_once():
     assert len(shared) >= 12
 
 
-def test_a_pack_is_one_task_and_one_shape():
-    for pack in plan().packs.values():
-        assert len({(spec.data_id, spec.network.hidden, spec.network.recurrent) for spec in pack.runs}) == 1
+def test_a_pack_is_one_task_and_keeps_a_shape_together():
+    packs = plan().packs.values()
+    assert all(len({spec.data_id for spec in pack.runs}) == 1 for pack in packs)
+    shapes = [runs(20, **{"network.hidden": shape}) for shape in ([50], [100], [50, 50])]
+    most = max(sum(map(cost.run_seconds, specs)) for specs in shapes)
+    cuts = list(cut([spec for specs in shapes for spec in specs], most))
+    assert len(cuts) > 1
+    assert all(sum(bool(set(specs) & set(pack.runs)) for pack in cuts) == 1 for specs in shapes)
 
 
 def test_the_whole_graph_stays_small_enough_for_snakemake():

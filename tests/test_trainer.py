@@ -191,10 +191,11 @@ class InStep:
 
 def test_an_engine_may_take_the_pack_in_step(tiny, task, tmp_path, monkeypatch):
     specs = [tiny({"surrogate.beta": beta, "optimiser.lr": 0.05}) for beta in (1, 5, 20)]
-    longer, store, engine = tiny({"training.epochs": 4}), Store(tmp_path), InStep()
+    longer, wider = tiny({"training.epochs": 4}), tiny({"network.hidden": [9]})
+    store, engine = Store(tmp_path), InStep()
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
-    ended = train_pack([*specs, longer], task, store, lambda spec: engine)
-    assert engine.opened[::2] == [3, 1]  # those of equal length together; each opened again for the best weights
+    ended = train_pack([*specs, longer, wider], task, store, lambda spec: engine)
+    assert engine.opened[::2] == [3, 1, 1]  # those of equal shape and length; each opened again for the best weights
     for result in ended:
         same(result, train_run(result.spec, task, ENGINE))
     assert not list(tmp_path.glob("??/*.checkpoint.npz"))

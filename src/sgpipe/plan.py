@@ -18,7 +18,7 @@ from sgpipe.spec import SEEDS, RunSpec, canonical_json, digest, knobs
 
 @dataclass(frozen=True)
 class Pack:
-    """Runs that one job trains: one task, one network shape, asked for by the same experiments."""
+    """Runs that one job trains: one task, networks of a shape together, asked for by the same experiments."""
 
     id: str
     runs: tuple[RunSpec, ...]
@@ -155,14 +155,13 @@ def make_plan(config: Config) -> Plan:
             runs[run_id] = spec
     groups: dict[tuple, list[RunSpec]] = {}
     for run_id, spec in runs.items():
-        shape = (spec.data_id, spec.network.neuron, spec.network.hidden, spec.network.recurrent)
-        groups.setdefault((*shape, *askers[run_id]), []).append(spec)
+        groups.setdefault((spec.data_id, *askers[run_id]), []).append(spec)
     packs: dict[str, Pack] = {}
     packs_of: dict[str, list[str]] = {name: [] for name, experiment in experiments.items() if experiment.trains}
     for key, specs in groups.items():
         for pack in cut(specs, config.pack_seconds):
             packs[pack.id] = pack
-            for name in key[4:]:
+            for name in key[1:]:
                 packs_of[name].append(pack.id)
     return Plan(config, experiments, packs, {name: tuple(sorted(ids)) for name, ids in packs_of.items()})
 
@@ -188,9 +187,11 @@ def _branch(keyed: list[tuple[str, RunSpec]], depth: int, seconds: float) -> Ite
 
 
 def _key(spec: RunSpec) -> str:
-    """Return 128 bits as text: first of the point (the spec without learning rate and seeds), then of the run.
+    """Return 192 bits as text: of the network's shape, the point (the spec without learning rate and seeds) and the run.
 
-    So all seeds and learning rates of a point stay together, unless they are too many for one pack.
+    So networks of one shape stay together, and all seeds and learning rates of a point, unless they are too many for
+    one pack.
     """
+    shape = digest(f"{spec.network.neuron} {spec.network.hidden} {spec.network.recurrent}")
     flat = {key: value for key, value in spec.flat().items() if key not in (*SEEDS, "optimiser.lr")}
-    return f"{int(digest(canonical_json(flat, spec.data.task)) + spec.id, 16):0128b}"
+    return f"{int(shape + digest(canonical_json(flat, spec.data.task)) + spec.id, 16):0192b}"

@@ -110,11 +110,12 @@ def train_pack(
 
 
 def _groups(engines: Mapping[RunSpec, Engine], store: Store) -> list[list[RunSpec]]:
-    """Return which runs go in step: alone, or for an engine that takes packs, all of equal length and progress."""
+    """Return which runs go in step: alone, or for an engine that takes packs, all of one shape, length and progress."""
     groups: dict[tuple, list[RunSpec]] = {}
     for spec, engine in engines.items():
-        training = spec.training
-        pace = (engine.name, training.epochs, training.batch_size, training.precision)
+        network, training = spec.network, spec.training
+        shape = (network.neuron, network.hidden, network.recurrent)
+        pace = (engine.name, *shape, training.epochs, training.batch_size, training.precision)
         key = (*pace, _epochs_done(store.checkpoint_path(spec))) if engine.takes_packs else (spec,)
         groups.setdefault(key, []).append(spec)
     return list(groups.values())
