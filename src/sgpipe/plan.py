@@ -187,7 +187,7 @@ def _branch(keyed: list[tuple[str, RunSpec]], depth: int, seconds: float) -> Ite
 
 
 def _key(spec: RunSpec) -> str:
-    """Return 192 bits as text: of the network's shape, the point (the spec without learning rate and seeds) and the run.
+    """Return 192 bits as text, of: the network shape; the point (the spec without learning rate and seeds); the run.
 
     So networks of one shape stay together, and all seeds and learning rates of a point, unless they are too many for
     one pack.
