@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from sgpipe.errors import SgpipeError
 from sgpipe.experiments import load_experiments
 from sgpipe.figures import make, tasks
 from sgpipe.figures.zenke2021 import fig6, fig9, settings
@@ -128,7 +129,7 @@ def test_a_transition_with_too_few_networks_on_a_side_is_a_question_mark(nine):
     few = frames["runs"][frames["runs"]["objective.upper_threshold"].fillna(9) > 0.25]  # all above their transition
     data = fig9.select({"runs": few}, experiment)
     fits = data[(data["kind"] == "fit") & ~data["recurrent"].astype(bool) & (data["hidden_layers"] == 1)]
-    assert fits["transition"].notna().any() or "?" in texts(drawn(fig9, data, experiment))
+    assert len(fits) == 5 and fits["transition"].isna().all() and "?" in texts(drawn(fig9, data, experiment))
     one = few[few["objective.upper_threshold"] == 0.5]
     data = fig9.select({"runs": one}, experiment)
     assert data.loc[data["kind"] == "fit", "transition"].isna().all() and "?" in texts(drawn(fig9, data, experiment))
@@ -141,6 +142,25 @@ def test_a_figure_of_one_data_set_has_one_column(nine):
     assert set(data["panel"]) == {"a"} and len(drawn(fig9, data, experiment).axes) == 2
     printed = data[data["kind"] == "published"]
     assert printed["transition"].tolist() == [36, 76, 26]
+
+
+def test_networks_of_any_depth_are_drawn(nine):
+    frames, experiment = nine
+    deep = frames["runs"].assign(**{"network.hidden": frames["runs"]["network.hidden"] + "-100"})
+    data = fig9.select({"runs": deep}, experiment)
+    assert set(data["hidden_layers"].dropna()) == {2, 3}
+    figure = drawn(fig9, data, experiment)
+    assert {"2 hidden layers", "3 hidden layers"} <= set(texts(figure))
+    points = sum(len(drawing.get_offsets()) for axes in figure.axes for drawing in axes.collections)
+    assert points == (data["kind"] == "network").sum()
+
+
+@pytest.mark.parametrize("figure", [fig6, fig9])
+def test_sweeps_of_other_names_are_one_clear_line(six, nine, figure):
+    frames, experiment = six if figure is fig6 else nine
+    mine = frames["runs"].assign(sweeps=[["mine"]] * len(frames["runs"]))
+    with pytest.raises(SgpipeError, match="name that this figure knows"):
+        figure.select({"runs": mine}, experiment)
 
 
 def test_the_numbers_of_both_figures_can_be_read_back(six, nine, tmp_path):
@@ -164,3 +184,5 @@ def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
     assert rows.loc["stated", "mean"] == pytest.approx(0.91) and rows.loc["dropout", "mean"] == pytest.approx(0.93)
     found = texts(drawn(settings, data, experiment))
     assert {"paper", "Sum", "20 % dropout"} <= set(found)
+    lost = {"runs": tables["runs"].assign(status="diverged", accuracy=np.nan, spikes=None)}
+    assert drawn(settings, settings.select(lost, experiment), experiment)

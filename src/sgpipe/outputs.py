@@ -1,6 +1,5 @@
 """Where figures and tables go, and which source files decide their look."""
 
-import importlib.util
 from pathlib import Path
 
 import sgpipe.figures
@@ -23,8 +22,12 @@ def outputs_of(experiment: Experiment, folder: Path | str) -> list[str]:
 
 
 def caption_of(experiment: Experiment, folder: Path | str = "workflow/report") -> str:
-    """Return the caption file for the report: the experiment's own, else that of the figure it is drawn as."""
-    names = (experiment.id, experiment.draw.replace(".", "_"), "any")
+    """Return the caption file for the report: the experiment's own, else that of the figure it is drawn as.
+
+    Of a file that is like another it is a general one: the other's caption tells the other's settings.
+    """
+    alike = experiment.stands_for not in ("", experiment.id)
+    names = (experiment.id, "alike" if alike else experiment.draw.replace(".", "_"), "any")
     return next(f"{name}.rst" for name in names if name == "any" or (Path(folder) / f"{name}.rst").exists())
 
 
@@ -39,10 +42,10 @@ def sources_of(experiment: Experiment) -> list[str]:
         raise SgpipeError(
             f"{experiment.id}: draw: there is no {_shown(own)}; write it, or name another, e.g. zenke2021.fig3"
         )
-    # Found, not imported: reading the Snakefile must not cost the start of pandas and scipy.
-    shared = [importlib.util.find_spec(name).origin for name in ("sgpipe.choose", "sgpipe.surrogates")]
-    package = sorted(Path(sgpipe.figures.__file__).parent.glob("*.py"))
-    return [_shown(path) for path in (own, *sorted(own.parent.glob(f"{own.stem}_*.py")), *package, *map(Path, shared))]
+    package = Path(sgpipe.figures.__file__).parent
+    shared = [package.parent / name for name in ("choose.py", "surrogates.py", "transition.py", "data/published.py")]
+    beside = sorted(own.parent.glob(f"{own.stem}_*.py"))
+    return [_shown(path) for path in (own, *beside, *sorted(package.glob("*.py")), *shared)]
 
 
 def claim_sources() -> list[str]:

@@ -18,6 +18,8 @@ from sgpipe.errors import SgpipeError
 from sgpipe.files import DISK_FULL, atomic, disk_full
 from sgpipe.numerics import versions
 from sgpipe.spec import RunSpec, digest, from_canonical, knobs
+from sgpipe.tasks import TASKS
+from sgpipe.tasks.data_knobs import DataKnobs
 
 STORE_FORMAT = 1
 STATUSES = ("finished", "diverged", "failed")
@@ -237,6 +239,16 @@ def spec_of_row(row: Mapping[str, object]) -> RunSpec:
         elif value is not None and value == value:  # a number that is missing among others is NaN
             values[key] = kind(value)
     return RunSpec.make(values, "a table's row")
+
+
+def data_of_row(row: Mapping[str, object]) -> DataKnobs:
+    """Return the data set that a table's row describes, from its `data.` columns; missing ones have their default."""
+    values = {}
+    for key, item in knobs(row["data.task"]).items():
+        value = row.get(key)
+        if key.startswith("data.") and key != "data.task" and value is not None and value == value:
+            values[key.removeprefix("data.")] = basic_type(item.type)(value)
+    return TASKS[row["data.task"]](**values)
 
 
 def _arrow_type(spec: RunSpec, name: str) -> pa.DataType:

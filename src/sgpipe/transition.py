@@ -14,6 +14,7 @@ from sgpipe.rng import stream
 
 RESAMPLES = 400
 SIDE = 3  # networks that must lie on each side of a transition
+ABOVE = 3  # how many standard deviations of the networks around the curve its rise must have
 SILENT = 0.01  # spikes: fewer count as these, for the logarithm
 STEEPNESS = np.geomspace(0.5, 60.0, 26)
 AROUND = np.geomspace(0.125, 8.0, 31)  # of resamples, in units of the fit's steepness
@@ -75,14 +76,16 @@ def _search(x, accuracy, chance, centres, steepness, weights) -> Rise:
 def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> tuple[Rise, Rise] | None:
     """Return the fitted sigmoid and those of resampled networks, from the random stream `name`.
 
-    None unless at least `SIDE` networks lie on each side of the transition: with fewer it would be a guess.
+    None unless at least `SIDE` networks lie on each side of the transition, and the rise is `ABOVE` times as large as
+    the scatter around it: else it would be a guess.
     """
     spikes, accuracy = np.asarray(spikes, float), np.asarray(accuracy, float)
     if len(spikes) < 2 * SIDE:
         return None
     found = fit_rise(spikes, accuracy, chance)
     below = int((spikes < found.transition[0]).sum())
-    if min(below, len(spikes) - below) < SIDE:
+    scatter = np.std(accuracy - found.accuracy(np.maximum(spikes, SILENT)))
+    if min(below, len(spikes) - below) < SIDE or found.plateau[0] - chance < ABOVE * scatter:
         return None
     drawn = (stream(0, name).random((RESAMPLES, len(spikes))) * len(spikes)).astype(int)
     weights = np.stack([np.bincount(row, minlength=len(spikes)) for row in drawn], axis=1).astype(float)

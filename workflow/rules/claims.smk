@@ -36,6 +36,6 @@ rule claims:
         f"{RESULTS}/logs/{PLAN.config.scale}/claims.log",
     localrule: True
     params:
-        declared=sorted(PLAN.experiments),
+        declared=sorted((e.id, e.stands_for) for e in PLAN.experiments.values()),
     script:
         "../scripts/claims.py"

@@ -90,23 +90,27 @@ def claimed(experiments: Mapping[str, Experiment]) -> list[str]:
 def about(claims: Iterable[Claim], experiments: Mapping[str, Experiment]) -> list[Claim]:
     """Return the claims as they are made about some experiments.
 
-    The experiments of a file that is `like` another stand for the other's, and its claims are about them too: what is
-    claimed of zenke2021_fig6, of zenke2021real_fig6. A paper that nothing stands for keeps its claims.
+    Where experiments stand for those of another paper, as all of a file that is `like` another do, its claims are
+    about them too: what is claimed of zenke2021_fig6, of zenke2021real_fig6. Left out are claims about any that nothing
+    stands for. A paper of which nothing is declared, here or by another name, keeps its claims.
     """
-    papers: dict[str, list[str]] = {}
+    papers: dict[str, dict[str, dict[str, str]]] = {}
     for experiment in experiments.values():
-        alike = papers.setdefault(experiment.stands_for.partition("_")[0], [])
-        if experiment.paper not in alike:
-            alike.append(experiment.paper)
-    return [_made_about(claim, paper) for claim in claims for paper in papers.get(claim.paper, [claim.paper])]
+        alike = papers.setdefault(experiment.stands_for.partition("_")[0], {})
+        alike.setdefault(experiment.paper, {})[experiment.stands_for] = experiment.id
+    found = []
+    for claim in claims:
+        for paper, names in papers.get(claim.paper, {claim.paper: {}}).items():
+            if paper == claim.paper:
+                found.append(claim)
+            elif claim.experiments and all(name in names for name in claim.experiments):
+                found.append(_made_about(claim, paper, names))
+    return found
 
 
-def _made_about(claim: Claim, paper: str) -> Claim:
-    def name(of_the_other: str) -> str:
-        return f"{paper}_{of_the_other.removeprefix(claim.paper + '_')}"
-
-    groups = tuple(replace(group, experiment=name(group.experiment)) for group in claim.groups)
-    return replace(claim, id=name(claim.id), paper=paper, groups=groups)
+def _made_about(claim: Claim, paper: str, names: Mapping[str, str]) -> Claim:
+    groups = tuple(replace(group, experiment=names[group.experiment]) for group in claim.groups)
+    return replace(claim, id=f"{paper}_{claim.id.removeprefix(claim.paper + '_')}", paper=paper, groups=groups)
 
 
 def load_claims(paths: Iterable[Path | str]) -> list[Claim]:

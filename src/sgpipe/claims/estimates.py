@@ -195,7 +195,9 @@ def contrast(parts: Sequence[Estimate], factors: Sequence[float], confidence: fl
 
 
 def ratio(parts: Sequence[Estimate], confidence: float = CONFIDENCE) -> Interval:
-    """Return the first number over the second, by draws."""
+    """Return the first number over the second, by draws; raises Unmeasurable if the second is 0."""
+    if parts[1].value == 0:
+        raise Unmeasurable("a ratio to 0")
     over, under = (part.drawn() for part in parts)
     size = min(len(over), len(under))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -61,13 +61,7 @@ def _row(judgement: Judgement) -> dict[str, object]:
         "scale": ", ".join(judgement.scales),
         "data": ", ".join(judgement.kinds),
         "groups": json.dumps([vars(group) for group in judgement.groups], default=float),
-        "comparisons": json.dumps(
-            [
-                {"label": c.label, **c.number._asdict(), "target": list(c.target), "n": c.n}
-                for c in judgement.comparisons
-            ],
-            default=float,
-        ),
+        "comparisons": json.dumps([_plain(one) for one in judgement.comparisons], default=float),
     }
 
 

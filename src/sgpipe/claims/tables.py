@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from sgpipe import choose
 from sgpipe.claims.declare import Group
-from sgpipe.data.published import remark
+from sgpipe.data.published import data_kind
 from sgpipe.errors import SgpipeError
+from sgpipe.results import data_of_row
 from sgpipe.spec import knobs
-from sgpipe.tasks import TASKS
 
 RANGE = {
     "at_least": np.greater_equal,
@@ -91,31 +91,9 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     runs["valid_loss_mean"] = losses.mean()
     runs["generalisation_gap"] = runs["train_accuracy"] - runs["test_accuracy"]
     runs = runs.reset_index()
-    runs["chance"] = [1 / _classes(run) for run in runs.to_dict("records")]
+    runs["chance"] = [1 / data_of_row(run).classes for run in runs.to_dict("records")]
     runs["kind"] = [data_kind(run) for run in runs.to_dict("records")]
     return runs
-
-
-def _classes(run: Mapping[str, Any]) -> float:
-    given = run.get("data.classes")
-    if given is not None and not pd.isna(given):
-        return float(given)
-    task = TASKS[run["data.task"]]
-    return float(task(source=run["data.source"]).classes)
-
-
-def data_kind(run: Mapping[str, Any]) -> str:
-    """Return what a run's data are: `original`, `part` of those, `derived`, `embedded` or `synthetic`.
-
-    Files with other checksums than the published count as a part, and so does a limit on the training samples.
-    """
-    source = run["data.source"]
-    if source != "original":
-        return source
-    files, limit = run.get("data.files"), run.get("data.limit")
-    files = files if isinstance(files, str) else None
-    limited = limit is not None and not pd.isna(limit) and limit > 0
-    return "part" if limited or files is None or remark(run["data.task"], source, files) else "original"
 
 
 def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 Sizes and checksums are those that the publishers, or several widely used loaders, give.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sgpipe.data.sources import files_digest
 
@@ -147,3 +149,17 @@ def remark(task: str, source: str, files: str | None) -> str:
     if source == "original" and count < whole:
         return f"{count:,} of {whole:,} files"
     return "" if source == "original" else f"{count:,} files"
+
+
+def data_kind(run: Mapping[str, Any]) -> str:
+    """Return what a run's data are: `original`, `part` of those, `derived`, `embedded` or `synthetic`.
+
+    Files with other checksums than the published count as a part, and so does a limit on the training samples.
+    """
+    source = run["data.source"]
+    if source != "original":
+        return source
+    files, limit = run.get("data.files"), run.get("data.limit")
+    files = files if isinstance(files, str) else None
+    limited = limit is not None and limit > 0
+    return "part" if limited or files is None or remark(run["data.task"], source, files) else "original"

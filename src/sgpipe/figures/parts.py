@@ -9,6 +9,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from sgpipe.errors import SgpipeError
 from sgpipe.figures import style
 from sgpipe.surrogates import SURROGATES
 
@@ -168,8 +169,14 @@ def beta_legend(axes: Axes, lines: Sequence[Line2D], **place) -> None:
 
 
 def tidy(pieces: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """Return the pieces of a figure's numbers as one frame of these columns; what a piece lacks is missing."""
-    return pd.concat([piece for piece in pieces if len(piece)], ignore_index=True).reindex(columns=list(columns))
+    """Return the pieces of a figure's numbers as one frame of these columns; what a piece lacks is missing.
+
+    Raises SgpipeError if there are none: the figure knows none of the experiment's sweeps.
+    """
+    some = [piece for piece in pieces if len(piece)]
+    if not some:
+        raise SgpipeError("draw: no sweep has a name that this figure knows; take those of its own experiment")
+    return pd.concat(some, ignore_index=True).reindex(columns=list(columns))
 
 
 def empty(axes: Axes, words: str) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from sgpipe.claims.tables import data_kind
-from sgpipe.tasks import TASKS
+from sgpipe.data.published import data_kind
+from sgpipe.results import data_of_row
 
 NAMES = {"randman": "Randman", "mnist_latency": "MNIST", "shd": "SHD", "rawhd": "RawHD", "rawsc": "RawSC", "ptb": "PTB"}
 STAND_INS = {
@@ -29,5 +29,4 @@ def title(run: Mapping) -> str:
 
 def chance(run: Mapping) -> float:
     """Return the accuracy of guessing on a run's data set."""
-    given = run.get("data.classes")
-    return 1 / (float(given) if given is not None and given == given else TASKS[run["data.task"]]().classes)
+    return 1 / data_of_row(run).classes

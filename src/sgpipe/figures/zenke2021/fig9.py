@@ -1,6 +1,6 @@
 """Fig 9: classification accuracy degrades below a critical number of hidden-layer spikes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,7 @@ from sgpipe.transition import SILENT, Rise, rise
 WIDTH, HEIGHT = style.DOUBLE, 92.0
 SWEEPS = ("randman", "mnist", "shd", "rawhd", "rawsc")
 ROWS = {False: "feed-forward", True: "recurrent"}
-COLOURS = {1: "#0077BB", 2: "#EE7733"}
-LABELS = {1: "one hidden layer", 2: "two hidden layers"}
+COLOURS = ("#0077BB", "#EE7733", "#009988", "#CC3311")  # of one hidden layer, of two, ...
 KEY = (
     "points: single networks · lines: fitted sigmoids · ticks and numbers: spikes at half of the rise, 95 % confidence "
     "interval · ?: none can be told"
@@ -29,7 +28,7 @@ COLUMNS = (
 )
 PANELS = "abcde"
 MOST_TICKS = 4
-TOP = 1.38  # of the accuracy axis: above 1 stand the numbers
+FIRST, LINE = 1.16, 0.13  # height of the lowest of the numbers, which stand above 1 on the accuracy axis, and of each
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
@@ -61,7 +60,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         printed = [
             {"recurrent": recurrent, "hidden_layers": layers, "transition": value}
             for recurrent, short in ((False, "ff"), (True, "rc"))
-            for layers in COLOURS
+            for layers in sorted(own["hidden_layers"].unique())
             if (value := experiment["settings"].get(f"published.{sweep}.{short}_nh{layers}"))
         ]
         pieces.append(pd.DataFrame(printed).assign(kind="published", **about))
@@ -86,7 +85,11 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
     there = [panel for panel in PANELS if panel in set(data["panel"])]
     look = {"marker": "o", "ms": 3, "lw": 1.0}
-    handles = [Line2D([], [], color=COLOURS[layers], label=LABELS[layers], **look) for layers in COLOURS]
+    depths = _depths(data)
+    handles = [
+        Line2D([], [], color=_colour(depth), label=f"{depth} hidden layer{'s' if depth > 1 else ''}", **look)
+        for depth in depths
+    ]
     if (data["kind"] == "published").any():
         handles.append(Line2D([], [], color=style.INK, marker="v", ms=3, lw=0, mfc="white", mew=0.7, label="paper"))
     style.legend_above(figure, handles)
@@ -96,7 +99,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
         spikes = own["spikes"].dropna().clip(lower=SILENT)
         for row, (recurrent, words) in enumerate(ROWS.items()):
             axes = grid[row, column]
-            _panel(axes, own[own["recurrent"] == recurrent])
+            _panel(axes, own[own["recurrent"] == recurrent], depths)
             _spike_axis(axes, spikes)
             if row:
                 axes.set_xlabel("hidden spikes per input")
@@ -112,6 +115,14 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     return figure
 
 
+def _depths(data: pd.DataFrame) -> list[int]:
+    return sorted(int(depth) for depth in data["hidden_layers"].dropna().unique())
+
+
+def _colour(depth: int) -> str:
+    return COLOURS[(depth - 1) % len(COLOURS)]
+
+
 def _spike_axis(axes: Axes, spikes: pd.Series) -> None:
     """Make the x axis decades of spikes, as many as the networks of both rows span."""
     low, high = (np.log10([spikes.min(), spikes.max()]) if len(spikes) else (0, 2)) + np.array([-0.2, 0.2])
@@ -124,17 +135,17 @@ def _spike_axis(axes: Axes, spikes: pd.Series) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _panel(axes: Axes, data: pd.DataFrame) -> None:
+def _panel(axes: Axes, data: pd.DataFrame, depths: Sequence[int]) -> None:
     parts.accuracy_axis(axes)
-    axes.set_ylim(0, TOP)
+    axes.set_ylim(0, FIRST + LINE * (len(depths) - 1) + 0.09)
     if not len(data):
         parts.empty(axes, "no runs")
         return
     chance = data["chance"].iloc[0]
     axes.axhline(chance, color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=1)
     words = []
-    for layers, colour in COLOURS.items():
-        own = data[data["hidden_layers"] == layers]
+    for depth in depths:
+        own, colour = data[data["hidden_layers"] == depth], _colour(depth)
         points = own[(own["kind"] == "network") & own["test_accuracy"].notna()]
         spikes = points["spikes"].clip(lower=SILENT)
         axes.scatter(spikes, points["test_accuracy"], s=7, color=colour, alpha=0.75, linewidths=0, zorder=3)
@@ -145,7 +156,7 @@ def _panel(axes: Axes, data: pd.DataFrame) -> None:
         for _, paper in own[own["kind"] == "published"].iterrows():
             axes.plot(paper["transition"], 1.06, marker="v", ms=3, mfc="white", mec=colour, mew=0.8, ls="", zorder=6)
     for place, (colour, text) in enumerate(words):
-        up = 1.29 - 0.13 * place
+        up = FIRST + LINE * (len(depths) - 1 - place)
         axes.annotate(text, (0.03, up), xycoords=parts.XY[::-1], ha="left", va="center", size=style.SMALL, color=colour)
 
 

@@ -65,8 +65,9 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     spikes.tick_params(axis="y", length=0)
     accuracy.set_xlabel(f"test accuracy, {summaries['name'].iloc[0].replace(chr(10), ' ')}")
     spikes.set_xlabel("hidden spikes per input")
-    spikes.set_xscale("log")
-    spikes.xaxis.set_minor_formatter(NullFormatter())
+    if (data["spikes_total"] > 0).any():
+        spikes.set_xscale("log")
+        spikes.xaxis.set_minor_formatter(NullFormatter())
     return figure
 
 
