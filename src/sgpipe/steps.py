@@ -269,7 +269,8 @@ def knobs_in_use(plan: Plan, experiment: Experiment) -> pa.Table:
     ]
     if not rows:
         raise SgpipeError(f"{experiment.id}: no experiment of {experiment.paper} trains anything")
-    return pa.Table.from_pylist(rows)
+    names = dict.fromkeys(name for row in rows for name in row)  # each task has knobs of its own
+    return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
 
 
 def _metadata(experiment: Experiment, **more: object) -> dict[str, str]:

@@ -5,7 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-TASKS = {"randman": "Randman"}
+from sgpipe.figures.tasks import NAMES
+from sgpipe.results import data_of_row
+
+TASKS = ("randman", "mnist_latency", "shd", "rawhd", "rawsc")
+PROPERTIES = ("units", "classes", "steps")  # of a data set, where they are not knobs
 MARKS = {"code": "†", "ours": "‡"}
 LEGEND = {
     "code": "† not stated in the text at hand: from public code that reproduces the paper",
@@ -16,20 +20,31 @@ Value = bool | int | float | str
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return a row per hyperparameter in print order: `knob`, a column per task, `mark` and `source`.
+    """Return a row per hyperparameter in print order: `knob`, for each task the value and its mark, and the `source`.
 
-    A value that holds in one figure only is followed by that figure.
+    A value that holds in one figure only is followed by that figure. A `source` is one for all tasks, or a mapping from
+    tasks to theirs and `others`.
     """
-    knobs = tables["runs"]
-    tasks = [name for name in TASKS if name in set(knobs["data.task"])]
+    knobs = tables["runs"].copy()
+    for name in PROPERTIES:
+        knobs[f"data.{name}"] = [getattr(data_of_row(row), name) for row in knobs.to_dict("records")]
     rows = []
     for row in experiment["settings"]["rows"]:
-        values = {TASKS[task]: _in_use(knobs[knobs["data.task"] == task], row["knob"]) for task in tasks}
-        mark = "".join(sign for word, sign in MARKS.items() if word in row["source"].replace(";", " ").split())
-        rows.append(
-            {"hyperparameter": row["row"], "knob": row["knob"], **values, "mark": mark, "source": row["source"]}
-        )
+        sources = row["source"] if isinstance(row["source"], Mapping) else {"others": row["source"]}
+        cells = {}
+        for task in (task for task in TASKS if task in set(knobs["data.task"])):
+            value = _in_use(knobs[knobs["data.task"] == task], row["knob"]) if row["knob"] in knobs else "-"
+            source = "" if value == "-" else sources.get(task, sources.get("others", ""))
+            cells |= {NAMES[task]: value, f"{NAMES[task]} mark": _mark(source)}
+        named = {NAMES.get(task, task): sources[task] for task in (*TASKS, "others") if task in sources}
+        where = "; ".join(f"{name}: {text}" for name, text in named.items()) if len(named) > 1 else sources["others"]
+        rows.append({"hyperparameter": row["row"], "knob": row["knob"], **cells, "source": where})
     return pd.DataFrame(rows)
+
+
+def _mark(source: str) -> str:
+    words = source.replace(";", " ").replace(",", " ").split()
+    return "".join(sign for word, sign in MARKS.items() if word in words)
 
 
 def _in_use(runs: pd.DataFrame, knob: str) -> str:
@@ -83,12 +98,13 @@ def _figure(name: str) -> str:
 
 def printed(data: pd.DataFrame) -> pd.DataFrame:
     """Return the table as text, marks behind the values."""
-    tasks = [name for name in TASKS.values() if name in data.columns]
     columns = {"Hyperparameter": data["hyperparameter"]}
-    columns |= {task: (data[task] + " " + data["mark"]).str.strip() for task in tasks}
+    tasks = [NAMES[task] for task in TASKS if NAMES[task] in data.columns]
+    columns |= {task: (data[task] + " " + data[f"{task} mark"].fillna("")).str.strip() for task in tasks}
     return pd.DataFrame({**columns, "Where it comes from": data["source"]})
 
 
 def legend(data: pd.DataFrame, experiment: Mapping) -> list[str]:
     """Return what the marks mean."""
-    return [LEGEND[word] for word, sign in MARKS.items() if data["mark"].str.contains(sign).any()]
+    marks = "".join("".join(data[name].dropna()) for name in data.columns if name.endswith(" mark"))
+    return [LEGEND[word] for word, sign in MARKS.items() if sign in marks]
