@@ -144,6 +144,13 @@ def test_a_figure_of_one_data_set_has_one_column(nine):
     assert printed["transition"].tolist() == [36, 76, 26]
 
 
+def test_a_table_of_digits_alone_is_drawn(six):
+    frames, experiment = six
+    digits = frames["runs"][frames["runs"]["data.task"] == "mnist_latency"].dropna(axis=1, how="all")
+    data = fig6.select({"runs": digits}, experiment)
+    assert set(data["panel"]) == {"b"} and len(drawn(fig6, data, experiment).axes) == 1
+
+
 def test_networks_of_any_depth_are_drawn(nine):
     frames, experiment = nine
     deep = frames["runs"].assign(**{"network.hidden": frames["runs"]["network.hidden"] + "-100"})

@@ -204,4 +204,5 @@ def plain(runs: pd.DataFrame) -> pd.DataFrame:
         "valid_loss",
         "test_accuracy",
     ]
-    return runs.rename(columns=names)[[*names.values(), *kept]]
+    # A table of other tasks has no column of a knob that only random manifolds have.
+    return runs.rename(columns=names).reindex(columns=[*names.values(), *kept])
