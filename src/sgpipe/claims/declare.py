@@ -92,7 +92,7 @@ def about(claims: Iterable[Claim], experiments: Mapping[str, Experiment]) -> lis
 
     Where experiments stand for those of another paper, as all of a file that is `like` another do, its claims are
     about them too: what is claimed of zenke2021_fig6, of zenke2021real_fig6. Left out are claims about any that nothing
-    stands for. A paper of which nothing is declared, here or by another name, keeps its claims.
+    stands for, and those of papers of which nothing is declared.
     """
     papers: dict[str, dict[str, dict[str, str]]] = {}
     for experiment in experiments.values():
@@ -100,7 +100,7 @@ def about(claims: Iterable[Claim], experiments: Mapping[str, Experiment]) -> lis
         alike.setdefault(experiment.paper, {})[experiment.stands_for] = experiment.id
     found = []
     for claim in claims:
-        for paper, names in papers.get(claim.paper, {claim.paper: {}}).items():
+        for paper, names in papers.get(claim.paper, {}).items():
             if paper == claim.paper:
                 found.append(claim)
             elif claim.experiments and all(name in names for name in claim.experiments):
