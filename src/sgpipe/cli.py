@@ -159,9 +159,16 @@ def _import(config: Config, options: argparse.Namespace) -> None:
 
 def _collect(config: Config, options: argparse.Namespace) -> None:
     plan = make_plan(config)
-    for name in options.experiments or [name for name, item in plan.experiments.items() if item.trains]:
+    everything = [name for name, item in plan.experiments.items() if item.trains]
+    for name in options.experiments or everything:
         path = Path(options.output) / f"{name}.parquet"
-        ended, planned = collect(plan, name, path)
+        try:
+            ended, planned = collect(plan, name, path)
+        except SgpipeError as error:
+            if options.experiments:
+                raise
+            print(error)  # of all experiments, some may have nothing yet
+            continue
         print(f"{path}: {ended} of {planned} runs")
 
 

@@ -34,13 +34,18 @@ def choice_title(axes: Axes, summaries: pd.DataFrame, words: str) -> None:
         axes.set_title(words.format("best n of N cells, as given below"), pad=11)
 
 
-def choice_label(axes: Axes, x: float, bar: Mapping, summaries: pd.DataFrame) -> None:
-    """Write what the panel's title cannot say of all bars: how many of how many cells, or that none finished."""
-    look = {"ha": "center", "va": "bottom", "size": style.SMALL}
-    if bar["n"] == 0:
-        axes.text(x, 0.02, f"none of {int(bar['cells'])} finished", rotation=90, zorder=7, **look)
+def choice_label(axes: Axes, x: float, bar: Mapping, summaries: pd.DataFrame, up: float = 1) -> None:
+    """Write what the panel's title cannot say of all bars: how many of how many cells, `up` points above the axes."""
     if len(choices(summaries)) > 1:
-        axes.annotate(f"{int(bar['n'])}/{int(bar['cells'])}", (x, 1), (0, 1), XY, textcoords="offset points", **look)
+        look = {"ha": "center", "va": "bottom", "size": style.SMALL}
+        axes.annotate(f"{int(bar['n'])}/{int(bar['cells'])}", (x, 1), (0, up), XY, textcoords="offset points", **look)
+
+
+def none_finished(axes: Axes, x: float, bar: Mapping) -> None:
+    """Say so in the place of a bar that has no network."""
+    if bar["n"] == 0:
+        words = f"none of {int(bar['cells'])} finished"
+        axes.text(x, 0.02, words, rotation=90, zorder=7, ha="center", va="bottom", size=style.SMALL)
 
 
 def choices(summaries: pd.DataFrame) -> set[tuple[int, int]]:
@@ -73,6 +78,7 @@ def bars(
             axes.bar(at, bar["mean"], width, color=colour, zorder=2)
             mean_and_spread(axes, at, bar)
             networks(axes, at, values, width)
+        none_finished(axes, at, bar)
         choice_label(axes, at, bar, summaries)
     axes.set_xlim(min(x) - 0.7, max(x) + 0.7)
     accuracy_axis(axes)

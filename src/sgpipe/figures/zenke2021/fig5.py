@@ -143,7 +143,12 @@ def _depth(axes: Axes, data: pd.DataFrame, order: list[str], where: str) -> None
             same = (data["kind"] == "network") & (data["condition"] == name)
             values = data.loc[same & (data["hidden_layers"] == bar["hidden_layers"]), "test_accuracy"]
             parts.networks(axes, at, values, width * 0.85, colour)
-            parts.choice_label(axes, at, bar, summaries)
+            parts.none_finished(axes, at, bar)
+            alike = len(parts.choices(summaries[summaries["hidden_layers"] == bar["hidden_layers"]])) == 1
+            if not alike:
+                parts.choice_label(axes, at, bar, summaries, up=1 if place % 2 else -6)
+            elif place == 0:  # one label for all conditions of a depth: side by side they would touch
+                parts.choice_label(axes, bar["hidden_layers"], bar, summaries)
     layers = np.sort(summaries["hidden_layers"].unique()).astype(int)
     axes.set_xticks(layers, [str(n) for n in layers])
     low, high = layers.min() - 0.6, layers.max() + 0.6
