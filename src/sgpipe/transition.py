@@ -61,16 +61,15 @@ def _log(spikes: np.ndarray) -> np.ndarray:
 
 
 def _search(x, accuracy, chance, centres, steepness, weights) -> Rise:
-    """Return the best of a grid of transitions and steepness; the plateau is linear in the rest, and so exact."""
+    """Return the best of a grid of transitions and steepness; the plateau (at most 1) is linear in the rest, so exact."""
     m, p = (axis.ravel() for axis in np.meshgrid(centres, steepness, indexing="ij"))
     exponent = np.clip(p[:, None] * (m[:, None] - x), -300, 300)
     rise = 1.0 / (1.0 + 10.0**exponent)  # (grid, n)
     height = accuracy - chance
     along, square = (rise * height) @ weights, np.maximum((rise**2) @ weights, 1e-300)
-    best = np.argmax(np.maximum(along, 0) ** 2 / square, axis=0)  # what the fit explains
-    pick = np.arange(weights.shape[1])
-    plateau = chance + np.maximum(along[best, pick], 0) / square[best, pick]
-    return Rise(10.0 ** m[best], p[best], plateau, chance)
+    above = np.clip(along / square, 0, 1 - chance)
+    best = np.argmax(2 * above * along - above**2 * square, axis=0)  # what the fit explains
+    return Rise(10.0 ** m[best], p[best], chance + above[best, np.arange(weights.shape[1])], chance)
 
 
 def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> tuple[Rise, Rise] | None:
