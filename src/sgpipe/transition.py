@@ -61,7 +61,7 @@ def _log(spikes: np.ndarray) -> np.ndarray:
 
 
 def _search(x, accuracy, chance, centres, steepness, weights) -> Rise:
-    """Return the best of a grid of transitions and steepness; the plateau (at most 1) is linear in the rest, so exact."""
+    """Return the best of a grid of transitions and steepness; the plateau (at most 1) is linear in the rest: exact."""
     m, p = (axis.ravel() for axis in np.meshgrid(centres, steepness, indexing="ij"))
     exponent = np.clip(p[:, None] * (m[:, None] - x), -300, 300)
     rise = 1.0 / (1.0 + 10.0**exponent)  # (grid, n)
