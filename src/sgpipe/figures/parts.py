@@ -34,11 +34,12 @@ def choice_title(axes: Axes, summaries: pd.DataFrame, words: str) -> None:
         axes.set_title(words.format("best n of N cells, as given below"), pad=11)
 
 
-def choice_label(axes: Axes, x: float, bar: Mapping, summaries: pd.DataFrame, up: float = 1) -> None:
-    """Write what the panel's title cannot say of all bars: how many of how many cells, `up` points above the axes."""
+def choice_label(axes: Axes, x: float, bars: Iterable[Mapping], summaries: pd.DataFrame) -> None:
+    """Write what the panel's title cannot say of all bars: of those at x, how many of how many cells."""
     if len(choices(summaries)) > 1:
+        words = " · ".join(dict.fromkeys(f"{int(bar['n'])}/{int(bar['cells'])}" for bar in bars))
         look = {"ha": "center", "va": "bottom", "size": style.SMALL}
-        axes.annotate(f"{int(bar['n'])}/{int(bar['cells'])}", (x, 1), (0, up), XY, textcoords="offset points", **look)
+        axes.annotate(words, (x, 1), (0, 1), XY, textcoords="offset points", **look)
 
 
 def none_finished(axes: Axes, x: float, bar: Mapping) -> None:
@@ -79,7 +80,7 @@ def bars(
             mean_and_spread(axes, at, bar)
             networks(axes, at, values, width)
         none_finished(axes, at, bar)
-        choice_label(axes, at, bar, summaries)
+        choice_label(axes, at, [bar], summaries)
     axes.set_xlim(min(x) - 0.7, max(x) + 0.7)
     accuracy_axis(axes)
 

@@ -144,11 +144,9 @@ def _depth(axes: Axes, data: pd.DataFrame, order: list[str], where: str) -> None
             values = data.loc[same & (data["hidden_layers"] == bar["hidden_layers"]), "test_accuracy"]
             parts.networks(axes, at, values, width * 0.85, colour)
             parts.none_finished(axes, at, bar)
-            alike = len(parts.choices(summaries[summaries["hidden_layers"] == bar["hidden_layers"]])) == 1
-            if not alike:
-                parts.choice_label(axes, at, bar, summaries, up=1 if place % 2 else -6)
-            elif place == 0:  # one label for all conditions of a depth: side by side they would touch
-                parts.choice_label(axes, bar["hidden_layers"], bar, summaries)
+    # One label for all conditions of a depth: side by side they would touch.
+    for depth, bars in summaries.groupby("hidden_layers"):
+        parts.choice_label(axes, depth, bars.to_dict("records"), summaries)
     layers = np.sort(summaries["hidden_layers"].unique()).astype(int)
     axes.set_xticks(layers, [str(n) for n in layers])
     low, high = layers.min() - 0.6, layers.max() + 0.6
