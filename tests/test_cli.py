@@ -1,5 +1,7 @@
 """The `sgpipe` command: what it prints, and one line when something is wrong."""
 
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -101,6 +103,8 @@ def test_the_page_of_knobs_is_up_to_date(monkeypatch):
 def test_what_has_been_trained_so_far_is_collected_and_drawn(settings, tmp_path, capsys):
     assert call("collect", settings, str(tmp_path / "tables"), "zenke2021_fig3") == 1
     assert "none of its runs has ended yet" in capsys.readouterr().err
+    assert call("collect", settings, str(tmp_path / "tables")) == 1
+    assert "none of the runs has ended yet" in capsys.readouterr().err
     plan = make_plan(load_config(ROOT / "config.yaml", settings))
     runs = list(plan.experiment("zenke2021_fig3").runs.values())
     for pack in plan.packs_of["zenke2021_fig3"][1:]:
@@ -114,6 +118,10 @@ def test_what_has_been_trained_so_far_is_collected_and_drawn(settings, tmp_path,
 
     assert call("collect", settings, str(tmp_path / "tables"), "zenke2021_fig3") == 0
     assert capsys.readouterr().out.endswith(f"{ended} of {len(runs)} runs\n")
+    assert call("collect", settings, str(tmp_path / "all")) == 0
+    of_all = {line.split(": ")[0]: line.split(": ")[1] for line in capsys.readouterr().out.splitlines()}
+    assert of_all[str(tmp_path / "all/zenke2021_fig3.parquet")] == f"{ended} of {len(runs)} runs"
+    assert {Path(path) for path in of_all} == set((tmp_path / "all").iterdir())
     assert call("draw", settings, str(tmp_path / "tables"), str(tmp_path / "drawn")) == 0
     assert (tmp_path / "drawn/figures/zenke2021/fig3.png").stat().st_size > 10_000
     note = pq.read_schema(tmp_path / "drawn/figures/zenke2021/fig3.parquet").metadata[b"sgpipe.note"].decode()

@@ -20,7 +20,7 @@ from sgpipe.outputs import outputs_of, sources_of
 from sgpipe.overview import overview
 from sgpipe.plan import make_plan
 from sgpipe.results import Store, stored_runs
-from sgpipe.steps import collect, download, draw, initial_state, judge_claims, prepare_task, train
+from sgpipe.steps import begun, collect, download, draw, initial_state, judge_claims, prepare_task, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     bring.add_argument("file", metavar="FILE", help="e.g. runs.tar")
     collect = add("collect", _collect, "write the tables of experiments from the runs that have ended so far")
     collect.add_argument("output", metavar="FOLDER", help="folder for the tables; `sgpipe draw` draws from them")
-    collect.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all that train")
+    collect.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all of which a run has ended")
     draw = add("draw", _draw, "draw figures from experiment tables alone, without the store and without training")
     draw.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
     draw.add_argument("output", metavar="OUTPUT", help="folder for the pictures, e.g. /tmp/redrawn")
@@ -159,16 +159,12 @@ def _import(config: Config, options: argparse.Namespace) -> None:
 
 def _collect(config: Config, options: argparse.Namespace) -> None:
     plan = make_plan(config)
-    everything = [name for name, item in plan.experiments.items() if item.trains]
-    for name in options.experiments or everything:
+    names = options.experiments or list(begun(plan))
+    if not names:
+        raise SgpipeError("none of the runs has ended yet; `snakemake` trains them")
+    for name in names:
         path = Path(options.output) / f"{name}.parquet"
-        try:
-            ended, planned = collect(plan, name, path)
-        except SgpipeError as error:
-            if options.experiments:
-                raise
-            print(error)  # of all experiments, some may have nothing yet
-            continue
+        ended, planned = collect(plan, name, path)
         print(f"{path}: {ended} of {planned} runs")
 
 

@@ -5,7 +5,7 @@ The rules' scripts and the command line call these; nothing here knows of Snakem
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,13 @@ def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path |
     """Write an experiment's table from the tables of its packs."""
     experiment = plan.experiment(name)
     write_table(merge_packs(packs, experiment.sweeps), output, _metadata(experiment))
+
+
+def begun(plan: Plan) -> Iterator[str]:
+    """The experiments of which a run has ended."""
+    for name, experiment in plan.experiments.items():
+        if experiment.trains and any(spec in plan.store for spec in experiment.runs.values()):
+            yield name
 
 
 def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
