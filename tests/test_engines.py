@@ -1,6 +1,7 @@
 """Every engine agrees with the reference, and the right one is chosen."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,6 +135,17 @@ def test_fast_engines_refuse_what_they_do_not_know(tiny, knobs, reason):
     for engine in (CpuEngine(), GpuEngine("cpu")):
         assert engine.refuses(tiny()) is None and "words" in engine.refuses(RunSpec.make({"data.task": "ptb"}))
     assert ReferenceEngine().refuses(tiny(knobs)) is None
+
+
+def test_fast_engines_leave_a_surrogate_that_they_do_not_know_to_the_reference(tiny):
+    from sgpipe.kernels.gpu import GpuEngine
+
+    extension = pytest.importorskip("sgpipe.kernels._cpu", reason="the C++ engine is not built")
+    assert set(extension.surrogates()) == set(SURROGATES)
+    spec = replace(tiny(), surrogate=replace(tiny().surrogate, shape="boxcar"))
+    for engine in (CpuEngine(), GpuEngine("cpu")):
+        assert "boxcar" in engine.refuses(spec)
+    assert ReferenceEngine().refuses(spec) is None
 
 
 UPDATES = {"optimiser.name": "adabelief", "optimiser.weight_decay": 0.1, "optimiser.clip": 0.1}

@@ -108,6 +108,17 @@ def test_unknown_experiments_and_packs_say_what_there_is():
         plan().pack("0" * 16)
 
 
+def test_a_cluster_is_asked_for_hours_that_the_engine_needs():
+    fast, reference = plan("paper"), plan("paper", engine="reference")
+    pack = fast.packs_of["zenke2021_fig3"][0]
+    estimate = sum(cost.run_seconds(spec) for spec in fast.pack(pack).runs) / 60
+    assert 2 * estimate < fast.minutes(pack) < 20 + 8 * estimate < reference.minutes(pack)
+    assert fast.minutes(pack, attempt=2) == reference.minutes(pack) == plan("paper", device="cuda").minutes(pack)
+    words = plan("paper", experiments=["workflow/experiments/herranz2022.yaml"])
+    slow = next(one for one in words.packs.values() if one.runs[0].data.task == "ptb")
+    assert words.minutes(slow.id) < 1.2 * words.minutes(slow.id, attempt=2)  # only the reference trains on words
+
+
 def test_the_numerics_of_a_pack_follow_its_runs(monkeypatch):
     from sgpipe import numerics
 

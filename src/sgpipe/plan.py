@@ -39,11 +39,6 @@ class Pack:
         return sorted({spec.init_id for spec in self.runs if spec.conditions})
 
     @property
-    def minutes(self) -> int:
-        """The time limit to ask a cluster for."""
-        return cost.pack_minutes(self.runs)
-
-    @property
     def memory_mb(self) -> int:
         """The memory to ask a cluster for."""
         return cost.memory_mb(self.runs)
@@ -85,6 +80,14 @@ class Plan:
                 f"pack {pack_id}: no experiment makes it at scale {self.config.scale}; `sgpipe plan` lists them"
             )
         return self.packs[pack_id]
+
+    def minutes(self, pack_id: str, attempt: int = 1) -> int:
+        """Return the time limit to ask a cluster for; a second attempt has time for the torch reference.
+
+        So has the first where config.yaml has the reference or a GPU train: no other engine's speed is known.
+        """
+        fast = self.config.engine in ("auto", "cpu") and self.config.device == "cpu"
+        return cost.pack_minutes(self.pack(pack_id).runs, reference=attempt > 1 or not fast)
 
     def task_numerics(self, data_id: str) -> str:
         """Return the numerics version of a data set's maker."""

@@ -10,7 +10,7 @@ rule train_pack:
     threads: PLAN.config.threads
     resources:
         mem_mb=lambda wildcards: PLAN.pack(wildcards.pack).memory_mb,
-        runtime=lambda wildcards: PLAN.pack(wildcards.pack).minutes,
+        runtime=lambda wildcards, attempt: PLAN.minutes(wildcards.pack, attempt),
         gpu=1 if PLAN.config.device == "cuda" else 0,
     params:
         numerics=lambda wildcards: PLAN.pack(wildcards.pack).numerics,

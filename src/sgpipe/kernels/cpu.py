@@ -36,7 +36,9 @@ class CpuEngine:
         self.threads = threads
 
     def refuses(self, spec: RunSpec) -> str | None:
-        return only_in_the_reference(spec)
+        shape = spec.surrogate.shape
+        unknown = f"it has no surrogate {shape}" if shape and built() and shape not in _cpu.surrogates() else None
+        return only_in_the_reference(spec) or unknown
 
     def open(
         self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None

@@ -97,27 +97,28 @@ struct Named {
   }
 };
 
+inline constexpr Named SHAPES[] = {
+    {"superspike", Shape::fast_sigmoid, "beta", 1, 1},
+    {"sigmoid", Shape::sigmoid, "beta", 1, 1},
+    {"esser", Shape::triangle, "beta", 1, 1},
+    {"asymptotic_superspike", Shape::fast_sigmoid, "beta", 1, 1},
+    {"constant", Shape::rectangle, "beta", 0, 1},
+    {"true_derivative", Shape::rectangle, "beta", 0, 0},
+    {"triangular", Shape::triangle, "sharpness", 1, 1},
+    {"exponential", Shape::exponential, "sharpness", 2, 1},
+    {"gaussian", Shape::gaussian, "sharpness", 1, 1},
+    {"dsigmoid", Shape::sigmoid, "sharpness", 4, 4},
+    {"dfast_sigmoid", Shape::fast_sigmoid, "sharpness", 2, 1},
+    {"rectangular", Shape::rectangle, "sharpness", 1, 1},
+    {"q_pseudospike", Shape::pseudo_spike, "sharpness", 1, 1},
+};
+
 // A layer's surrogates, one for all its neurons or, where `own` has lists, one a neuron. What
 // `own` does not have is the network's.
 inline std::vector<Surrogate> read_surrogates(Reader &c, Reader &own, int units) {
-  static constexpr Named shapes[] = {
-      {"superspike", Shape::fast_sigmoid, "beta", 1, 1},
-      {"sigmoid", Shape::sigmoid, "beta", 1, 1},
-      {"esser", Shape::triangle, "beta", 1, 1},
-      {"asymptotic_superspike", Shape::fast_sigmoid, "beta", 1, 1},
-      {"constant", Shape::rectangle, "beta", 0, 1},
-      {"true_derivative", Shape::rectangle, "beta", 0, 0},
-      {"triangular", Shape::triangle, "sharpness", 1, 1},
-      {"exponential", Shape::exponential, "sharpness", 2, 1},
-      {"gaussian", Shape::gaussian, "sharpness", 1, 1},
-      {"dsigmoid", Shape::sigmoid, "sharpness", 4, 4},
-      {"dfast_sigmoid", Shape::fast_sigmoid, "sharpness", 2, 1},
-      {"rectangular", Shape::rectangle, "sharpness", 1, 1},
-      {"q_pseudospike", Shape::pseudo_spike, "sharpness", 1, 1},
-  };
   std::vector<const char *> names;
-  for (const Named &n : shapes) names.push_back(n.name);
-  const Named &named = shapes[c.choice("surrogate", names)];
+  for (const Named &n : SHAPES) names.push_back(n.name);
+  const Named &named = SHAPES[c.choice("surrogate", names)];
   size_t count = 1;
   auto knob = [&](const char *key, double otherwise) {
     const double given = c.get<double>(key, otherwise);

@@ -282,6 +282,11 @@ NB_MODULE(_cpu, m) {
         "the samples' for dropout, their positions unless given.");
   m.def("surrogate", &surrogate, nb::arg("config"), nb::arg("x"), nb::arg("out"),
         "The surrogate derivative h(x) of a configuration's shape, into `out`.");
+  m.def("surrogates", [] {
+    std::vector<std::string> names;
+    for (const Named &shape : SHAPES) names.push_back(shape.name);
+    return names;
+  }, "The names of the surrogate shapes that a configuration may have.");
   m.def("adam", &adam, nb::arg("param"), nb::arg("grad"), nb::arg("m"), nb::arg("v"), nb::arg("lr"),
         nb::arg("beta1") = 0.9, nb::arg("beta2") = 0.999, nb::arg("eps") = 1e-8, nb::arg("step"),
         "One step of Adam in place, by the formula of torch.optim.Adam.");

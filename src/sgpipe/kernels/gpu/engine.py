@@ -14,6 +14,7 @@ from sgpipe.kernels.gpu.kernels import Kernels
 from sgpipe.kernels.gpu.memory import bytes_of, free_bytes
 from sgpipe.kernels.gpu.pack import Pack
 from sgpipe.kernels.gpu.session import GpuSession
+from sgpipe.kernels.gpu.surrogate import FORMS
 from sgpipe.spec import RunSpec
 
 MOST_RUNS = 65535  # what an axis of a grid but the first may have
@@ -93,6 +94,8 @@ def _unknown(spec: RunSpec) -> str | None:
         return f"it has no {network.neuron} neurons"
     if objective.head not in ("max", "sum"):
         return f"it has no {objective.head} head"
+    if spec.surrogate.shape not in (None, *FORMS):
+        return f"it has no surrogate {spec.surrogate.shape}"
     if network.dropout:
         return "it has no dropout"
     return "it has no label smoothing" if objective.label_smoothing else None
