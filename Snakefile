@@ -3,7 +3,7 @@
 #     snakemake --cores 8 all_figures        every figure at the scale of config.yaml
 #     snakemake --cores 8 zenke2021_fig3     one figure, training only what it needs
 #     snakemake --cores 8 claims             what the papers claim, and what of it replicates
-#     snakemake plan                         what would be trained, and how long it takes
+#     sgpipe plan                            what would be trained, and how long it takes
 
 from snakemake.utils import min_version
 

@@ -58,7 +58,7 @@ def test_a_set_that_lacks_a_file_is_not_used(tmp_path):
     ptb(tmp_path, names=PTB[:2])
     assert settled(tmp_path).data.source == "embedded"
     with pytest.raises(
-        SgpipeError, match=r"config.yaml: data: original: ptb .* lacks ptb.test.txt; .*snakemake download"
+        SgpipeError, match=r"config.yaml: data: original: ptb .* lacks ptb.test.txt; .*snakemake --cores 1 download"
     ):
         settled(tmp_path, "original")
 

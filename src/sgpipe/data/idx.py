@@ -9,7 +9,7 @@ import numpy as np
 from sgpipe.errors import SgpipeError
 
 BYTES = 8  # type code of unsigned bytes, the only one that MNIST uses
-REMEDY = "delete it and fetch it again with `snakemake download`"
+REMEDY = "delete it and fetch it again with `snakemake --cores 1 download`"
 
 
 def read_idx(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:

@@ -18,6 +18,7 @@ from sgpipe.tasks import PtbData
 NAMES = {split: f"ptb.{split}.txt" for split in SPLITS}
 EMBEDDED_WORDS = {"train": 200_000, "valid": 20_000, "test": 20_000}
 EOS, UNKNOWN = "<eos>", "<unk>"
+REMEDY = "fetch it with `snakemake --cores 1 download`"
 
 
 def find(folder: Path, data: PtbData) -> list[Found]:
@@ -47,7 +48,7 @@ def _published(root: Path, size: int) -> dict[str, np.ndarray]:
     if len(known) > size:
         raise SgpipeError(
             f"{root / NAMES['train']}: has {len(known):,} different words, expected {size:,}: not the published file; "
-            "fetch it with `snakemake download`"
+            + REMEDY
         )
     return {split: _numbered(parts, known, root / NAMES[split]) for split, parts in words.items()}
 
@@ -56,10 +57,10 @@ def _words(path: Path) -> list[str]:
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SgpipeError(f"{path}: cannot be read as text ({error}); fetch it with `snakemake download`") from error
+        raise SgpipeError(f"{path}: cannot be read as text ({error}); {REMEDY}") from error
     words = content.replace("\n", f" {EOS} ").split()
     if len(words) < 2:
-        raise SgpipeError(f"{path}: has no words; fetch it with `snakemake download`")
+        raise SgpipeError(f"{path}: has no words; {REMEDY}")
     return words
 
 

@@ -22,7 +22,7 @@ from sgpipe.files import atomic
 UNITS, CLASSES = 700, 20
 LONGEST = 10.0  # s; the published recordings last 1.4 s at most
 AT_ONCE = 256  # samples
-ADVICE = "fetch it again with `snakemake download`"
+ADVICE = "fetch it again with `snakemake --cores 1 download`"
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Sources:
             )
             raise SgpipeError(
                 f"{where}: {data.task} has no {source} data: {lacks}; "
-                "set data_dir to where they are, or fetch the published files with `snakemake download`"
+                "set data_dir to where they are, or fetch the published files with `snakemake --cores 1 download`"
             )
         return found
 
