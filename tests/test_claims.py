@@ -136,7 +136,7 @@ def world(claim, numbers, best=5, scale=None):
         together = pd.concat(runs, ignore_index=True)
         together["run_id"] = [f"{place:016x}" for place in range(len(together))]
         together["kind"] = claim.sources[0]
-        found[name] = ExperimentTable(name, scale or claim.scales[-1], best, 0, together)
+        found[name] = ExperimentTable(name, scale or claim.scales[-1], best, together.head(0), together)
     return found
 
 
@@ -447,8 +447,11 @@ def test_no_verdict_without_tables_or_with_too_few_runs():
     assert judged.verdict == judge.NOT_TESTABLE
     lost = judged_in(change=lambda t: replace(t, runs=t.runs.assign(status="diverged", test_accuracy=np.nan)))
     assert lost.verdict == judge.NOT_TESTABLE and "no" in lost.reason
-    judged = judged_in(change=lambda table: replace(table, missing=len(table.runs)))
+    judged = judged_in(change=lambda table: replace(table, missing=table.runs))
     assert judged.verdict == judge.NOT_TESTABLE and "not yet trained" in judged.reason
+    others = {"network.recurrent": not FIG6.groups[0].where["network.recurrent"]}
+    judged = judged_in(change=lambda table: replace(table, missing=table.runs.assign(**others)))
+    assert judged.verdict == judge.REPLICATED  # what is missing is not what the claim is about
     judged = judged_in(change=lambda table: replace(table, runs=table.runs.drop(columns="test_accuracy")))
     assert judged.reason == "the table has no column test_accuracy"
 

@@ -107,12 +107,17 @@ def test_what_has_been_trained_so_far_is_collected_and_drawn(settings, tmp_path,
     assert "none of the runs has ended yet" in capsys.readouterr().err
     plan = make_plan(load_config(ROOT / "config.yaml", settings))
     runs = list(plan.experiment("zenke2021_fig3").runs.values())
-    for pack in plan.packs_of["zenke2021_fig3"][1:]:
+    last, *first = plan.packs_of["zenke2021_fig3"]
+
+    def train(pack):
         for spec in plan.packs[pack].runs:
             rows = [
                 Row(1, split, 0.5, 0.0, 0.9, (3.0,) * len(spec.network.hidden), True) for split in ("valid", "test")
             ]
             plan.store.put(Result(spec, "finished", tuple(rows)))
+
+    for pack in first:
+        train(pack)
     ended = sum(spec in plan.store for spec in runs)
     assert 0 < ended < len(runs)
 
@@ -121,11 +126,22 @@ def test_what_has_been_trained_so_far_is_collected_and_drawn(settings, tmp_path,
     assert call("collect", settings, str(tmp_path / "all")) == 0
     of_all = {line.split(": ")[0]: line.split(": ")[1] for line in capsys.readouterr().out.splitlines()}
     assert of_all[str(tmp_path / "all/zenke2021_fig3.parquet")] == f"{ended} of {len(runs)} runs"
-    assert {Path(path) for path in of_all} == set((tmp_path / "all").iterdir())
+    lacking = {tmp_path / "all" / f"{Path(path).stem}.missing.parquet" for path in of_all}
+    assert {Path(path) for path in of_all} == set((tmp_path / "all").iterdir()) - lacking
     assert call("draw", settings, str(tmp_path / "tables"), str(tmp_path / "drawn")) == 0
     assert (tmp_path / "drawn/figures/zenke2021/fig3.png").stat().st_size > 10_000
     note = pq.read_schema(tmp_path / "drawn/figures/zenke2021/fig3.parquet").metadata[b"sgpipe.note"].decode()
     assert note.endswith(f"{ended} runs · {len(runs) - ended} not yet trained")
+
+    beside = tmp_path / "tables/zenke2021_fig3.missing.parquet"
+    assert set(pq.read_table(beside)["run_id"].to_pylist()) == {spec.id for spec in plan.packs[last].runs}
+    assert call("claims", settings, str(tmp_path / "tables"), str(tmp_path / "claims")) == 0
+    beside.unlink()
+    assert call("claims", settings, str(tmp_path / "tables"), str(tmp_path / "claims")) == 1
+    assert "lacks runs; copy it too, or collect again" in capsys.readouterr().err
+    train(last)
+    assert call("collect", settings, str(tmp_path / "tables"), "zenke2021_fig3") == 0 and not beside.exists()
+    assert call("claims", settings, str(tmp_path / "tables"), str(tmp_path / "claims")) == 0
 
     assert call("draw", settings, str(tmp_path / "drawn"), str(tmp_path / "again")) == 1
     assert "no table of an experiment there" in capsys.readouterr().err

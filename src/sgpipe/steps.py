@@ -21,7 +21,7 @@ from sgpipe.files import atomic
 from sgpipe.init.states import read_state, write_state
 from sgpipe.logs import ProgressLog
 from sgpipe.plan import Plan
-from sgpipe.results import experiment_table, merge_packs, runs_table, write_table
+from sgpipe.results import Result, experiment_table, merge_packs, runs_table, write_table
 from sgpipe.train import train_pack
 from sgpipe.untrained import as_cell, knobs_in_use, knobs_of_sweeps, links_of_sweeps, manifold_points, shown_samples
 
@@ -125,15 +125,24 @@ def begun(plan: Plan) -> Iterator[str]:
 def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
     """Write an experiment's table from whichever of its runs have ended; return how many, and of how many.
 
-    The table says how many are missing, and so does a figure drawn from it. Raises SgpipeError if there are none.
+    The table says how many are missing, and so does a figure drawn from it; `<name>.missing.parquet` beside it says
+    which, for claims about the others. Raises SgpipeError if none has ended.
     """
-    experiment = plan.experiment(name)
-    found = [result for spec in experiment.runs.values() if (result := plan.store.get(spec)) is not None]
-    if not found:
+    experiment, output = plan.experiment(name), Path(output)
+    results = [plan.store.get(spec) or Result(spec, "missing", ()) for spec in experiment.runs.values()]
+    missing = [result for result in results if result.status == "missing"]
+    if len(missing) == len(results):
         raise SgpipeError(f"{name}: none of its runs has ended yet")
-    table = experiment_table(runs_table(found), experiment.sweeps)
-    write_table(table, output, _metadata(experiment, missing=len(experiment.runs) - len(found)))
-    return len(found), len(experiment.runs)
+    ended = [result for result in results if result.status != "missing"]
+    write_table(
+        experiment_table(runs_table(ended), experiment.sweeps), output, _metadata(experiment, missing=len(missing))
+    )
+    beside = output.with_suffix(".missing.parquet")
+    if missing:
+        write_table(experiment_table(runs_table(missing), experiment.sweeps), beside)
+    else:
+        beside.unlink(missing_ok=True)
+    return len(ended), len(results)
 
 
 def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | str] = ()) -> None:

@@ -9,7 +9,7 @@ from sgpipe.choose import CONFIDENCE
 from sgpipe.claims.declare import Claim
 from sgpipe.claims.estimates import Estimate, Unmeasurable, contrast, differences, estimate
 from sgpipe.claims.rules import Comparison, comparisons
-from sgpipe.claims.tables import ExperimentTable, chosen, runs_of
+from sgpipe.claims.tables import ExperimentTable, chosen, missing_of, runs_of
 
 REPLICATED, NOT_REPLICATED, INCONCLUSIVE, NOT_TESTABLE = VERDICTS = (
     "replicated",
@@ -17,7 +17,7 @@ REPLICATED, NOT_REPLICATED, INCONCLUSIVE, NOT_TESTABLE = VERDICTS = (
     "inconclusive",
     "not testable here",
 )
-MISSING = 0.1  # a table that lacks more than this share of its runs is not the experiment
+MISSING = 0.1  # a group that lacks more than this share of its runs is not what the claim is about
 KINDS = {
     "original": "the published files",
     "part": "a part of the published files",
@@ -76,7 +76,7 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
     scales = tuple(dict.fromkeys(tables[name].scale for name in claim.experiments))
     selected = [runs_of(group, tables[group.experiment]) for group in claim.groups]
     kinds = tuple(sorted({kind for runs in selected for kind in runs["kind"]}))
-    barred = _barred(claim, tables, scales, kinds)
+    barred = _barred(claim, tables, selected, scales, kinds)
     try:
         counted = [
             chosen(group, tables[group.experiment], runs) for group, runs in zip(claim.groups, selected, strict=True)
@@ -102,14 +102,14 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
     return Judgement(claim, verdict, reason, tuple(found), groups, scales, kinds)
 
 
-def _barred(claim: Claim, tables: Mapping[str, ExperimentTable], scales, kinds) -> list[str]:
+def _barred(claim: Claim, tables: Mapping[str, ExperimentTable], selected, scales, kinds) -> list[str]:
     """Return why no verdict may be given on these tables, whatever they say."""
     words = [f"scale {scale}, a verdict needs {_either(claim.scales)}" for scale in scales if scale not in claim.scales]
     words += [f"{KINDS[kind]}, a verdict needs {_needs(claim)}" for kind in kinds if kind not in claim.sources]
-    for name in claim.experiments:
-        missing, here = tables[name].missing, len(tables[name].runs)
-        if missing > MISSING * (missing + here):
-            words.append(f"{missing} of the {missing + here} runs of {name} are not yet trained")
+    for group, runs in zip(claim.groups, selected, strict=True):
+        missing = missing_of(group, tables[group.experiment])
+        if missing > MISSING * (missing + len(runs)):
+            words.append(f"{group.name}: {missing} of {missing + len(runs)} runs are not yet trained")
     return words
 
 

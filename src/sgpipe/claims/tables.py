@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +27,20 @@ RANGE = {
 
 @dataclass(frozen=True)
 class ExperimentTable:
-    """An experiment at one scale: a row per run, how many its figure calls best, and how many runs are yet to come."""
+    """An experiment at one scale: a row per run, how many its figure calls best, and the runs that are yet to come."""
 
     id: str
     scale: str
     best: int | None
-    missing: int
+    missing: pd.DataFrame
     runs: pd.DataFrame
 
 
 def read_tables(folder: Path | str, names: Iterable[str]) -> dict[str, ExperimentTable]:
     """Return those of the named experiments whose tables are in a folder, `<name>.parquet`.
 
-    Spike counts are taken from `<name>.activity.parquet`, if that is there.
+    Spike counts are taken from `<name>.activity.parquet`, if that is there, and the runs that `sgpipe collect` found
+    missing from `<name>.missing.parquet`.
     """
     found = {}
     for name in names:
@@ -64,9 +65,15 @@ def read_table(path: Path | str, activity: Path | str | None = None) -> Experime
             counts = pq.read_table(activity, filters=[("kind", "=", "count"), ("moment", "=", "after")]).to_pandas()
             if len(counts):
                 runs["spikes_largest"] = runs["run_id"].map(counts.groupby("run_id")["spikes"].max()).astype(float)
+        missing = runs.head(0)
+        if about.get("missing"):
+            beside = Path(path).with_suffix(".missing.parquet")
+            if not beside.exists():
+                raise SgpipeError(f"{beside}: is not there, but {path} lacks runs; copy it too, or collect again")
+            missing = outcomes(pq.read_table(beside).to_pandas())
     except (OSError, KeyError, ValueError) as error:
         raise SgpipeError(f"{path}: not the table of an experiment that trains; delete it and make it anew") from error
-    return ExperimentTable(about["id"], about["scale"], about.get("best"), about.get("missing", 0), runs)
+    return ExperimentTable(about["id"], about["scale"], about.get("best"), missing, runs)
 
 
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:
@@ -104,6 +111,12 @@ def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
         fits &= _fits(runs, key, wanted)
     runs = runs[fits]
     return choose.of_sweep(runs, *group.sweeps) if group.sweeps and len(runs) else runs
+
+
+def missing_of(group: Group, table: ExperimentTable) -> int:
+    """Return how many runs that a group would select are yet to come; of their spikes nothing is known."""
+    known = {key: wanted for key, wanted in group.where.items() if key != "spikes_total"}
+    return len(runs_of(replace(group, where=known), replace(table, runs=table.missing)))
 
 
 def chosen(group: Group, table: ExperimentTable, runs: pd.DataFrame | None = None) -> pd.DataFrame:
