@@ -14,6 +14,7 @@ from sgpipe.rng import stream
 
 RESAMPLES = 400
 SIDE = 3  # networks that must lie on each side of a transition
+BEYOND = 0.025  # at most this share of resamples has its transition at the sparsest network, or at the busiest
 ABOVE = 3  # how many standard deviations of the networks around the curve its rise must have
 SILENT = 0.01  # spikes: fewer count as these, for the logarithm
 STEEPNESS = np.geomspace(0.5, 60.0, 26)
@@ -72,13 +73,25 @@ def _search(x, accuracy, chance, centres, steepness, weights) -> Rise:
     return Rise(10.0 ** m[best], p[best], chance + above[best, np.arange(weights.shape[1])], chance)
 
 
-def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> tuple[Rise, Rise] | None:
-    """Return the fitted sigmoid and those of resampled networks, from the random stream `name`.
+def distinct(spikes: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return spikes and accuracies of unlike networks, in the order of their first.
 
-    None unless at least `SIDE` networks lie on each side of the transition, and the rise is `ABOVE` times as large as
-    the scatter around it: else it would be a guess.
+    Regularisers that act on the same spikes train the same network: with exponent 1 all thresholds below one spike of
+    one neuron do. Such copies are one observation.
     """
-    spikes, accuracy = np.asarray(spikes, float), np.asarray(accuracy, float)
+    points = np.stack([np.asarray(spikes, float), np.asarray(accuracy, float)], axis=1)
+    _, first = np.unique(points, axis=0, return_index=True)
+    return tuple(points[np.sort(first)].T)
+
+
+def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> tuple[Rise, Rise] | None:
+    """Return the sigmoid fitted to distinct networks and those of resampled ones, from the random stream `name`.
+
+    None where it would be a guess: unless at least `SIDE` distinct networks lie on each side of the transition, the
+    rise is `ABOVE` times as large as the scatter around it, and the transitions of resamples lie between the sparsest
+    and the busiest network.
+    """
+    spikes, accuracy = distinct(spikes, accuracy)
     if len(spikes) < 2 * SIDE:
         return None
     found = fit_rise(spikes, accuracy, chance)
@@ -92,4 +105,7 @@ def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> 
     x, middle = _log(spikes), np.log10(found.transition[0])
     low, high = np.ceil((middle - x.min()) / STEP), np.ceil((x.max() - middle) / STEP)
     centres = middle + STEP * np.arange(-low, high + 1)
-    return found, _search(x, accuracy, chance, centres, found.steepness[0] * AROUND, weights)
+    resampled = _search(x, accuracy, chance, centres, found.steepness[0] * AROUND, weights)
+    at = np.log10(resampled.transition)
+    beyond = max(np.mean(at < centres[0] + STEP / 2), np.mean(at > centres[-1] - STEP / 2))
+    return None if beyond > BEYOND else (found, resampled)

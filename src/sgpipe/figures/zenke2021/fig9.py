@@ -69,6 +69,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 def _fit(group: pd.DataFrame, chance: float, sweep: str) -> dict:
     known = group[group["spikes"].notna() & group["test_accuracy"].notna()].sort_values("run_id")
+    known = known.drop_duplicates(["spikes", "test_accuracy"])
     name = f"fig9/{sweep}/{group['recurrent'].iloc[0]}/{group['hidden_layers'].iloc[0]}"
     found = rise(known["spikes"], known["test_accuracy"], chance, name)
     if found is None:
