@@ -28,8 +28,8 @@ INPUTS = ShdData.units
 RIGHT, OTHER = "#8C510A", "#C7C7C7"  # the readout of the right class: brown, as in the paper
 FILL = "#9BB7D4"
 KEY = (
-    "brown: readout of the right class · filled: the network shown above · "
-    "lines: the others, of other initial weights · dashed: most possible"
+    "±: sd over networks · brown: readout of the right class · filled: the network shown above · "
+    "lines: the others · dashed: most possible"
 )
 
 
