@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
 from sgpipe import choose
@@ -21,18 +23,28 @@ KEY = (
     "points: single networks · lines: fitted sigmoids · ticks and numbers: spikes at half of the rise, 95 % confidence "
     "interval · ?: none can be told"
 )
+# What the paper prints, by `mark`: words of the legend, and marker; a range of spikes is shaded.
+MARKS = {
+    "transition": ("transition", "v"),
+    "returns": ("diminishing returns", "<"),
+    "enough": ("high accuracy", None),
+    "reached": ("accuracy reached", "D"),
+}
+MARK = {"ls": "", "ms": 3, "mfc": "white", "mew": 0.8, "zorder": 6}
+BAND = {"color": style.FAINT, "alpha": 0.3, "lw": 0}
 COLUMNS = (
-    *("panel", "kind", "sweep", "name", "recurrent", "hidden_layers", "chance"),
+    *("panel", "kind", "mark", "sweep", "name", "recurrent", "hidden_layers", "chance"),
     *("run_id", "status", "strength", "threshold", "exponent", "spikes", "valid_accuracy", "test_accuracy"),
-    *("n", "transition", "low", "high", "steepness", "plateau"),  # of a fit; published: the transition alone
+    *("n", "transition", "low", "high", "steepness", "plateau"),  # of a fit; published: what the mark needs
 )
 PANELS = "abcde"
 MOST_TICKS = 4
+ABOVE = 1.06  # accuracy at which marks of a number of spikes alone stand
 FIRST, LINE = 1.16, 0.13  # height of the lowest of the numbers, which stand above 1 on the accuracy axis, and of each
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return networks, and a fit for each data set, connectivity and depth.
+    """Return networks, a fit for each data set, connectivity and depth, and what the paper prints (kind published).
 
     A fit that fewer than three networks on a side would decide has no numbers. Its interval is that of resampled
     networks.
@@ -57,14 +69,25 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
             for (recurrent, layers), group in own.groupby(["recurrent", "hidden_layers"], sort=True)
         ]
         pieces.append(pd.DataFrame(fits).assign(kind="fit", **about))
-        printed = [
-            {"recurrent": recurrent, "hidden_layers": layers, "transition": value}
-            for recurrent, short in ((False, "ff"), (True, "rc"))
-            for layers in sorted(own["hidden_layers"].unique())
-            if (value := experiment["settings"].get(f"published.{sweep}.{short}_nh{layers}"))
-        ]
-        pieces.append(pd.DataFrame(printed).assign(kind="published", **about))
+        pieces.append(_published(experiment["settings"], sweep, own).assign(kind="published", **about))
     return parts.tidy(pieces, COLUMNS)
+
+
+def _published(settings: Mapping, sweep: str, own: pd.DataFrame) -> pd.DataFrame:
+    """Return what the paper prints of a data set, for the connectivities and depths that there are."""
+    paper, found = f"published.{sweep}", []
+    for recurrent in sorted(own["recurrent"].unique()):
+        short, here = "rc" if recurrent else "ff", {"recurrent": recurrent}
+        for layers in sorted(own["hidden_layers"].unique()):
+            if value := settings.get(f"{paper}.{short}_nh{layers}"):
+                found.append({**here, "mark": "transition", "hidden_layers": layers, "transition": value})
+        if value := settings.get(f"{paper}.returns"):
+            found.append({**here, "mark": "returns", "spikes": value})
+        if value := settings.get(f"{paper}.enough"):
+            found.append({**here, "mark": "enough", "low": value[0], "high": value[1]})
+        if value := settings.get(f"{paper}.{short}"):
+            found.append({**here, "mark": "reached", "spikes": value[0], "test_accuracy": value[1]})
+    return pd.DataFrame(found)
 
 
 def _fit(group: pd.DataFrame, chance: float, sweep: str) -> dict:
@@ -91,13 +114,12 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
         Line2D([], [], color=_colour(depth), label=f"{depth} hidden layer{'s' if depth > 1 else ''}", **look)
         for depth in depths
     ]
-    if (data["kind"] == "published").any():
-        handles.append(Line2D([], [], color=style.INK, marker="v", ms=3, lw=0, mfc="white", mew=0.7, label="paper"))
-    style.legend_above(figure, handles)
+    style.legend_above(figure, handles + _handles(set(data["mark"].dropna())), columnspacing=1.2)
     grid = figure.subplots(2, len(there), squeeze=False, sharey=True)
     for column, panel in enumerate(there):
         own = data[data["panel"] == panel]
-        spikes = own["spikes"].dropna().clip(lower=SILENT)
+        printed = own.loc[own["kind"] == "published", ["transition", "low", "high"]]
+        spikes = pd.Series([*own["spikes"], *printed.to_numpy(float).ravel()]).dropna().clip(lower=SILENT)
         for row, (recurrent, words) in enumerate(ROWS.items()):
             axes = grid[row, column]
             _panel(axes, own[own["recurrent"] == recurrent], depths)
@@ -116,6 +138,16 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     return figure
 
 
+def _handles(marks: set[str]) -> list[Artist]:
+    """Return the legend entries of what the paper prints: a word, then the marks."""
+    handles: list[Artist] = [Line2D([], [], ls="", label="paper, its own data:")] if marks else []
+    for mark, (words, marker) in MARKS.items():
+        if mark in marks:
+            look = {**MARK, "marker": marker, "mec": style.INK}
+            handles.append(Line2D([], [], label=words, **look) if marker else Patch(label=words, **BAND))
+    return handles
+
+
 def _depths(data: pd.DataFrame) -> list[int]:
     return sorted(int(depth) for depth in data["hidden_layers"].dropna().unique())
 
@@ -125,7 +157,7 @@ def _colour(depth: int) -> str:
 
 
 def _spike_axis(axes: Axes, spikes: pd.Series) -> None:
-    """Make the x axis decades of spikes, as many as the networks of both rows span."""
+    """Make the x axis decades of spikes, as many as the networks of both rows and what is printed of them span."""
     low, high = (np.log10([spikes.min(), spikes.max()]) if len(spikes) else (0, 2)) + np.array([-0.2, 0.2])
     decades = np.arange(np.ceil(low), np.floor(high) + 1)
     if len(decades) > MOST_TICKS:
@@ -154,8 +186,8 @@ def _panel(axes: Axes, data: pd.DataFrame, depths: Sequence[int]) -> None:
             words.append((colour, _words(fit)))
             if not np.isnan(fit["transition"]):
                 _curve(axes, fit, spikes, colour)
-        for _, paper in own[own["kind"] == "published"].iterrows():
-            axes.plot(paper["transition"], 1.06, marker="v", ms=3, mfc="white", mec=colour, mew=0.8, ls="", zorder=6)
+    for _, paper in data[data["kind"] == "published"].iterrows():
+        _mark(axes, paper)
     for place, (colour, text) in enumerate(words):
         up = FIRST + LINE * (len(depths) - 1 - place)
         axes.annotate(text, (0.03, up), xycoords=parts.XY[::-1], ha="left", va="center", size=style.SMALL, color=colour)
@@ -171,6 +203,17 @@ def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
         [fit["low"], fit["high"]], [middle, middle], color=colour, lw=2.4, alpha=0.35, zorder=4, solid_capstyle="butt"
     )
     axes.plot(fit["transition"], middle, marker="|", ms=6, mew=1.0, color=colour, zorder=5)
+
+
+def _mark(axes: Axes, paper: Mapping) -> None:
+    """Draw what the paper prints, in the colour of the depth if it is of one; above the networks if of no accuracy."""
+    if paper["mark"] == "enough":
+        axes.axvspan(paper["low"], paper["high"], ymax=1 / axes.get_ylim()[1], zorder=0, **BAND)
+        return
+    colour = style.INK if np.isnan(paper["hidden_layers"]) else _colour(int(paper["hidden_layers"]))
+    x = paper["transition"] if paper["mark"] == "transition" else paper["spikes"]
+    y = paper["test_accuracy"] if paper["mark"] == "reached" else ABOVE
+    axes.plot(x, y, marker=MARKS[paper["mark"]][1], mec=colour, **MARK)
 
 
 def _words(fit: Mapping) -> str:
