@@ -36,16 +36,8 @@ PICKS = re.compile(
 )
 # Columns of figures' numbers that are measured on the test split, or made from such.
 MEASURED = (
-    "test_accuracy",
-    "spikes",
-    "spikes_total",
-    "mean",
-    "sd",
-    "low",
-    "high",
-    "transition",
-    "steepness",
-    "plateau",
+    *("accuracy", "test_accuracy", "spikes", "spikes_total"),
+    *("mean", "sd", "low", "high", "transition", "steepness", "plateau"),
 )
 ON_VALIDATION = ("herranz2022.fig2", "herranz2022.fig3", "herranz2022.fig4")  # figures that show no test number at all
 
@@ -265,9 +257,8 @@ def not_measured(name, table):
     data = numbers_of(name, table)
     if experiments()[name].draw in ON_VALIDATION:
         return data
-    measured = [*MEASURED, "accuracy"]
     on_test = data["split"] != "valid" if "split" in data else np.full(len(data), True)
-    return data.assign(**{name: data[name].mask(on_test) for name in measured if name in data})
+    return data.assign(**{name: data[name].mask(on_test) for name in MEASURED if name in data})
 
 
 def test_there_are_figures_that_choose():
