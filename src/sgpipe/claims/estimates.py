@@ -19,7 +19,7 @@ from scipy.special import betaincinv, chdtri, stdtrit
 from sgpipe.choose import CONFIDENCE, summary
 from sgpipe.claims.declare import Group
 from sgpipe.rng import permutation, stream
-from sgpipe.transition import SIDE, Rise, rise
+from sgpipe.transition import ABOVE, SIDE, Rise, rise
 
 DRAWS = 4000
 
@@ -140,9 +140,14 @@ def _peak(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Es
 def _of_rise(read: Callable[[Rise, Group], np.ndarray]):
     def measure(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
         known = runs[runs[group.column].notna() & runs["spikes_total"].notna()]
+        # Copies of one network, which a budget above all that it emits leaves as it is, are not several networks.
+        known = known.drop_duplicates(["spikes_total", group.column])
         found = rise(known["spikes_total"], known[group.column], known["chance"].iloc[0], name)
         if found is None:
-            raise Unmeasurable(f"{group.name}: fewer than {SIDE} networks on one side of a transition")
+            raise Unmeasurable(
+                f"{group.name}: no clear transition in {len(known)} different networks, with {SIDE} of them on either "
+                f"side and a rise of {ABOVE} times their scatter around it"
+            )
         value = float(read(found[0], group)[0])
         return Estimate(value, len(known), value, np.nan, read(found[1], group), name)
 
@@ -195,13 +200,32 @@ def contrast(parts: Sequence[Estimate], factors: Sequence[float], confidence: fl
 
 
 def ratio(parts: Sequence[Estimate], confidence: float = CONFIDENCE) -> Interval:
-    """Return the first number over the second, by draws; raises Unmeasurable if the second is 0."""
-    if parts[1].value == 0:
+    """Return the first number over the second, both of positive quantities; raises Unmeasurable if the second is 0.
+
+    The interval of two means is Welch's for the difference of their logarithms, whose errors are the relative ones:
+    log a - log b +- t sqrt(s_a^2 / (n_a a^2) + s_b^2 / (n_b b^2)). It cannot reach below 0. Others are by draws.
+    """
+    over, under = parts
+    if under.value == 0:
         raise Unmeasurable("a ratio to 0")
-    over, under = (part.drawn() for part in parts)
-    size = min(len(over), len(under))
+    if any(part.draws is None and part.mean < 0 for part in parts):
+        raise Unmeasurable("a ratio of numbers below 0")
+    value = over.value / under.value
+    if value == 0 and over.draws is None:
+        return Interval(0.0, 0.0, 0.0)  # a mean of 0 of what cannot be negative: all of them are 0
+    if all(part.draws is None for part in parts):
+        relative = [part._replace(value=np.log(part.mean), sd=part.sd / part.mean) for part in parts]
+        logs = contrast(relative, (1, -1), confidence)
+        return Interval(value, float(np.exp(logs.low)), float(np.exp(logs.high)))
+    drawn = [_log_mean_draws(part) if part.draws is None else part.draws for part in parts]
+    size = min(map(len, drawn))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _middle(parts[0].value / parts[1].value, over[:size] / under[:size], confidence)
+        return _middle(value, drawn[0][:size] / drawn[1][:size], confidence)
+
+
+def _log_mean_draws(part: Estimate) -> np.ndarray:
+    with np.errstate(over="ignore"):  # of few runs that scatter much, the largest draws are infinite
+        return part.mean * np.exp(_mean_draws(0.0, part.sd / part.mean, part.n, part.name))
 
 
 def _middle(value: float, draws: np.ndarray, confidence: float) -> Interval:
