@@ -1,7 +1,7 @@
 """The verdict on a claim: replicated, not replicated, inconclusive, or not testable here."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,18 @@ REPLICATED, NOT_REPLICATED, INCONCLUSIVE, NOT_TESTABLE = VERDICTS = (
     "inconclusive",
     "not testable here",
 )
+# Measures whose claims may hold of networks that learnt nothing, and what then tells whether they did.
+LEARNT = 0.05  # accuracy above chance of networks that learnt something
+OF_LEARNING = {
+    "test_accuracy": "test_accuracy",
+    "test_accuracy_last": "test_accuracy_last",
+    "train_accuracy": "train_accuracy",
+    "train_accuracy_last": "train_accuracy_last",
+    "valid_accuracy": "valid_accuracy",
+    "valid_loss": "valid_accuracy",
+    "valid_loss_lowest": "valid_accuracy",
+    "valid_loss_last": "valid_accuracy",
+}
 MISSING = 0.1  # a group that lacks more than this share of its runs is not what the claim is about
 KINDS = {
     "original": "the published files",
@@ -91,7 +103,9 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
         paired = differences(claim.groups, counted, claim.pair, f"claims/{claim.id}") if claim.pair else None
         if paired is not None and paired.n < claim.least:
             raise Unmeasurable(f"too few runs that agree in {', '.join(claim.pair)}: {paired.n}, {claim.least} needed")
-        found = comparisons(claim, parts, float(selected[0]["chance"].iloc[0]), paired)
+        chance = float(selected[0]["chance"].iloc[0])
+        found = comparisons(claim, parts, chance, paired)
+        empty = _empty(claim, found, counted, chance)
     except Unmeasurable as problem:
         return Judgement(claim, NOT_TESTABLE, "; ".join([*barred, str(problem)]), scales=scales, kinds=kinds)
     groups = tuple(
@@ -99,6 +113,8 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
     )
     verdict = NOT_TESTABLE if barred else verdict_of(found)
     reason = "; ".join(barred) if barred else reason_of(found, verdict)
+    if verdict == REPLICATED and empty:
+        verdict, reason = INCONCLUSIVE, f"{reason}; but {empty}"
     return Judgement(claim, verdict, reason, tuple(found), groups, scales, kinds)
 
 
@@ -111,6 +127,26 @@ def _barred(claim: Claim, tables: Mapping[str, ExperimentTable], selected, scale
         if missing > MISSING * (missing + len(runs)):
             words.append(f"{group.name}: {missing} of {missing + len(runs)} runs are not yet trained")
     return words
+
+
+def _empty(claim: Claim, found: Iterable[Comparison], counted: Iterable, chance: float) -> str:
+    """Return why a claim holds of nothing: it asks for no difference, and no group learnt; else an empty string.
+
+    Networks that only guess are all alike, so that a claim of equality would be true of them.
+    """
+    compared = len(claim.groups) > 1 or claim.groups[0].measure == "spread"
+    of_learning = not claim.ratio and all(group.column in OF_LEARNING for group in claim.groups)
+    if not (compared and of_learning and all(one.target.holds_at_0() for one in found)):
+        return ""
+    highest = -np.inf
+    for group, runs in zip(claim.groups, counted, strict=True):
+        measure = "plateau" if group.measure == "plateau" else "mean"
+        accuracy = replace(group, column=OF_LEARNING[group.column], measure=measure)
+        part = estimate(accuracy, runs, f"claims/{claim.id}/{group.name}/learnt")
+        highest = max(highest, contrast([part], (1,)).low)
+    if highest > chance + LEARNT:
+        return ""
+    return f"no group is clearly above chance ({number_words(chance)}): networks that only guess are all alike"
 
 
 def _needs(claim: Claim) -> str:

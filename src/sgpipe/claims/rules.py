@@ -32,6 +32,10 @@ class Target(NamedTuple):
             return number.high < self.low if math.isinf(self.high) else number.low > self.high
         return number.high < self.low or number.low > self.high
 
+    def holds_at_0(self) -> bool:
+        """Return whether no difference at all lies in it."""
+        return self.holds(Interval(0.0, 0.0, 0.0))
+
 
 class Comparison(NamedTuple):
     """One number of a claim beside its target."""

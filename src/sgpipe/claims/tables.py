@@ -14,9 +14,11 @@ from sgpipe import choose
 from sgpipe.claims.declare import Group
 from sgpipe.data.published import data_kind
 from sgpipe.errors import SgpipeError
-from sgpipe.results import data_of_row
+from sgpipe.init.schemes import parameter_count
+from sgpipe.results import data_of_row, spec_of_row
 from sgpipe.spec import knobs
 
+LARGEST, HIGH = 0.95, 0.5  # spike counts that are as good as the largest possible, and that are high, in its units
 RANGE = {
     "at_least": np.greater_equal,
     "above": np.greater,
@@ -54,8 +56,7 @@ def read_tables(folder: Path | str, names: Iterable[str]) -> dict[str, Experimen
 def read_table(path: Path | str, activity: Path | str | None = None) -> ExperimentTable:
     """Return an experiment's table; raises SgpipeError if the file is not one.
 
-    With the table of its activity, if spikes were counted, there is a column `spikes_largest`: the largest number of
-    spikes of any hidden unit in any test sample, after training.
+    With the table of its activity, if spikes were counted, there are the columns of `spike_counts`.
     """
     try:
         table = pq.read_table(path)
@@ -63,8 +64,7 @@ def read_table(path: Path | str, activity: Path | str | None = None) -> Experime
         runs = outcomes(table.to_pandas())
         if activity is not None:
             counts = pq.read_table(activity, filters=[("kind", "=", "count"), ("moment", "=", "after")]).to_pandas()
-            if len(counts):
-                runs["spikes_largest"] = runs["run_id"].map(counts.groupby("run_id")["spikes"].max()).astype(float)
+            runs = runs.join(spike_counts(counts, runs), on="run_id")
         missing = runs.head(0)
         if about.get("missing"):
             beside = Path(path).with_suffix(".missing.parquet")
@@ -76,13 +76,36 @@ def read_table(path: Path | str, activity: Path | str | None = None) -> Experime
     return ExperimentTable(about["id"], about["scale"], about.get("best"), missing, runs)
 
 
+def spike_counts(counts: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return, a row a run, what claims about the spike counts of single hidden units are about; none without counts.
+
+    `spikes_largest`, the largest number of spikes of any unit in any test sample; `share_largest` and `share_high`, the
+    shares of all pairs of a unit and a test sample with at least 95 % and half of the largest possible number. As the
+    reset acts a step after the spike, that is a spike every other step: the paper's 500 in 1000 steps of 1 ms.
+    """
+    if not len(counts):
+        return pd.DataFrame(index=pd.Index([], name="run_id"))
+    runs = runs.set_index("run_id")
+    rows = {}
+    for run, own in counts[counts["run_id"].isin(runs.index)].groupby("run_id"):
+        data = data_of_row(runs.loc[run].to_dict())
+        level = own["spikes"] / (data.steps * getattr(data, "hold", 1) / 2)
+        share = {
+            name: own["value"][level >= bound].sum() / own["value"].sum()
+            for name, bound in (("share_largest", LARGEST), ("share_high", HIGH))
+        }
+        rows[run] = {"spikes_largest": float(own["spikes"].max()), **share}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     """Return what `choose.outcomes` returns, with columns that claims are about besides.
 
     `train_accuracy` at the best validation epoch and `train_accuracy_last`; `train_loss_last` and `train_loss_change`,
     its ratio to that of the first epoch; of validation loss over the epochs `valid_loss_lowest`, `valid_loss_last`,
     `valid_loss_rise` from the one to the other (overfitting), and `valid_loss_mean` (small where learning is fast);
-    `generalisation_gap`, training less test accuracy; `chance`; and `kind` of the data (see `data_kind`).
+    `generalisation_gap`, training less test accuracy; `parameters`, how many the network has; `chance`; and `kind` of
+    the data (see `data_kind`).
     """
     runs = choose.outcomes(table).set_index("run_id")
     finished = table[table["status"] == "finished"].sort_values("epoch", kind="stable")
@@ -98,9 +121,22 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     runs["valid_loss_mean"] = losses.mean()
     runs["generalisation_gap"] = runs["train_accuracy"] - runs["test_accuracy"]
     runs = runs.reset_index()
+    runs["parameters"] = _parameters(runs)
     runs["chance"] = [1 / data_of_row(run).classes for run in runs.to_dict("records")]
     runs["kind"] = [data_kind(run) for run in runs.to_dict("records")]
     return runs
+
+
+def _parameters(runs: pd.DataFrame) -> list[float]:
+    """Return how many parameters each run's network has; runs of equal network and data are counted once."""
+    shape = [key for key in runs if key.startswith(("data.", "network."))]
+    found: dict[str, float] = {}
+    alike = [str(list(values)) for values in runs[shape].itertuples(index=False)]
+    for key, row in zip(alike, runs.to_dict("records"), strict=True):
+        if key not in found:
+            spec = spec_of_row(row)
+            found[key] = float(parameter_count(spec, spec.data.units, spec.data.classes))
+    return [found[key] for key in alike]
 
 
 def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
