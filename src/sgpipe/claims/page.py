@@ -5,16 +5,18 @@ from html import escape
 
 import numpy as np
 
-from sgpipe.claims.judge import NOT_TESTABLE, VERDICTS, Judgement, interval_words, target_words
+from sgpipe.claims.judge import VERDICTS, Judgement, interval_words, target_words
 from sgpipe.claims.report import (
     COLOURS,
     SYMBOLS,
     counts,
+    effect_words,
     figure_of,
     group_words,
     ours_words,
     published_words,
     summary_words,
+    why_words,
 )
 from sgpipe.claims.strip import strip_of
 
@@ -86,9 +88,12 @@ def _html_row(judgement: Judgement) -> str:
     words = f"<td>{escape(claim.words)} <small>({escape(claim.at)})</small>{note}{_details(judgement)}</td>"
     printed = published_words(judgement)
     lines = [escape(ours_words(judgement))] if one else []
-    lines += [f'<span class="faint">holds if {escape(target_words(one.target))}, n = {one.n}</span>'] if one else []
+    if one:
+        facts = [f"holds if {target_words(one.target)}", f"n = {one.n}", effect_words(judgement)]
+        lines.append(f'<span class="faint">{escape(", ".join(filter(None, facts)))}</span>')
     lines += [f'<span class="faint">published: {escape(printed)}</span>'] if printed else []
-    lines += [f'<span class="faint">{escape(judgement.reason)}</span>'] if verdict == NOT_TESTABLE else []
+    why = why_words(judgement)
+    lines += [f'<span class="faint">{escape(why)}</span>'] if why else []
     numbers = f'<td class="numbers">{"<br>".join(lines)}</td>'
     return f'<tr id="{claim.id}">{mark}{words}<td class="strip">{_svg(judgement)}</td>{numbers}</tr>\n'
 

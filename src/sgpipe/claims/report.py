@@ -20,6 +20,7 @@ from sgpipe.claims.judge import (
     interval_words,
     number_words,
     target_words,
+    verdict_of,
 )
 from sgpipe.claims.rules import Comparison
 from sgpipe.files import atomic
@@ -110,11 +111,28 @@ def ours_words(judgement: Judgement) -> str:
     return f"{one.label} = {interval_words(one.number)}" if one else ""
 
 
+def effect_words(judgement: Judgement) -> str:
+    """Return the size of the effect that decides as text, e.g. `g = −1.2`; empty where it has none (docs/claims.md)."""
+    claim, one = judgement.claim, judgement.deciding
+    if one is None or np.isnan(one.standardised):
+        return ""
+    size = number_words(one.standardised)
+    if len(claim.groups) == 1:
+        return f"{size} published sd from the published"
+    return f"{'d' if claim.pair else 'g'} = {size}"
+
+
 def group_words(group: GroupResult) -> str:
     """Return one group as text, e.g. `0.994 [0.989, 0.998], sd 0.003, best 5 of 72`."""
     spread = "" if np.isnan(group.sd) else f", sd {number_words(group.sd)}"
     chosen = f"n = {group.n}" if group.n == group.cells else f"{group.n} of {group.cells} runs"
     return f"{interval_words(group)}{spread}, {chosen}"
+
+
+def why_words(judgement: Judgement) -> str:
+    """Return the reason of a verdict where the number beside its target does not tell it."""
+    told = judgement.verdict != NOT_TESTABLE and verdict_of(judgement.comparisons) == judgement.verdict
+    return "" if told else judgement.reason
 
 
 def markdown(judgements: Sequence[Judgement]) -> str:
@@ -124,7 +142,7 @@ def markdown(judgements: Sequence[Judgement]) -> str:
     for paper in dict.fromkeys(judgement.claim.paper for judgement in judgements):
         own = [judgement for judgement in judgements if judgement.claim.paper == paper]
         lines += [f"## {paper}", "", f"{summary_words(own)}.", ""]
-        lines += ["| | claim | where | published | ours | holds if | n | data | why |", "|" + "---|" * 9]
+        lines += ["| | claim | where | published | ours | effect | holds if | n | data | why |", "|" + "---|" * 10]
         for judgement in own:
             one = judgement.deciding
             cells = [
@@ -133,10 +151,11 @@ def markdown(judgements: Sequence[Judgement]) -> str:
                 judgement.claim.at,
                 published_words(judgement),
                 ours_words(judgement),
+                effect_words(judgement),
                 target_words(one.target) if one else "",
                 str(one.n) if one else "",
                 ", ".join((*judgement.scales, *judgement.kinds)),
-                judgement.reason if judgement.verdict == NOT_TESTABLE else "",
+                why_words(judgement),
             ]
             lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
         lines.append("")
