@@ -1,7 +1,12 @@
-"""All claims on one page: published against ours, with intervals and verdicts."""
+"""All claims on one page: published against ours, with intervals and verdicts.
 
-from collections.abc import Sequence
+Rows flow through as many columns as give the page about the proportions of A4 and A3.
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,29 +20,109 @@ from sgpipe.figures import style
 from sgpipe.figures.make import METADATA
 from sgpipe.files import atomic
 
-ROW, HEAD = 2.9, 4.2  # mm
-COLUMN, WORDS, STRIP, NUMBERS = 169.0, 98.0, 32.0, 31.0  # mm: of a paper, its words, strips and numbers
-STRIP_AT = 5.0 + WORDS + 1.0
+LINE, BETWEEN, HEAD = 2.5, 0.6, 4.2  # mm: a line of words, what keeps rows apart, and a heading
+WORDS, STRIP, NUMBERS = 72.0, 28.0, 31.0  # mm: of a row's words, strip and numbers
+STRIP_AT = 4.0 + WORDS + 1.0
 NUMBERS_AT = STRIP_AT + STRIP + 2.0
-FIT = 0.9  # letters a mm at the small size
+COLUMN, GAP, MARGIN = NUMBERS_AT + NUMBERS, 5.0, 4.0
+TOP, FOOT = 12.0, 3.0  # of the first line of the key, below the last row
+FIT = 0.87  # letters a mm at the small size
 TITLES = {"zenke2021": "Zenke & Vogels 2021", "herranz2022": "Herranz-Celotti & Rouat 2022"}
+KEY = (
+    "shaded: where the claim holds · dot and line: ours, with its 95 % interval · "
+    "diamond and line: published, with its spread · every strip has its own scale"
+)
+
+
+class Place(NamedTuple):
+    """Where something is drawn, and what: the title of a paper, a heading or the judgement of a claim."""
+
+    column: int
+    y: float
+    what: str | Judgement
+    title: bool = False
+
+
+class Page(NamedTuple):
+    """Size of the page in mm, the lines of its key, and what is drawn where."""
+
+    width: float
+    height: float
+    key: list[str]
+    places: list[Place]
+
+    @property
+    def misfit(self) -> float:
+        """How far its proportions are from those of paper, whichever way round."""
+        return abs(np.log(max(self.width, self.height) / min(self.width, self.height) / np.sqrt(2)))
 
 
 @style.styled
 def draw(judgements: Sequence[Judgement]) -> Figure:
-    """Return the picture, a column a paper."""
-    papers = {name: [j for j in judgements if j.claim.paper == name] for name in _papers(judgements)}
-    height = 20.0 + max(_height(own) for own in papers.values())
-    width = COLUMN * len(papers) + 4.0
+    """Return the picture, in as many columns as give it about the proportions of paper."""
+    width, height, key, places = min((_page(judgements, n) for n in range(1, 6)), key=lambda page: page.misfit)
     figure = Figure(figsize=(width * style.MM, height * style.MM))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
-    axes.text(3, 4, summary_words(judgements), size=style.LETTER, weight="bold", va="center")
-    _key(axes, width)
-    for place, (name, own) in enumerate(papers.items()):
-        _paper(axes, 3.0 + place * COLUMN, 14.0, TITLES.get(name, name), own)
+    axes.text(MARGIN, 5, summary_words(judgements), size=style.LETTER, weight="bold", va="center")
+    _key(axes, key)
+    for place in places:
+        x = MARGIN + place.column * (COLUMN + GAP)
+        if isinstance(place.what, Judgement):
+            _row(axes, x, place.y, place.what)
+        else:
+            _heading(axes, x, place.y, place.what, place.title)
     return figure
+
+
+def _page(judgements: Sequence[Judgement], columns: int) -> Page:
+    width = 2 * MARGIN + columns * COLUMN + (columns - 1) * GAP
+    key = textwrap.wrap(KEY, int((width - 2 * MARGIN) * FIT))
+    places, height = _flow(judgements, columns, TOP + style.LINE * len(key) + 4.0)
+    return Page(width, height, key, places)
+
+
+def _flow(judgements: Sequence[Judgement], columns: int, top: float) -> tuple[list[Place], float]:
+    """Return places in columns that are as even as whole rows allow, and the height of the page."""
+    parts = list(_parts(judgements))
+    heights = [_height(what, title) for what, title in parts]
+    deep = sum(heights) / columns
+    while True:
+        places, bottom, column, y = [], top, 0, top
+        paper = heading = ""
+        for number, (what, title) in enumerate(parts):
+            # Titles and headings stay with the first row below them; one is repeated where a column begins amid rows.
+            rows = (place for place in range(number, len(parts)) if isinstance(parts[place][0], Judgement))
+            needed = sum(heights[number : next(rows) + 1])
+            if y > top and y + needed > top + deep:
+                column, y = column + 1, top
+                if isinstance(what, Judgement):
+                    places.append(Place(column, y, f"{paper}, {heading}, continued"))
+                    y += HEAD
+            if title:
+                paper = what.partition("  ")[0]
+            elif not isinstance(what, Judgement):
+                heading = what
+            places.append(Place(column, y, what, title))
+            y += heights[number]
+            bottom = max(bottom, y)
+        if column < columns:
+            return places, bottom + FOOT
+        deep += HEAD
+
+
+def _parts(judgements: Sequence[Judgement]) -> Iterator[tuple[str | Judgement, bool]]:
+    """Yield all that is drawn, in order: the title of a paper (True), the figures' headings, and their claims."""
+    for paper in dict.fromkeys(judgement.claim.paper for judgement in judgements):
+        own = [judgement for judgement in judgements if judgement.claim.paper == paper]
+        tally = "   ".join(f"{SYMBOLS[verdict]} {n}" for verdict, n in counts(own).items())
+        yield f"{TITLES.get(paper, paper)}   {tally}", True
+        for at in dict.fromkeys(map(figure_of, own)):
+            yield at, False
+            for judgement in own:
+                if figure_of(judgement) == at:
+                    yield judgement, False
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
@@ -52,58 +137,57 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return files
 
 
-def _papers(judgements: Sequence[Judgement]) -> list[str]:
-    return list(dict.fromkeys(judgement.claim.paper for judgement in judgements))
+def _height(what: str | Judgement, title: bool) -> float:
+    if isinstance(what, Judgement):
+        return LINE * len(words_of(what)) + BETWEEN
+    return 1.5 * HEAD if title else HEAD
 
 
-def _sections(own: Sequence[Judgement]) -> dict[str, list[Judgement]]:
-    return {at: [j for j in own if figure_of(j) == at] for at in dict.fromkeys(map(figure_of, own))}
+def words_of(judgement: Judgement) -> list[str]:
+    """Return a claim's words in lines that fit; all of them, for what tells two claims apart is often at the end."""
+    return textwrap.wrap(judgement.claim.words, int(WORDS * FIT), break_on_hyphens=False)
 
 
-def _height(own: Sequence[Judgement]) -> float:
-    return HEAD * (1 + len(_sections(own))) + ROW * len(own)
-
-
-def _key(axes: Axes, width: float) -> None:
-    x = 3.0
+def _key(axes: Axes, words: Sequence[str]) -> None:
+    x = MARGIN
     for verdict in VERDICTS:
-        axes.text(x, 9, f"{SYMBOLS[verdict]} {verdict}", color=COLOURS[verdict], weight="bold", va="center")
+        axes.text(x, TOP - 2, f"{SYMBOLS[verdict]} {verdict}", color=COLOURS[verdict], weight="bold", va="center")
         x += 6.0 + 1.6 * len(verdict)
-    words = (
-        "shaded: where the claim holds · dot and line: ours, 95 % interval · diamond: published, with its spread · "
-        "every strip has its own scale"
-    )
-    axes.text(x + 2, 9, words, size=style.SMALL, color=style.FAINT, va="center")
+    for number, line in enumerate(words):
+        y = TOP + 2 + style.LINE * number
+        axes.text(MARGIN, y, line, size=style.SMALL, color=style.FAINT, va="center")
 
 
-def _paper(axes: Axes, x: float, y: float, title: str, own: Sequence[Judgement]) -> None:
-    tally = "   ".join(f"{SYMBOLS[verdict]} {n}" for verdict, n in counts(own).items())
-    axes.text(x, y, f"{title}   {tally}", weight="bold", va="center", size=style.NORMAL + 1)
-    y += HEAD
-    for at, rows in _sections(own).items():
-        axes.plot([x, x + COLUMN - 4], [y - HEAD / 2 + 0.9] * 2, color="#CCCCCC", lw=0.5)
-        axes.text(x, y + 0.4, at, weight="bold", va="center", size=style.SMALL, color=style.FAINT)
-        y += HEAD - 0.6
-        for judgement in rows:
-            _row(axes, x, y, judgement)
-            y += ROW
-        y += 0.6
+def _heading(axes: Axes, x: float, y: float, words: str, title: bool) -> None:
+    if title:
+        axes.text(x, y + HEAD, words, weight="bold", va="center", size=style.NORMAL + 1)
+        return
+    axes.plot([x, x + COLUMN], [y + 0.6] * 2, color="#CCCCCC", lw=0.5)
+    axes.text(x, y + HEAD / 2 + 0.4, words, weight="bold", va="center", size=style.SMALL, color=style.FAINT)
 
 
 def _row(axes: Axes, x: float, y: float, judgement: Judgement) -> None:
     colour = COLOURS[judgement.verdict]
     dim = judgement.verdict == NOT_TESTABLE
-    axes.text(x + 1.2, y, SYMBOLS[judgement.verdict], color=colour, weight="bold", ha="center", va="center")
     ink = style.FAINT if dim else style.INK
-    axes.text(x + 4, y, shortened(judgement.claim.words, WORDS), size=style.SMALL, color=ink, va="center")
+    lines = words_of(judgement)
+    middle = y + LINE * len(lines) / 2
+    for number, line in enumerate(lines):
+        axes.text(x + 4, y + LINE * (number + 0.5), line, size=style.SMALL, color=ink, va="center")
+    first = y + LINE / 2
+    axes.text(x + 1.2, first, SYMBOLS[judgement.verdict], color=colour, weight="bold", ha="center", va="center")
     strip = strip_of(judgement)
     if strip is None:
-        reason = shortened(judgement.reason, STRIP + NUMBERS)
-        axes.text(x + STRIP_AT, y, reason, size=style.SMALL, color=style.FAINT, va="center", style="italic")
+        reason = textwrap.wrap(judgement.reason, int((STRIP + NUMBERS) * FIT))
+        if len(reason) > len(lines):
+            reason = [*reason[: len(lines) - 1], shortened(" ".join(reason[len(lines) - 1 :]), STRIP + NUMBERS)]
+        for number, line in enumerate(reason):
+            at = y + LINE * (number + 0.5)
+            axes.text(x + STRIP_AT, at, line, size=style.SMALL, color=style.FAINT, va="center", style="italic")
         return
-    _strip(axes, x + STRIP_AT, y, strip, colour)
+    _strip(axes, x + STRIP_AT, middle, strip, colour)
     number = interval_words(judgement.deciding.number)
-    axes.text(x + NUMBERS_AT, y, number, size=style.SMALL, color=ink, va="center")
+    axes.text(x + NUMBERS_AT, middle, number, size=style.SMALL, color=ink, va="center")
 
 
 def _strip(axes: Axes, x: float, y: float, strip: Strip, colour: str) -> None:
@@ -113,7 +197,9 @@ def _strip(axes: Axes, x: float, y: float, strip: Strip, colour: str) -> None:
         return x + half * (1 + place)
 
     left, right = map(at, strip.zone)
-    zone = Rectangle((left, y - ROW / 2 + 0.15), right - left, ROW - 0.3, color=COLOURS["replicated"], alpha=0.13, lw=0)
+    zone = Rectangle(
+        (left, y - LINE / 2 + 0.1), right - left, LINE - 0.2, color=COLOURS["replicated"], alpha=0.13, lw=0
+    )
     axes.add_patch(zone)
     axes.plot([x, x + STRIP], [y, y], color="#DDDDDD", lw=0.4, zorder=1)
     axes.plot([at(place) for place in strip.interval], [y + 0.3] * 2, color=colour, lw=1.5, solid_capstyle="butt")
