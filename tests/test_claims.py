@@ -12,11 +12,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
 from sgpipe import transition
-from sgpipe.claims import estimates, judge, picture, report, tables
-from sgpipe.claims.declare import about, claim_files, claimed, load_claims
+from sgpipe.claims import estimates, judge, picture, report, rules, tables
+from sgpipe.claims.declare import GROUPS_OF, about, claim_files, claimed, load_claims
 from sgpipe.claims.estimates import Estimate, Interval
 from sgpipe.claims.page import html
 from sgpipe.claims.rules import PAIRS, TARGETS, Comparison, Target
@@ -25,6 +26,7 @@ from sgpipe.claims.tables import ExperimentTable
 from sgpipe.cli import main
 from sgpipe.errors import SgpipeError
 from sgpipe.experiments import load_experiments
+from sgpipe.figures import style
 from sgpipe.results import Result, Row, experiment_table, runs_table, write_table
 from sgpipe.transition import Rise, fit_rise, rise
 from tests.conftest import ROOT
@@ -136,6 +138,9 @@ def world(claim, numbers, best=5, scale=None):
         together = pd.concat(runs, ignore_index=True)
         together["run_id"] = [f"{place:016x}" for place in range(len(together))]
         together["kind"] = claim.sources[0]
+        for key in claim.pair:
+            if key not in together:  # matched in the order of the rows
+                together[key] = together.groupby("hidden_layers").cumcount()
         found[name] = ExperimentTable(name, scale or claim.scales[-1], best, together.head(0), together)
     return found
 
@@ -158,6 +163,85 @@ def test_made_up_data_can_make_a_claim_hold_and_fail(name):
         assert all(group.n >= claim.least for group in judged.groups)
         assert all(math.isfinite(one.number.low) or one.number.low < 0 for one in judged.comparisons)
     assert [verdict for verdict, _ in verdicts] == [judge.REPLICATED, judge.NOT_REPLICATED], verdicts
+
+
+EQUAL = [
+    name
+    for name in TESTABLE
+    if CLAIMS[name].rule != "at_chance"  # that is about guessing
+    and (len(CLAIMS[name].groups) > 1 or CLAIMS[name].groups[0].measure == "spread")
+    and all(group.column.endswith(("accuracy", "accuracy_last", "loss_lowest")) for group in CLAIMS[name].groups)
+]
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_no_comparison_is_replicated_by_networks_that_only_guess(name):
+    claim = CLAIMS[name]
+    tables_of = world(claim, wanted(claim, True))
+    for experiment, table in tables_of.items():
+        runs = table.runs.copy()
+        for column in ("test_accuracy", "train_accuracy_last", "valid_accuracy"):
+            runs[column] = CHANCE + 1e-3 * np.resize(NOISE, len(runs))
+        runs["valid_loss_lowest"] = 2.3 + 1e-3 * np.resize(NOISE, len(runs))
+        tables_of[experiment] = replace(table, runs=runs)
+    judged = judge.judge(claim, tables_of, claim.experiments)
+    assert judged.verdict != judge.REPLICATED, judged.reason
+    if judged.verdict == judge.INCONCLUSIVE and all(one.target.holds(one.number) for one in judged.comparisons):
+        assert "inside" in judged.reason and judged.reason.endswith(": networks that only guess are all alike")
+
+
+def test_equal_networks_are_replicated_if_one_of_them_learnt_something():
+    claim = CLAIMS["zenke2021_fig6_mnist_recurrent_like_ff_max"]
+    for both, verdict in ((0.1, judge.INCONCLUSIVE), (0.14, judge.INCONCLUSIVE), (0.17, judge.REPLICATED)):
+        assert judge.judge(claim, world(claim, [both, both]), claim.experiments).verdict == verdict
+    kept = CLAIMS["zenke2021_fig8_accuracy_kept"]
+    assert judge.judge(kept, world(kept, [0.1, 0.1]), kept.experiments).verdict == judge.INCONCLUSIVE
+    assert judge.judge(kept, world(kept, [0.1, 0.9]), kept.experiments).verdict == judge.NOT_REPLICATED
+
+
+@pytest.mark.parametrize(
+    "name, numbers, verdict",
+    [
+        ("zenke2021_fig3_second_layer_marginal", [0.91, 0.90], judge.REPLICATED),
+        ("zenke2021_fig3_second_layer_marginal", [0.30, 0.99], judge.NOT_REPLICATED),  # worse is no improvement
+        ("zenke2021_fig3_second_layer_marginal", [0.93, 0.90], judge.NOT_REPLICATED),
+        ("zenke2021_fig5_recurrent_little_lower", [0.95, 0.92], judge.REPLICATED),
+        ("zenke2021_fig5_recurrent_little_lower", [0.50, 0.99], judge.NOT_REPLICATED),  # better is not a little lower
+        ("zenke2021_fig3_beta_zero_like_no_hidden", [0.6, 0.63], judge.NOT_REPLICATED),  # "comparable": 0.02
+        ("zenke2021_fig9_rawsc_80_ff", [0.0, 0.0], judge.INCONCLUSIVE),  # no network gets there at all
+        ("zenke2021_fig9_rawsc_80_ff", [0.2, 0.0], judge.REPLICATED),
+        ("zenke2021_fig8_pathological_counts", [0.002], judge.NOT_REPLICATED),
+        ("zenke2021_fig8_regulariser_cuts_high_counts", [0.0, 0.2], judge.REPLICATED),
+        ("herranz2022_parameters_shd_lif", [380_948], judge.NOT_REPLICATED),
+        ("herranz2022_parameters_mnist", [150_794], judge.REPLICATED),
+    ],
+)
+def test_a_claim_asks_what_its_sentence_says(name, numbers, verdict):
+    claim = CLAIMS[name]
+    judged = judge.judge(claim, world(claim, numbers), claim.experiments)
+    assert judged.verdict == verdict, judged.reason
+
+
+def test_one_word_has_one_reading():
+    comparable = [
+        CLAIMS[f"zenke2021_{name}"] for name in ("fig3_beta_zero_like_no_hidden", "fig6_mnist_like_conventional")
+    ]
+    assert {claim.value for claim in comparable} == {0.02}
+
+
+def test_every_sigmoid_is_of_networks_of_one_depth_and_one_connectivity():
+    """But for accuracy and activity over both, which the claims compare."""
+    for name in TESTABLE:
+        for group in CLAIMS[name].groups:
+            if group.measure in ("transition", "width", "saturation", "crossing", "plateau"):
+                assert {"network.recurrent", "hidden_layers"} <= set(group.where), name
+
+
+def test_readouts_are_compared_one_by_one():
+    for name in TESTABLE:
+        if "_recurrent_better_" in name or "_recurrent_like_ff_" in name:
+            heads = {group.where["objective.head"] for group in CLAIMS[name].groups}
+            assert heads == {name.rpartition("_")[2]}
 
 
 def test_there_are_claims_of_both_papers_about_every_trained_figure():
@@ -247,6 +331,40 @@ def test_the_interval_of_a_ratio_of_scatters_is_that_of_the_f_test():
     expected = np.sqrt(squares / stats.f.ppf([0.975, 0.025], 5, 7))
     assert found.value == pytest.approx(np.sqrt(squares))
     assert found[1:] == pytest.approx(expected, rel=0.06)
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_the_ratio_of_two_counts_is_positive_and_holds_the_truth_as_often_as_it_says(n):
+    """Counts of networks scatter in proportion: lognormal, by a quarter and by a factor of two or so."""
+    random, rounds = np.random.default_rng(11), 400
+    for scatter in (0.25, 0.7):
+        inside = 0
+        for place in range(rounds):
+            a, b = (mean * random.lognormal(-(scatter**2) / 2, scatter, n) for mean in (60.0, 400.0))
+            found = estimates.ratio([mean_of(a, f"a{place}"), mean_of(b, f"b{place}")])
+            assert 0 < found.low < found.value < found.high
+            inside += found.low <= 60 / 400 <= found.high
+        assert inside / rounds >= 0.9, (n, scatter, inside / rounds)
+
+
+def test_a_ratio_of_few_runs_cannot_be_negative():
+    """Fig 8 at scale laptop: three networks a group, of which one is far more active than the others."""
+    few, many = mean_of([134.0, 122.0, 198.0], "few"), mean_of([257.0, 275.0, 1900.0], "many")
+    found = estimates.ratio([few, many])
+    assert found.value == pytest.approx(454 / 2432) and 0 < found.low < found.value < found.high
+    shares = measured("share", runs_with([0.95] * 30 + [0.2] * 9), level=0.9)
+    assert estimates.ratio([many, shares]).low > 0  # one mean, one number with draws
+    assert estimates.ratio([mean_of([0.0, 0.0, 0.0]), many]) == (0, 0, 0)
+    with pytest.raises(estimates.Unmeasurable, match="below 0"):
+        estimates.ratio([mean_of([-1.0, -2.0, -1.5]), many])
+
+
+def test_the_ratio_of_two_means_is_welchs_for_their_logarithms():
+    a, b = mean_of([1.0, 1.2, 1.1], "a"), mean_of([2.0, 3.0, 2.5, 2.2], "b")
+    parts = np.array([(part.sd / part.mean) ** 2 / part.n for part in (a, b)])
+    half = stats.t.ppf(0.975, parts.sum() ** 2 / (parts**2 / [2, 3]).sum()) * np.sqrt(parts.sum())
+    ratio = a.mean / b.mean
+    assert estimates.ratio([a, b]) == pytest.approx((ratio, ratio * np.exp(-half), ratio * np.exp(half)))
 
 
 def test_a_ratio_to_nothing_is_no_number():
@@ -351,6 +469,24 @@ def test_no_transition_is_given_with_fewer_than_three_networks_on_a_side():
     assert fit_rise(np.r_[0.0, spikes], np.r_[0.1, accuracy], 0.1).transition[0] > 0  # a silent network is no trouble
 
 
+def test_copies_of_one_network_count_once_and_the_reason_is_true_of_both_ways_to_have_no_transition():
+    spikes = np.geomspace(5, 2000, 8)
+    accuracy = 0.1 + 0.8 / (1 + (60 / spikes) ** 3) + 0.01 * NOISE[:8]
+    copies = np.r_[np.arange(8), [7] * 10]
+    runs = runs_with(accuracy[copies], spikes_total=spikes[copies])
+    once = measured("transition", runs.head(8))
+    assert once.n == measured("transition", runs).n == 8
+    assert measured("transition", runs).value == once.value
+    few = runs_with([0.1, 0.1, 0.9, 0.9, 0.9, 0.9], spikes_total=[1.0, 2.0, 10.0, 20.0, 30.0, 40.0])
+    noise = runs_with(0.1 + 0.01 * NOISE, spikes_total=np.geomspace(1, 500, 12))
+    for none in (few, noise, runs.tail(11)):
+        words = (
+            f"no clear transition in {len(none.drop_duplicates())} different networks, with 3 of them on either side"
+        )
+        with pytest.raises(estimates.Unmeasurable, match=f"{words} and a rise of 3 times their scatter"):
+            measured("transition", none)
+
+
 def test_no_transition_is_found_in_noise():
     random = np.random.default_rng(2)
     for place in range(30):
@@ -391,6 +527,56 @@ def test_intervals_of_a_sigmoid_hold_the_truth_nearly_as_often_as_they_say():
 def test_a_verdict_is_where_the_whole_interval_lies(target, low, high, verdict):
     one = Comparison("a − b", Interval((low + high) / 2, low, high), target, 5, float("nan"))
     assert judge.verdict_of([one]) == verdict
+
+
+def exactly(value, half=0.0, name="x"):
+    """Return a mean with an interval of this half-width."""
+    return Estimate(value, 4, value, half * 2 / stats.t.ppf(0.975, 3), None, name)
+
+
+@pytest.mark.parametrize(
+    "rule, parameter, inside, outside",
+    [  # groups' means that are just inside and just outside; the published number is 0.8 with a spread of 0.02
+        ("larger_than", 0.05, [0.651, 0.6], [0.649, 0.6]),
+        ("larger_than", 0.9, [0.901], [0.899]),
+        ("smaller_than", 0.05, [0.649, 0.6], [0.651, 0.6]),
+        ("smaller_than", -0.05, [0.549, 0.6], [0.551, 0.6]),
+        ("within", [0.7, 0.9], [0.701], [0.699]),
+        ("within", [0.7, 0.9], [0.899], [0.901]),
+        ("within_spread", 1, [0.819], [0.821]),
+        ("within_spread", 1, [0.781], [0.779]),
+        ("within_spread", 2, [0.839], [0.841]),
+        ("within_factor", 1.5, [1.199], [1.201]),
+        ("within_factor", 1.5, [0.534], [0.533]),  # 0.8 / 1.5 = 0.5333
+        ("at_chance", 0.05, [0.149], [0.151]),
+        ("at_chance", 0.05, [0.051], [0.049]),
+        ("same", 0.05, [0.5, 0.549, 0.51], [0.5, 0.551, 0.51]),
+        ("same", 0.05, [0.5, 0.51, 0.549], [0.5, 0.51, 0.551]),  # the first against the last
+        ("same", 0.05, [0.549, 0.5], [0.551, 0.5]),
+        ("ordering", 0.05, [0.7, 0.649, 0.59], [0.7, 0.651, 0.59]),
+        ("ordering", 0.05, [0.7, 0.64, 0.589], [0.7, 0.64, 0.591]),
+        ("highest_of", 0.05, [0.7, 0.64, 0.649], [0.7, 0.64, 0.651]),
+        ("lowest_of", 0.05, [0.6, 0.66, 0.651], [0.6, 0.66, 0.649]),
+    ],
+)
+def test_a_rule_holds_up_to_its_border_and_fails_beyond_it(rule, parameter, inside, outside):
+    """Every number is written by hand: nothing is taken from the code that is tested."""
+
+    def verdict(means, half):
+        group = CLAIMS[TESTABLE[0]].groups[0]
+        groups = tuple(replace(group, name=str(place)) for place in range(len(means)))
+        claim = replace(FIG6, groups=groups, rule=rule, value=parameter, published=0.8, spread=0.02)
+        parts = [exactly(mean, half, str(place)) for place, mean in enumerate(means)]
+        return judge.verdict_of(rules.comparisons(claim, parts, 0.1))
+
+    assert verdict(inside, 0.0) == judge.REPLICATED
+    assert verdict(outside, 0.0) == judge.NOT_REPLICATED
+    assert verdict(inside, 0.01) == verdict(outside, 0.01) == judge.INCONCLUSIVE
+
+
+def test_every_rule_has_borders_written_by_hand():
+    marks = test_a_rule_holds_up_to_its_border_and_fails_beyond_it.pytestmark
+    assert {case[0] for case in marks[0].args[1]} == {*TARGETS, *PAIRS} == set(GROUPS_OF)
 
 
 def test_one_refuted_comparison_refutes_the_claim_and_one_unclear_leaves_it_open():
@@ -519,6 +705,7 @@ def test_outcomes_have_what_claims_are_about(tmp_path):
     assert run["train_loss_change"] == pytest.approx((2 - 0.808) / (2 - 0.404))
     assert run["valid_loss_lowest"] == run["valid_loss_last"] == pytest.approx(1.2) and run["valid_loss_rise"] == 0
     assert run["valid_loss_mean"] == pytest.approx(1.4)
+    assert run["parameters"] == 784 * 100 + 100 * 10
     assert run["chance"] == 0.1 and run["spikes_total"] == 3
 
 
@@ -663,6 +850,61 @@ def test_all_claims_fit_the_picture_and_it_is_the_same_every_time(judgements, tm
     assert len(symbols) == len(judgements[::6])
 
 
+@pytest.mark.parametrize("papers", [["zenke2021"], ["herranz2022"], ["zenke2021", "herranz2022"]])
+def test_the_picture_is_a_page_on_which_every_claim_can_be_read(papers):
+    claims = [claim for claim in CLAIMS.values() if claim.paper in papers]
+    figure = picture.draw([judge.judge(claim, {}, ()) for claim in claims])
+    width, height = figure.get_size_inches()
+    assert 1.15 < max(width, height) / min(width, height) < 1.7  # about as A4 or A3
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    page, axes = figure.bbox, figure.axes[0]
+    boxes = [(text.get_text(), text.get_window_extent(renderer), text.get_size()) for text in axes.texts]
+    for words, box, size in boxes:
+        assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1, words
+        assert size >= style.SMALL
+    # No two texts on each other: a row's words end before its strip, and a column before the next.
+    corners = np.array([[box.x0, box.x1, box.y0 + box.height / 5, box.y1 - box.height / 5] for _, box, _ in boxes])
+    for place, (x0, x1, y0, y1) in enumerate(corners):
+        apart = (corners[:, 0] >= x1) | (corners[:, 1] <= x0) | (corners[:, 2] >= y1) | (corners[:, 3] <= y0)
+        assert np.flatnonzero(~apart).tolist() == [place], boxes[place][0]
+    drawn = " ".join(words for words, _, _ in boxes)
+    for word in ("shaded", "dot and line", "diamond", "own scale", *judge.VERDICTS):
+        assert word in drawn
+    for paper in papers:
+        words = [claim.words for claim in claims if claim.paper == paper]
+        assert len(set(words)) == len(words)
+    assert all(" ".join(picture.words_of(judge.judge(claim, {}, ()))) == claim.words for claim in claims)
+
+
+def test_numbers_in_the_picture_stay_in_their_column(judgements):
+    figure = picture.draw(judgements)
+    renderer, page = FigureCanvasAgg(figure).get_renderer(), figure.bbox
+    right = [text.get_window_extent(renderer).x1 for text in figure.axes[0].texts]
+    assert max(right) <= page.x1
+
+
+def test_the_effect_is_shown_where_there_is_one():
+    for name, words in (
+        ("zenke2021_fig3_second_layer_marginal", "g = "),
+        ("zenke2021_fig9_randman_second_layer_more_active", "d = "),
+        ("zenke2021_fig6_mnist_accuracy", " published sd from the published"),
+        ("zenke2021_fig9_randman_second_layer_costs_spikes", ""),
+    ):
+        claim = CLAIMS[name]
+        judged = judge.judge(claim, world(claim, wanted(claim, True)), claim.experiments)
+        effect = report.effect_words(judged)
+        assert words in effect and bool(words) == bool(effect)
+        assert f"| {effect} |".replace("|  |", "|") in report.markdown([judged]) and effect in html([judged])
+    assert report.effect_words(judge.judge(claim, {}, ())) == ""
+
+
+def test_a_verdict_that_its_number_does_not_tell_has_its_reason_beside_it():
+    claim = CLAIMS["zenke2021_fig6_mnist_recurrent_like_ff_max"]
+    judged = judge.judge(claim, world(claim, [0.1, 0.1]), claim.experiments)
+    for text in (report.markdown([judged]), html([judged])):
+        assert "networks that only guess are all alike" in text
+
+
 def test_a_strip_is_shaded_where_the_claim_holds(judgements):
     for judgement in judgements:
         strip = strip_of(judgement)
@@ -717,14 +959,16 @@ def test_the_largest_spike_count_comes_from_the_table_of_activity(tmp_path):
     path = tmp_path / "zenke2021_fig8.parquet"
     write_table(table, path, {"sgpipe.experiment": json.dumps({"id": "zenke2021_fig8", "scale": "paper"})})
     assert "spikes_largest" not in tables.read_tables(tmp_path, ["zenke2021_fig8"])["zenke2021_fig8"].runs
+    # Two units in ten samples. The largest possible count is half of the 50 steps of scale smoke.
     rows = [
-        {"run_id": spec.id, "moment": moment, "kind": "count", "spikes": spikes + (moment == "before") * 100}
+        {"run_id": spec.id, "moment": moment, "kind": "count", "unit": unit, "spikes": spikes, "value": samples}
         for spec in specs[1:]
-        for moment in ("before", "after")
-        for spikes in (4, 17)
+        for moment, more in (("before", 100), ("after", 0))
+        for unit, spikes, samples in ((0, 24 + more, 3.0), (0, 4, 7.0), (1, 23 + more, 4.0), (1, 12, 5.0), (1, 13, 1.0))
     ]
     write_table(pa.Table.from_pylist(rows), tmp_path / "zenke2021_fig8.activity.parquet")
-    found = tables.read_tables(tmp_path, ["zenke2021_fig8"])["zenke2021_fig8"].runs.set_index("run_id")[
-        "spikes_largest"
-    ]
-    assert found.drop(specs[0].id).eq(17).all() and np.isnan(found[specs[0].id])
+    found = tables.read_tables(tmp_path, ["zenke2021_fig8"])["zenke2021_fig8"].runs.set_index("run_id")
+    for column, value in (("spikes_largest", 24), ("share_largest", 3 / 20), ("share_high", 8 / 20)):
+        assert found[column].drop(specs[0].id).to_numpy() == pytest.approx(value) and np.isnan(
+            found[column][specs[0].id]
+        )
