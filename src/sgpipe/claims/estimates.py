@@ -140,13 +140,12 @@ def _peak(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Es
 def _of_rise(read: Callable[[Rise, Group], np.ndarray]):
     def measure(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
         known = runs[runs[group.column].notna() & runs["spikes_total"].notna()]
-        # Copies of one network, which a budget above all that it emits leaves as it is, are not several networks.
         known = known.drop_duplicates(["spikes_total", group.column])
         found = rise(known["spikes_total"], known[group.column], known["chance"].iloc[0], name)
         if found is None:
             raise Unmeasurable(
                 f"{group.name}: no clear transition in {len(known)} different networks, with {SIDE} of them on either "
-                f"side and a rise of {ABOVE} times their scatter around it"
+                f"side of its interval and a rise of {ABOVE} times their scatter around it"
             )
         value = float(read(found[0], group)[0])
         return Estimate(value, len(known), value, np.nan, read(found[1], group), name)
