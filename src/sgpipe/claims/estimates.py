@@ -161,7 +161,7 @@ MEASURES: dict[str, Callable[[Group, pd.DataFrame, np.ndarray, str], Estimate]] 
     "peak": _peak,
     "transition": _of_rise(lambda rise, group: rise.transition),
     "width": _of_rise(lambda rise, group: rise.width()),
-    "saturation": _of_rise(lambda rise, group: rise.saturation()),
+    "saturation": _of_rise(lambda rise, group: rise.saturation(group.level or 0.95)),
     "crossing": _of_rise(lambda rise, group: rise.crossing(group.level)),
     "plateau": _of_rise(lambda rise, group: rise.plateau),
 }
