@@ -46,7 +46,7 @@ def html(judgements: Sequence[Judgement]) -> str:
     """Return all claims as one HTML page without script, style sheet, font or picture from elsewhere."""
     body = [
         "<h1>What replicated</h1>",
-        f"<p>{escape(summary_words(judgements))}.",
+        f"<p>{escape(summary_words(judgements))}. ",
         "Intervals are of 95 %; docs/claims.md says what the verdicts mean.</p>",
         _bar(judgements),
         _key(),
