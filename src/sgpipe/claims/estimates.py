@@ -19,7 +19,7 @@ from scipy.special import betaincinv, chdtri, stdtrit
 from sgpipe.choose import CONFIDENCE, summary
 from sgpipe.claims.declare import Group
 from sgpipe.rng import permutation, stream
-from sgpipe.transition import ABOVE, SIDE, Rise, rise
+from sgpipe.transition import ABOVE, SIDE, Rise, distinct, rise
 
 DRAWS = 4000
 
@@ -140,15 +140,15 @@ def _peak(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Es
 def _of_rise(read: Callable[[Rise, Group], np.ndarray]):
     def measure(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
         known = runs[runs[group.column].notna() & runs["spikes_total"].notna()]
-        known = known.drop_duplicates(["spikes_total", group.column])
-        found = rise(known["spikes_total"], known[group.column], known["chance"].iloc[0], name)
+        spikes, accuracy = distinct(known["spikes_total"], known[group.column])
+        found = rise(spikes, accuracy, known["chance"].iloc[0], name)
         if found is None:
             raise Unmeasurable(
-                f"{group.name}: no clear transition in {len(known)} different networks, with {SIDE} of them on either "
+                f"{group.name}: no clear transition in {len(spikes)} different networks, with {SIDE} of them on either "
                 f"side of its interval and a rise of {ABOVE} times their scatter around it"
             )
         value = float(read(found[0], group)[0])
-        return Estimate(value, len(known), value, np.nan, read(found[1], group), name)
+        return Estimate(value, len(spikes), value, np.nan, read(found[1], group), name)
 
     return measure
 

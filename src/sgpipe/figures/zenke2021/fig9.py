@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 
 from sgpipe import choose
 from sgpipe.figures import parts, style, tasks
-from sgpipe.transition import SILENT, Rise, rise
+from sgpipe.transition import SILENT, Rise, distinct, rise
 
 WIDTH, HEIGHT = style.DOUBLE, 92.0
 SWEEPS = ("randman", "mnist", "shd", "rawhd", "rawsc")
@@ -92,15 +92,15 @@ def _published(settings: Mapping, sweep: str, own: pd.DataFrame) -> pd.DataFrame
 
 def _fit(group: pd.DataFrame, chance: float, sweep: str) -> dict:
     known = group[group["spikes"].notna() & group["test_accuracy"].notna()].sort_values("run_id")
-    known = known.drop_duplicates(["spikes", "test_accuracy"])
+    spikes, accuracy = distinct(known["spikes"], known["test_accuracy"])
     name = f"fig9/{sweep}/{group['recurrent'].iloc[0]}/{group['hidden_layers'].iloc[0]}"
-    found = rise(known["spikes"], known["test_accuracy"], chance, name)
+    found = rise(spikes, accuracy, chance, name)
     if found is None:
-        return {"n": len(known)}
+        return {"n": len(spikes)}
     fit, resampled = found
     low, high = np.quantile(resampled.transition, [(1 - choose.CONFIDENCE) / 2, (1 + choose.CONFIDENCE) / 2])
     numbers = {"transition": fit.transition[0], "steepness": fit.steepness[0], "plateau": fit.plateau[0]}
-    return {"n": len(known), **numbers, "low": low, "high": high}
+    return {"n": len(spikes), **numbers, "low": low, "high": high}
 
 
 @style.styled
