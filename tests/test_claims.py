@@ -446,7 +446,7 @@ def test_a_transition_is_found_where_it_is():
     random = np.random.default_rng(1)
     spikes = np.geomspace(1, 2000, 40)
     accuracy = 0.1 + 0.8 / (1 + (36 / spikes) ** 3) + random.normal(0, 0.02, 40)
-    found, drawn = rise(spikes, accuracy, 0.1, "claims/test")
+    found, drawn = rise(spikes, accuracy, 0.1)
     assert found.transition[0] == pytest.approx(36, rel=0.1) and found.plateau[0] == pytest.approx(0.9, abs=0.02)
     assert found.width()[0] == pytest.approx(math.log10(81) / 3, rel=0.3)
     low, high = np.quantile(drawn.transition, [0.025, 0.975])
@@ -465,8 +465,8 @@ def test_points_of_the_curve_are_those_of_the_formula():
 def test_no_transition_is_given_with_fewer_than_three_networks_on_a_side():
     spikes = np.array([10.0, 20.0, 100.0, 200.0, 400.0, 800.0, 1600.0])
     accuracy = np.array([0.1, 0.1, 0.9, 0.9, 0.9, 0.9, 0.9])
-    assert rise(spikes, accuracy, 0.1, "few") is None
-    assert rise(np.r_[5.0, spikes], np.r_[0.1, accuracy], 0.1, "enough") is not None
+    assert rise(spikes, accuracy, 0.1) is None
+    assert rise(np.r_[5.0, spikes], np.r_[0.1, accuracy], 0.1) is not None
     assert fit_rise(np.r_[0.0, spikes], np.r_[0.1, accuracy], 0.1).transition[0] > 0  # a silent network is no trouble
 
 
@@ -489,17 +489,18 @@ def test_copies_of_one_network_count_once_and_the_reason_is_true_of_both_ways_to
 
 def test_no_transition_is_found_in_noise():
     random = np.random.default_rng(2)
-    for place in range(30):
+    for _ in range(30):
         accuracy = 0.05 + np.abs(random.normal(0, 0.01, 8))
-        assert rise(random.uniform(1, 500, 8), accuracy, 0.05, f"noise/{place}") is None
+        assert rise(random.uniform(1, 500, 8), accuracy, 0.05) is None
 
 
-def test_intervals_of_a_sigmoid_hold_the_truth_nearly_as_often_as_they_say():
+def test_intervals_of_a_sigmoid_hold_the_truth_nearly_as_often_as_they_say(monkeypatch):
+    monkeypatch.setattr(transition, "RESAMPLES", 200)
     random, rounds, held = np.random.default_rng(5), 60, np.zeros(3)
-    for place in range(rounds):
+    for _ in range(rounds):
         spikes = np.geomspace(2, 1000, 12) * random.lognormal(0, 0.1, 12)
         truth = Rise(np.array([36.0]), np.array([3.0]), np.array([0.9]), 0.1)
-        _, drawn = rise(spikes, truth.accuracy(spikes) + random.normal(0, 0.03, 12), 0.1, f"held/{place}")
+        _, drawn = rise(spikes, truth.accuracy(spikes) + random.normal(0, 0.03, 12), 0.1)
         for which, numbers in enumerate((drawn.transition, drawn.saturation(), drawn.plateau)):
             low, high = np.quantile(numbers, [0.025, 0.975])
             held[which] += low <= (36.0, truth.saturation()[0], 0.9)[which] <= high

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 from matplotlib.collections import LineCollection
 
-from sgpipe import choose
+from sgpipe import choose, transition
+from sgpipe.claims.declare import Group
+from sgpipe.claims.estimates import contrast, estimate
 from sgpipe.errors import SgpipeError
 from sgpipe.experiments import load_experiments
 from sgpipe.figures import make, tasks
@@ -64,6 +66,14 @@ def six(tmp_path_factory):
 def nine(tmp_path_factory):
     """Fig 9 at scale paper, with networks that lie about known sigmoids."""
     return table_of(tmp_path_factory.mktemp("nine"), "fig9", on_a_sigmoid, "paper")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_resamples():
+    """Resample less: made-up sigmoids are clear."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transition, "RESAMPLES", 200)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +160,16 @@ def test_known_transitions_are_found_with_their_interval(nine_data):
     np.testing.assert_allclose(fits["plateau"], 0.9, atol=0.02)
     error = np.log(fits["transition"] / truth) / (np.log(fits["high"] / fits["low"]) / 2)
     assert 0.35 < np.sqrt((error**2).mean()) < 0.75  # an interval of 95 % is 1.96 standard errors to a side
+
+
+def test_the_claims_give_the_same_transition_and_interval(nine, nine_data):
+    runs = choose.of_sweep(choose.outcomes(nine[0]["runs"]), "mnist")
+    fits = nine_data[(nine_data["kind"] == "fit") & (nine_data["sweep"] == "mnist")]
+    for fit in fits.itertuples():
+        own = runs[(runs["network.recurrent"] == fit.recurrent) & (runs["hidden_layers"] == fit.hidden_layers)]
+        group = Group("all", "zenke2021_fig9", (), {}, None, "test_accuracy", "transition", None, None)
+        found = estimate(group, own.iloc[::-1].assign(chance=fit.chance), "stream")
+        assert contrast([found], (1,)) == (fit.transition, fit.low, fit.high)
 
 
 def test_curves_intervals_and_networks_are_drawn_at_their_numbers(nine, nine_data):

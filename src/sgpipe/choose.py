@@ -95,6 +95,16 @@ def summary(values: Sequence[float]) -> Summary:
     return Summary(n, mean, sd, mean - half, mean + half)
 
 
+def middle(draws: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the bounds of the middle share of draws, each of them a draw; unbounded if a draw is missing."""
+    tail = (1 - confidence) / 2
+    ordered = np.sort(draws)  # infinite draws, of levels never reached, go to the end
+    if np.isnan(ordered).any():
+        return -np.inf, np.inf
+    last = len(ordered) - 1
+    return float(ordered[int(np.floor(tail * last))]), float(ordered[int(np.ceil((1 - tail) * last))])
+
+
 def best_of_groups(runs: pd.DataFrame, by: Sequence[str], k: int | None) -> pd.DataFrame:
     """Return, for each group of `runs`, its best networks and a summary of their test accuracy.
 

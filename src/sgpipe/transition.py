@@ -6,13 +6,14 @@ x is the mean number of hidden spikes per input. The paper draws fitted sigmoids
 one begins at the chance level, which is known, and has three parameters. Uncertainty is that of resampling networks.
 """
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
 
 from sgpipe.rng import stream
 
-RESAMPLES = 400
+RESAMPLES = 1000
 SIDE = 3  # networks that must lie on each side of a transition
 BEYOND = 0.025  # at most this share of resamples has its transition at the sparsest network, or at the busiest
 ABOVE = 3  # how many standard deviations of the networks around the curve its rise must have
@@ -74,18 +75,19 @@ def _search(x, accuracy, chance, centres, steepness, weights) -> Rise:
 
 
 def distinct(spikes: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return spikes and accuracies of unlike networks, in the order of their first.
+    """Return spikes and accuracies of unlike networks, by rising spikes.
 
     Regularisers that act on the same spikes train the same network: with exponent 1 all thresholds below one spike of
     one neuron do. Such copies are one observation.
     """
-    points = np.stack([np.asarray(spikes, float), np.asarray(accuracy, float)], axis=1)
-    _, first = np.unique(points, axis=0, return_index=True)
-    return tuple(points[np.sort(first)].T)
+    return tuple(np.unique(np.stack([np.asarray(spikes, float), np.asarray(accuracy, float)], axis=1), axis=0).T)
 
 
-def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> tuple[Rise, Rise] | None:
-    """Return the sigmoid fitted to distinct networks and those of resampled ones, from the random stream `name`.
+def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float) -> tuple[Rise, Rise] | None:
+    """Return the sigmoid fitted to distinct networks and those of resampled ones.
+
+    The random stream of the resampling is named by the networks themselves: figure and claims give the same interval,
+    and two sets of networks are resampled independently.
 
     None where it would be a guess: unless at least `SIDE` distinct networks lie on each side of the transition, the
     rise is `ABOVE` times as large as the scatter around it, and the transitions of resamples lie between the sparsest
@@ -99,7 +101,8 @@ def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, name: str) -> 
     scatter = np.std(accuracy - found.accuracy(np.maximum(spikes, SILENT)))
     if min(below, len(spikes) - below) < SIDE or found.plateau[0] - chance < ABOVE * scatter:
         return None
-    drawn = (stream(0, name).random((RESAMPLES, len(spikes))) * len(spikes)).astype(int)
+    networks = hashlib.sha256(np.stack([spikes, accuracy]).tobytes()).hexdigest()
+    drawn = (stream(0, f"transition/{networks}").random((RESAMPLES, len(spikes))) * len(spikes)).astype(int)
     weights = np.stack([np.bincount(row, minlength=len(spikes)) for row in drawn], axis=1).astype(float)
     # Grids that the fit itself lies on, so that it is no further from its resamples than they are from each other.
     x, middle = _log(spikes), np.log10(found.transition[0])

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import betaincinv, chdtri, stdtrit
 
-from sgpipe.choose import CONFIDENCE, summary
+from sgpipe.choose import CONFIDENCE, middle, summary
 from sgpipe.claims.declare import Group
 from sgpipe.rng import permutation, stream
 from sgpipe.transition import ABOVE, SIDE, Rise, distinct, rise
@@ -141,7 +141,7 @@ def _of_rise(read: Callable[[Rise, Group], np.ndarray]):
     def measure(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
         known = runs[runs[group.column].notna() & runs["spikes_total"].notna()]
         spikes, accuracy = distinct(known["spikes_total"], known[group.column])
-        found = rise(spikes, accuracy, known["chance"].iloc[0], name)
+        found = rise(spikes, accuracy, known["chance"].iloc[0])
         if found is None:
             raise Unmeasurable(
                 f"{group.name}: no clear transition in {len(spikes)} different networks, with {SIDE} of them on either "
@@ -195,7 +195,7 @@ def contrast(parts: Sequence[Estimate], factors: Sequence[float], confidence: fl
         return Interval(value, value - half, value + half)
     draws = [part.drawn() for part in parts]
     size = min(map(len, draws))
-    return _middle(value, sum(f * drawn[:size] for f, drawn in zip(factors, draws, strict=True)), confidence)
+    return Interval(value, *middle(sum(f * drawn[:size] for f, drawn in zip(factors, draws, strict=True)), confidence))
 
 
 def ratio(parts: Sequence[Estimate], confidence: float = CONFIDENCE) -> Interval:
@@ -219,23 +219,12 @@ def ratio(parts: Sequence[Estimate], confidence: float = CONFIDENCE) -> Interval
     drawn = [_log_mean_draws(part) if part.draws is None else part.draws for part in parts]
     size = min(map(len, drawn))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _middle(value, drawn[0][:size] / drawn[1][:size], confidence)
+        return Interval(value, *middle(drawn[0][:size] / drawn[1][:size], confidence))
 
 
 def _log_mean_draws(part: Estimate) -> np.ndarray:
     with np.errstate(over="ignore"):  # of few runs that scatter much, the largest draws are infinite
         return part.mean * np.exp(_mean_draws(0.0, part.sd / part.mean, part.n, part.name))
-
-
-def _middle(value: float, draws: np.ndarray, confidence: float) -> Interval:
-    """Return the bounds of the middle share of draws, each of them a draw (a peak lies at a value that was run)."""
-    tail = (1 - confidence) / 2
-    ordered = np.sort(draws)  # infinite draws, of levels never reached, go to the end
-    if np.isnan(ordered).any():
-        return Interval(value, -np.inf, np.inf)
-    last = len(ordered) - 1
-    low, high = ordered[int(np.floor(tail * last))], ordered[int(np.ceil((1 - tail) * last))]
-    return Interval(value, float(low), float(high))
 
 
 def standardised(parts: Sequence[Estimate], factors: Sequence[float]) -> float:

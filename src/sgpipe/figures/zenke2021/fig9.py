@@ -65,7 +65,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         own = own.rename(columns=names)
         pieces.append(own.assign(kind="network", **about)[[name for name in COLUMNS if name in (*own, "kind", *about)]])
         fits = [
-            {"recurrent": recurrent, "hidden_layers": layers, **_fit(group, about["chance"], sweep)}
+            {"recurrent": recurrent, "hidden_layers": layers, **_fit(group, about["chance"])}
             for (recurrent, layers), group in own.groupby(["recurrent", "hidden_layers"], sort=True)
         ]
         pieces.append(pd.DataFrame(fits).assign(kind="fit", **about))
@@ -90,15 +90,14 @@ def _published(settings: Mapping, sweep: str, own: pd.DataFrame) -> pd.DataFrame
     return pd.DataFrame(found)
 
 
-def _fit(group: pd.DataFrame, chance: float, sweep: str) -> dict:
-    known = group[group["spikes"].notna() & group["test_accuracy"].notna()].sort_values("run_id")
+def _fit(group: pd.DataFrame, chance: float) -> dict:
+    known = group[group["spikes"].notna() & group["test_accuracy"].notna()]
     spikes, accuracy = distinct(known["spikes"], known["test_accuracy"])
-    name = f"fig9/{sweep}/{group['recurrent'].iloc[0]}/{group['hidden_layers'].iloc[0]}"
-    found = rise(spikes, accuracy, chance, name)
+    found = rise(spikes, accuracy, chance)
     if found is None:
         return {"n": len(spikes)}
     fit, resampled = found
-    low, high = np.quantile(resampled.transition, [(1 - choose.CONFIDENCE) / 2, (1 + choose.CONFIDENCE) / 2])
+    low, high = choose.middle(resampled.transition)
     numbers = {"transition": fit.transition[0], "steepness": fit.steepness[0], "plateau": fit.plateau[0]}
     return {"n": len(spikes), **numbers, "low": low, "high": high}
 
