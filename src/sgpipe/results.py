@@ -258,8 +258,9 @@ def _arrow_type(spec: RunSpec, name: str) -> pa.DataType:
 def write_table(table: pa.Table, path: Path | str, metadata: Mapping[str, str] | None = None) -> None:
     """Write a Parquet table atomically; `metadata` goes into the schema."""
     table = table.replace_schema_metadata(dict(metadata) if metadata else None)
-    # Hardly any two losses are equal: by bytes of a place they pack better than by a dictionary.
-    distinct = [name for name in table.column_names if name in ("loss", "penalty")]
+    # Hardly any two losses or membranes are equal: by bytes of a place they pack better than by a dictionary.
+    floating = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    distinct = [name for name in floating if name in ("loss", "penalty", "value")]
     layout = {"use_byte_stream_split": distinct} if distinct else {}
     repeated = [name for name in table.column_names if name not in distinct]
     with atomic(path) as temporary:
