@@ -22,7 +22,7 @@ lint: $(READY)
 setup: $(READY)
 
 # Installed in place, so that editing a figure's module redraws the figure.
-$(READY): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/sgpipe/kernels/cpu/*)
+$(READY): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/sgpipe/engines/cpu/src/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "sgpipe needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -13,10 +13,10 @@ import numpy as np
 from scipy.stats import ks_2samp, mannwhitneyu
 
 from sgpipe.data import prepare
-from sgpipe.kernels.cpu import CpuEngine
-from sgpipe.reference import ReferenceEngine
-from sgpipe.spec import RunSpec
-from sgpipe.train import train_run
+from sgpipe.engines.cpu.engine import CpuEngine
+from sgpipe.engines.reference import ReferenceEngine
+from sgpipe.spec.run import RunSpec
+from sgpipe.training.trainer import train_run
 
 
 def main() -> None:

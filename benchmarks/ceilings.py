@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import timing
-from sgpipe.kernels import _cpu
+from sgpipe.engines.cpu import _cpu
 from workloads import Workload
 
 PACKAGES = ("torch", "jax", "snntorch", "norse", "spikingjelly", "sinabs", "numpy")

@@ -49,7 +49,7 @@ class Engine:
 
     def __init__(self, workload: Workload, runs: int, device: str):
         from sgpipe.data.samples import Events, Task
-        from sgpipe.kernels.gpu import GpuEngine
+        from sgpipe.engines.gpu import GpuEngine
 
         shape = workload.shape
         events = Events(workload.ptr, workload.step, workload.unit, workload.labels)
@@ -79,7 +79,7 @@ class Engine:
 
 
 def _spec(shape, dtype: str):
-    from sgpipe.spec import RunSpec
+    from sgpipe.spec.run import RunSpec
 
     return RunSpec.make({
         "data.steps": shape.steps,

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from sgpipe.data import Events, Task
-from sgpipe.init.schemes import initial_weights
-from sgpipe.reference import ReferenceEngine
-from sgpipe.spec import RunSpec
+from sgpipe.engines.reference import ReferenceEngine
+from sgpipe.spec.run import RunSpec
+from sgpipe.weights.schemes import initial_weights
 
 PAIR, WIDTHS = ("delta_lif", "slstm"), (42, 64, 128, 256)
 STEPS, BATCH, RATE, REPEATS = 100, 32, 0.03, 5

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sgpipe.spec import RunSpec
+from sgpipe.spec.run import RunSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,7 +39,7 @@ def tiny():
 
 def states_of(*specs: RunSpec, task) -> dict:
     """Return the initial states that runs with conditions ask for, as the trainer wants them."""
-    from sgpipe.init.initial import initial_state
+    from sgpipe.initial_state.make import initial_state
 
     return {spec.init_id: initial_state(spec, task).layers for spec in specs if spec.conditions}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("sgpipe.kernels._cpu", reason="the compiled CPU engine is not built")
+pytest.importorskip("sgpipe.engines.cpu._cpu", reason="the compiled CPU engine is not built")
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 

@@ -6,9 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from sgpipe.cli import main
-from sgpipe.config import load_config
-from sgpipe.plan import make_plan
-from sgpipe.results import Result, Row, runs_table, write_table
+from sgpipe.plan.plan import make_plan
+from sgpipe.results.store import Result, Row
+from sgpipe.results.tables import runs_table, write_table
+from sgpipe.spec.config import load_config
 from tests.conftest import ROOT
 
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from peers import Contender, Probe
-from sgpipe.kernels import _cpu
-from sgpipe.optimisers import Adam
-from sgpipe.spec import Optimiser
+from sgpipe.engines.cpu import _cpu
+from sgpipe.engines.optimisers import Adam
+from sgpipe.spec.run import Optimiser
 from workloads import BETA, DECAY_MEMBRANE, DECAY_SYNAPSE, LEARNING_RATE, Workload
 
 ADAM = Optimiser(lr=LEARNING_RATE)

@@ -9,18 +9,24 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from sgpipe import __version__
-from sgpipe.archive import export_runs, import_runs
-from sgpipe.config import Config, load_config
-from sgpipe.data.overview import data_overview
-from sgpipe.data.sources import Sources
-from sgpipe.errors import SgpipeError
-from sgpipe.files import atomic
-from sgpipe.knobs import config_table, knob_table
-from sgpipe.outputs import outputs_of, sources_of
-from sgpipe.overview import overview
-from sgpipe.plan import make_plan
-from sgpipe.results import Store, stored_runs
-from sgpipe.steps import begun, collect, download, draw, initial_state, judge_claims, prepare_task, train
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
+from sgpipe.data.files.sources import Sources
+from sgpipe.data.files.table import data_overview
+from sgpipe.plan.outputs import outputs_of, sources_of
+from sgpipe.plan.plan import make_plan
+from sgpipe.plan.table import overview
+from sgpipe.results.archive import export_runs, import_runs
+from sgpipe.results.store import Store, stored_runs
+from sgpipe.rules.aggregate import begun, collect
+from sgpipe.rules.claims import judge_claims
+from sgpipe.rules.download import download
+from sgpipe.rules.draw import draw
+from sgpipe.rules.initial_state import initial_state
+from sgpipe.rules.prepare_task import prepare_task
+from sgpipe.rules.train_pack import train
+from sgpipe.spec.config import Config, load_config
+from sgpipe.spec.reference_page import config_table, knob_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

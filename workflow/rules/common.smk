@@ -4,13 +4,13 @@ import os
 import sys
 from pathlib import Path
 
-from sgpipe import cost
+from sgpipe.plan import cost
 from sgpipe.claims.declare import claim_files, claimed
-from sgpipe.config import read_config
-from sgpipe.errors import SgpipeError
-from sgpipe.numerics import SIMULATION
-from sgpipe.outputs import caption_of, claim_sources, kind_of, outputs_of, sources_of
-from sgpipe.plan import make_plan
+from sgpipe.spec.config import read_config
+from sgpipe.base.errors import SgpipeError
+from sgpipe.spec.numerics import SIMULATION
+from sgpipe.plan.outputs import caption_of, claim_sources, kind_of, outputs_of, sources_of
+from sgpipe.plan.plan import make_plan
 
 # A job elsewhere must find the same files, and so the same ids.
 if "SGPIPE_DATA" in os.environ:

@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import aggregate
+from sgpipe.rules.aggregate import aggregate
+from sgpipe.rules.job import job
 
 with job(snakemake.config, snakemake.log) as plan:
     aggregate(plan, snakemake.params.experiment, snakemake.input, snakemake.output[0])

@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import judge_claims
+from sgpipe.rules.claims import judge_claims
+from sgpipe.rules.job import job
 
 with job(snakemake.config, snakemake.log) as plan:
     print(judge_claims(plan.experiments, plan.config.folder, plan.config.folder))

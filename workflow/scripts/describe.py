@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import describe
+from sgpipe.rules.describe import describe
+from sgpipe.rules.job import job
 
 with job(snakemake.config, snakemake.log) as plan:
     describe(plan, snakemake.params.experiment, snakemake.output[0], snakemake.input.get("tasks", []))

@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import download
+from sgpipe.rules.download import download
+from sgpipe.rules.job import job
 
 with job(snakemake.config) as plan:
     download(plan)

@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import draw
+from sgpipe.rules.draw import draw
+from sgpipe.rules.job import job
 
 with job(snakemake.config, snakemake.log):
     tables = {name: path for name, path in snakemake.input.items() if name != "modules"}

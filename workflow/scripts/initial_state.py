@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import initial_state
+from sgpipe.rules.initial_state import initial_state
+from sgpipe.rules.job import job
 
 with job(snakemake.config, snakemake.log) as plan:
     initial_state(plan, snakemake.wildcards.init, snakemake.input.task, snakemake.output[0])

@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.overview import overview
+from sgpipe.plan.table import overview
+from sgpipe.rules.job import job
 
 with job(snakemake.config) as plan:
     print(overview(plan))

@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import prepare_task
+from sgpipe.rules.job import job
+from sgpipe.rules.prepare_task import prepare_task
 
 with job(snakemake.config, snakemake.log) as plan:
     out = snakemake.output

@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import record_activity
+from sgpipe.rules.job import job
+from sgpipe.rules.record import record_activity
 
 with job(snakemake.config, snakemake.log) as plan:
     record_activity(plan, snakemake.params.experiment, snakemake.input.tasks, snakemake.output[0])

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from sgpipe.job import job
-from sgpipe.steps import simulate
+from sgpipe.rules.job import job
+from sgpipe.rules.simulate import simulate
 
 with job(snakemake.config, snakemake.log) as plan:
     tasks, states = ({Path(file).stem: file for file in snakemake.input.get(name, [])} for name in ("tasks", "states"))

@@ -1,5 +1,5 @@
-from sgpipe.job import job
-from sgpipe.steps import train
+from sgpipe.rules.job import job
+from sgpipe.rules.train_pack import train
 
 with job(snakemake.config, snakemake.log) as plan:
     train(plan, snakemake.wildcards.pack, snakemake.input.task, snakemake.output[0])

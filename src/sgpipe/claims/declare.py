@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sgpipe.errors import SgpipeError
-from sgpipe.experiments import Experiment
-from sgpipe.schema import SOURCE_TREE, check
-from sgpipe.yamlfile import read_yaml
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.schema import SOURCE_TREE, check
+from sgpipe.base.yamlfile import read_yaml
+from sgpipe.spec.experiments import Experiment
 
 # How many groups of runs a rule compares; with a contrast, several groups give one number.
 GROUPS_OF = {

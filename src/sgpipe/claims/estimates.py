@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import betaincinv, chdtri, stdtrit
 
-from sgpipe.choose import CONFIDENCE, middle, summary
+from sgpipe.base.rng import permutation, stream
 from sgpipe.claims.declare import Group
-from sgpipe.rng import permutation, stream
-from sgpipe.transition import ABOVE, SIDE, Rise, distinct, rise
+from sgpipe.results.selection import CONFIDENCE, middle, summary
+from sgpipe.results.transition import ABOVE, SIDE, Rise, distinct, rise
 
 DRAWS = 4000
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sgpipe.choose import CONFIDENCE
 from sgpipe.claims.declare import Claim
 from sgpipe.claims.estimates import Estimate, Unmeasurable, contrast, differences, estimate
 from sgpipe.claims.rules import Comparison, comparisons
 from sgpipe.claims.tables import ExperimentTable, chosen, missing_of, runs_of
+from sgpipe.results.selection import CONFIDENCE
 
 REPLICATED, NOT_REPLICATED, INCONCLUSIVE, NOT_TESTABLE = VERDICTS = (
     "replicated",

@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from sgpipe.base.files import atomic
 from sgpipe.claims.judge import NOT_TESTABLE, VERDICTS, Judgement, interval_words
 from sgpipe.claims.report import COLOURS, SYMBOLS, counts, figure_of, summary_words
 from sgpipe.claims.strip import Strip, strip_of
 from sgpipe.figures import style
 from sgpipe.figures.make import METADATA
-from sgpipe.files import atomic
 
 LINE, BETWEEN, HEAD = 2.5, 0.6, 4.2  # mm: a line of words, what keeps rows apart, and a heading
 WORDS, STRIP, NUMBERS = 72.0, 28.0, 31.0  # mm: of a row's words, strip and numbers

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sgpipe.base.files import atomic
 from sgpipe.claims.judge import (
     INCONCLUSIVE,
     NOT_REPLICATED,
@@ -23,8 +24,7 @@ from sgpipe.claims.judge import (
     verdict_of,
 )
 from sgpipe.claims.rules import Comparison
-from sgpipe.files import atomic
-from sgpipe.results import write_table
+from sgpipe.results.tables import write_table
 
 SYMBOLS = {REPLICATED: "✓", NOT_REPLICATED: "✗", INCONCLUSIVE: "?", NOT_TESTABLE: "–"}
 # Blue, red and ochre of different lightness (Tol's vibrant and bright sets); the symbols say the same without colour.

@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sgpipe.choose import CONFIDENCE
 from sgpipe.claims.declare import Claim
 from sgpipe.claims.estimates import Estimate, Interval, contrast, ratio, standardised
+from sgpipe.results.selection import CONFIDENCE
 
 
 class Target(NamedTuple):

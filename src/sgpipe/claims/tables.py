@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from sgpipe import choose
+from sgpipe.base.errors import SgpipeError
 from sgpipe.claims.declare import Group
-from sgpipe.data.published import data_kind
-from sgpipe.errors import SgpipeError
-from sgpipe.init.schemes import parameter_count
-from sgpipe.results import data_of_row, spec_of_row
-from sgpipe.spec import knobs
+from sgpipe.data.files.published import data_kind
+from sgpipe.results import selection
+from sgpipe.results.tables import data_of_row, spec_of_row
+from sgpipe.spec.run import knobs
+from sgpipe.weights.schemes import parameter_count
 
 LARGEST, HIGH = 0.95, 0.5  # spike counts that are as good as the largest possible, and that are high, in its units
 RANGE = {
@@ -107,7 +107,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     `generalisation_gap`, training less test accuracy; `parameters`, how many the network has; `chance`; and `kind` of
     the data (see `data_kind`).
     """
-    runs = choose.outcomes(table).set_index("run_id")
+    runs = selection.outcomes(table).set_index("run_id")
     finished = table[table["status"] == "finished"].sort_values("epoch", kind="stable")
     train, valid = (finished[finished["split"] == split].set_index("run_id") for split in ("train", "valid"))
     by_run = train.groupby(level="run_id")
@@ -146,7 +146,7 @@ def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
     for key, wanted in group.where.items():
         fits &= _fits(runs, key, wanted)
     runs = runs[fits]
-    return choose.of_sweep(runs, *group.sweeps) if group.sweeps and len(runs) else runs
+    return selection.of_sweep(runs, *group.sweeps) if group.sweeps and len(runs) else runs
 
 
 def missing_of(group: Group, table: ExperimentTable) -> int:
@@ -160,7 +160,7 @@ def chosen(group: Group, table: ExperimentTable, runs: pd.DataFrame | None = Non
     runs = runs_of(group, table) if runs is None else runs
     if group.best is None:
         return runs
-    return choose.best(runs, table.best if group.best == "experiment" else group.best)
+    return selection.best(runs, table.best if group.best == "experiment" else group.best)
 
 
 def _fits(runs: pd.DataFrame, key: str, wanted: Any) -> pd.Series:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgpipe.errors import SgpipeError
+from sgpipe.base.errors import SgpipeError
 
 
 def read_audio(path: Path | str, rate: int | None = None) -> tuple[np.ndarray, int]:

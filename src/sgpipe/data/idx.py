@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgpipe.errors import SgpipeError
+from sgpipe.base.errors import SgpipeError
 
 BYTES = 8  # type code of unsigned bytes, the only one that MNIST uses
 REMEDY = "delete it and fetch it again with `snakemake --cores 1 download`"

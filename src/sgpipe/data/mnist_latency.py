@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.rng import permutation, stream
+from sgpipe.data.files.sources import Found, missing_of
 from sgpipe.data.idx import read_idx
 from sgpipe.data.samples import Analog, Events, Task
-from sgpipe.data.sources import Found, missing_of
-from sgpipe.errors import SgpipeError
-from sgpipe.rng import permutation, stream
-from sgpipe.tasks import MnistLatencyData
+from sgpipe.spec.tasks import MnistLatencyData
 
 NAMES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

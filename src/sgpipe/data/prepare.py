@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from sgpipe.base.errors import SgpipeError
 from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
-from sgpipe.errors import SgpipeError
-from sgpipe.spec import RunSpec
+from sgpipe.spec.run import RunSpec
 
 ROWS = 500  # samples looked at together: enough to be fast, few enough to fit in memory
 

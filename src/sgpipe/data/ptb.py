@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sgpipe.data.grammar import text
+from sgpipe.base.errors import SgpipeError
+from sgpipe.data.files.sources import Found, missing_of
 from sgpipe.data.samples import SPLITS, Task, Words
-from sgpipe.data.sources import Found, missing_of
-from sgpipe.errors import SgpipeError
-from sgpipe.tasks import PtbData
+from sgpipe.data.standins.grammar import text
+from sgpipe.spec.tasks import PtbData
 
 NAMES = {split: f"ptb.{split}.txt" for split in SPLITS}
 EMBEDDED_WORDS = {"train": 200_000, "valid": 20_000, "test": 20_000}

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sgpipe.base.rng import permutation, stream, uniform
 from sgpipe.data.samples import SPLITS, Events, Task
-from sgpipe.rng import permutation, stream, uniform
-from sgpipe.tasks import RandmanData
+from sgpipe.spec.tasks import RandmanData
 
 PRINTED_CUTOFF = 1000
 AUTHORS_PRECISION = 1e-3

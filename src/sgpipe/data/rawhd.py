@@ -8,13 +8,13 @@ made from the same recordings, has it the other way round). A tenth of the train
 import re
 from pathlib import Path
 
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.rng import permutation, stream
+from sgpipe.data.files.sources import Found, missing_of
 from sgpipe.data.samples import Task
-from sgpipe.data.sources import Found, missing_of
 from sgpipe.data.speech import Recording, limited, spectrogram_task, tree
-from sgpipe.data.synthesiser import SPEECH_SEED, write_digits
-from sgpipe.errors import SgpipeError
-from sgpipe.rng import permutation, stream
-from sgpipe.tasks import RawHDData
+from sgpipe.data.standins.synthesiser import SPEECH_SEED, write_digits
+from sgpipe.spec.tasks import RawHDData
 
 FOLDER = "hd_audio"
 LISTS = {"train": "train_filenames.txt", "test": "test_filenames.txt"}

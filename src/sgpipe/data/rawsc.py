@@ -9,13 +9,13 @@ import re
 import sys
 from pathlib import Path
 
-from sgpipe.data.phonemes import COMMANDS
+from sgpipe.base.errors import SgpipeError
+from sgpipe.data.files.sources import Found, missing_of
 from sgpipe.data.samples import Task
-from sgpipe.data.sources import Found, missing_of
 from sgpipe.data.speech import Recording, limited, spectrogram_task, tree
-from sgpipe.data.synthesiser import SPEECH_SEED, write_commands
-from sgpipe.errors import SgpipeError
-from sgpipe.tasks import RawSCData
+from sgpipe.data.standins.phonemes import COMMANDS
+from sgpipe.data.standins.synthesiser import SPEECH_SEED, write_commands
+from sgpipe.spec.tasks import RawSCData
 
 LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 RATE = 16000

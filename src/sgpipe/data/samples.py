@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sgpipe.errors import SgpipeError
+from sgpipe.base.errors import SgpipeError
 
 SPLITS = ("train", "valid", "test")
 

@@ -23,15 +23,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from filelock import FileLock
 
-from sgpipe.data import cochlea, rawhd
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.rng import permutation, stream
+from sgpipe.data import rawhd
+from sgpipe.data.ear import cochlea
+from sgpipe.data.files.sources import Found, missing_of
 from sgpipe.data.samples import SPLITS, Events, Task
 from sgpipe.data.shd_files import Chunk, SpikeFile, open_spikes, write_spikes
-from sgpipe.data.sources import Found, missing_of
-from sgpipe.data.synthesiser import write_digits
-from sgpipe.errors import SgpipeError
-from sgpipe.rng import permutation, stream
-from sgpipe.spec import digest
-from sgpipe.tasks import ShdData
+from sgpipe.data.standins.synthesiser import write_digits
+from sgpipe.spec.run import digest
+from sgpipe.spec.tasks import ShdData
 
 FOLDER = "shd"
 FILES = {"train": "shd_train.h5", "test": "shd_test.h5"}

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from sgpipe.errors import SgpipeError
-from sgpipe.files import atomic
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
 
 UNITS, CLASSES = 700, 20
 LONGEST = 10.0  # s; the published recordings last 1.4 s at most

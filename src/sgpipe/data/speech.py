@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.rng import permutation, stream
 from sgpipe.data.audio import read_audio
 from sgpipe.data.mel import CHANNELS, features
 from sgpipe.data.samples import SPLITS, Analog, Task
-from sgpipe.errors import SgpipeError
-from sgpipe.rng import permutation, stream
-from sgpipe.tasks import RawHDData, RawSCData
+from sgpipe.spec.tasks import RawHDData, RawSCData
 
 Recording = tuple[str, int]  # the name of a file and its class
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
 from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
-from sgpipe.errors import SgpipeError
-from sgpipe.files import atomic
 
 
 def save_task(task: Task, path: Path | str) -> None:

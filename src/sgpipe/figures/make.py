@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sgpipe.data.published import remark
-from sgpipe.errors import SgpipeError
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
+from sgpipe.data.files.published import remark
 from sgpipe.figures import style
 from sgpipe.figures.regime import regime_words
-from sgpipe.files import atomic
-from sgpipe.results import write_table
+from sgpipe.results.tables import write_table
 
 # Without dates, so that the same numbers give the same bytes.
 METADATA: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}

@@ -9,9 +9,9 @@ from matplotlib.collections import QuadMesh
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from sgpipe.errors import SgpipeError
+from sgpipe.base.errors import SgpipeError
 from sgpipe.figures import style
-from sgpipe.surrogates import SURROGATES
+from sgpipe.spec.surrogates import SURROGATES
 
 BARS_KEY = (
     "bars: mean · whiskers: sd · broad grey lines: 95 % confidence interval of the mean · points: single networks"

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from sgpipe.choose import summary
-from sgpipe.results import spec_of_row
-from sgpipe.spec import RunSpec
-from sgpipe.surrogates import SURROGATES
+from sgpipe.results.selection import summary
+from sgpipe.results.tables import spec_of_row
+from sgpipe.spec.run import RunSpec
+from sgpipe.spec.surrogates import SURROGATES
 
 # Short names of the columns that the numbers of these figures have.
 SHORT = {

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from sgpipe.data.published import data_kind
-from sgpipe.results import data_of_row
+from sgpipe.data.files.published import data_kind
+from sgpipe.results.tables import data_of_row
 
 NAMES = {"randman": "Randman", "mnist_latency": "MNIST", "shd": "SHD", "rawhd": "RawHD", "rawsc": "RawSC", "ptb": "PTB"}
 STAND_INS = {

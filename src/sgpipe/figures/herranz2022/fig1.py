@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.special import ndtr
 
-from sgpipe.choose import of_sweep
 from sgpipe.figures import parts, style
-from sgpipe.init.distributions import FAMILIES, VARIANCES
-from sgpipe.surrogates import SURROGATES
+from sgpipe.results.selection import of_sweep
+from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.weights.distributions import FAMILIES, VARIANCES
 
 WIDTH, HEIGHT = style.DOUBLE, 92.0
 COLUMNS = ("panel", "shape", "tail", "v", "f", "scheme", "weight", "density")

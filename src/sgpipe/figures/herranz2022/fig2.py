@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sgpipe import choose
 from sgpipe.figures import parts, seeds, style, tasks
-from sgpipe.init.schemes import parameter_count
-from sgpipe.surrogates import SURROGATES
+from sgpipe.results import selection
+from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.weights.schemes import parameter_count
 
 WIDTH, HEIGHT = style.DOUBLE, 120.0
 PAD = 27.0  # points above a panel, for three small lines below its title
@@ -60,7 +60,7 @@ def _curves(table: pd.DataFrame) -> pd.DataFrame:
 
 def _shapes(table: pd.DataFrame) -> pd.DataFrame:
     """Return each shape's lowest and last validation loss, means over seeds."""
-    runs = choose.outcomes(table).rename(columns=seeds.SHORT)
+    runs = selection.outcomes(table).rename(columns=seeds.SHORT)
     valid = table[(table["split"] == "valid") & (table["status"] == "finished")].sort_values("epoch", kind="stable")
     losses = valid.groupby("run_id")["loss"]
     runs = runs.set_index("run_id").assign(best=losses.min(), last=losses.last()).reset_index()

@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sgpipe import choose
 from sgpipe.figures import parts, seeds, style
-from sgpipe.init.solve import solve
-from sgpipe.init.theory import lowest
-from sgpipe.surrogates import SURROGATES
+from sgpipe.initial_state.layers import lowest
+from sgpipe.initial_state.theory.solve import solve
+from sgpipe.results import selection
+from sgpipe.spec.surrogates import SURROGATES
 
 WIDTH, HEIGHT = style.DOUBLE, 76.0
 COLUMNS = ("panel", "kind", "shape", "x", *seeds.SUMMARY, "condition", "message")
@@ -24,10 +24,10 @@ KEY = "lines: mean over seeds · whiskers: sd · dashed: what a condition asks o
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Return a point per shape and value, and a mark for each value that the theory gives the first layer."""
-    runs = choose.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
+    runs = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     pieces = []
     for panel, knob in PANELS.items():
-        own = choose.of_sweep(runs, knob)
+        own = selection.of_sweep(runs, knob)
         if not len(own):
             continue
         points = seeds.over_seeds(own, ["shape", knob], "valid_accuracy").rename(columns={knob: "x"})
@@ -40,7 +40,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 def _with_undampened(points: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Return points with those of shapes that ignore the dampening, as in the authors' code: the same everywhere."""
-    same = seeds.over_seeds(choose.of_sweep(runs, "undampened"), ["shape"], "valid_accuracy")
+    same = seeds.over_seeds(selection.of_sweep(runs, "undampened"), ["shape"], "valid_accuracy")
     copies = [same.assign(x=value, message=IGNORED) for value in points["x"].unique()] if len(same) else []
     return pd.concat([points, *copies], ignore_index=True)
 

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sgpipe import choose
 from sgpipe.figures import parts, seeds, style
-from sgpipe.surrogates import SURROGATES
+from sgpipe.results import selection
+from sgpipe.spec.surrogates import SURROGATES
 
 WIDTH, HEIGHT = style.DOUBLE, 118.0
 COLUMNS = ("panel", "kind", "scheme", "shape", "seed", "valid_accuracy", *seeds.SUMMARY, "rank")
@@ -23,7 +23,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     In b the rows of kind `shape` and `scheme` hold means over what they leave out: the mean rank of a shape over
     schemes, and the mean accuracy of a scheme over shapes.
     """
-    runs = choose.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
+    runs = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     networks = runs[["scheme", "shape", "seed", "valid_accuracy"]].assign(panel="a", kind="network")
     groups = seeds.over_seeds(runs, ["scheme", "shape"], "valid_accuracy").assign(panel="a", kind="summary")
     groups["rank"] = groups.groupby("scheme")["mean"].rank(ascending=False, method="min")

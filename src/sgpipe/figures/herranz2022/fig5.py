@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sgpipe import choose
 from sgpipe.figures import conditions, parts, seeds, style
+from sgpipe.results import selection
 
 WIDTH, HEIGHT = style.DOUBLE, 86.0
 COLUMNS = ("panel", "kind", "reset", "set", "split", "seed", "accuracy", *seeds.SUMMARY)
@@ -26,7 +26,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
     Accuracies are those at the epoch of best validation accuracy.
     """
-    everything = choose.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
+    everything = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     everything["set"] = conditions.sets(everything)
     there = [reset for reset in PANELS if (everything["network.reset_gradient"] == reset).any()]
     pieces = []

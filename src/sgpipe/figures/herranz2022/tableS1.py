@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sgpipe.surrogates import SURROGATES, moment
+from sgpipe.spec.surrogates import SURROGATES, moment
 
 # Integral of f^2 over all v in closed form, and how f falls off far from the threshold.
 CLOSED = {

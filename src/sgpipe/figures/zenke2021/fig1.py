@@ -10,8 +10,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sgpipe.choose import of_sweep
 from sgpipe.figures import parts, style
+from sgpipe.results.selection import of_sweep
 
 WIDTH, HEIGHT = style.DOUBLE, 172.0
 PANELS = 4  # side by side

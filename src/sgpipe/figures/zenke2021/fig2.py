@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sgpipe import choose
 from sgpipe.figures import parts, style
 from sgpipe.figures.zenke2021 import fig2_activity, fig2_sketch
-from sgpipe.surrogates import SURROGATES
+from sgpipe.results import selection
+from sgpipe.spec.surrogates import SURROGATES
 
 WIDTH, HEIGHT = style.DOUBLE, 158.0
 COLUMNS = (
@@ -25,7 +25,7 @@ COLUMNS = (
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Return layer sizes (a), learning curves and test accuracies (b), activity (c, d) and membranes (e)."""
     runs, activity = tables["runs"], tables["activity"]
-    networks = parts.plain(choose.outcomes(runs)).assign(panel="b", kind="network")
+    networks = parts.plain(selection.outcomes(runs)).assign(panel="b", kind="network")
     networks["chance"] = 1 / networks["classes"]
     train = runs.loc[runs["split"] == "train", ["run_id", "epoch", "loss"]]
     kept = networks[["run_id", "shape", "init_seed", "status", "classes"]]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from sgpipe.base.rng import permutation, stream
 from sgpipe.figures import parts, style
-from sgpipe.rng import permutation, stream
 
 PANELS = {"before": "c", "after": "d"}
 SAMPLES = 4  # side by side, as in the paper

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sgpipe import choose
 from sgpipe.figures import parts, style
-from sgpipe.surrogates import SURROGATES
+from sgpipe.results import selection
+from sgpipe.spec.surrogates import SURROGATES
 
 WIDTH, HEIGHT = style.DOUBLE, 158.0
 COLUMNS = (
@@ -23,18 +23,18 @@ COLUMNS = (
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Return curves (a), cells (b), best networks and their summaries (c), and repeated networks (d)."""
-    runs = parts.plain(choose.outcomes(tables["runs"]))
-    searched = choose.of_sweep(runs, "shapes", "deeper")
+    runs = parts.plain(selection.outcomes(tables["runs"]))
+    searched = selection.of_sweep(runs, "shapes", "deeper")
     shapes = [name for name in SURROGATES if name in set(searched["shape"])]
     betas = experiment["settings"].get("axis_betas") or sorted(searched["beta"].dropna().unique())
     groups = {"shapes": searched}
-    groups |= {name: choose.of_sweep(runs, name) for name in ("no_hidden", "beta_zero")}
+    groups |= {name: selection.of_sweep(runs, name) for name in ("no_hidden", "beta_zero")}
     pieces = [parts.shape_curves(shapes, betas).assign(panel="a"), _cells(searched[searched["hidden_layers"] == 1])]
     for sweep, group in groups.items():
-        chosen = choose.best_of_groups(group, ["shape", "hidden_layers"], experiment["best"])
+        chosen = selection.best_of_groups(group, ["shape", "hidden_layers"], experiment["best"])
         pieces.append(chosen.assign(panel="c", sweep=sweep))
     for sweep in ("data_sets", "inits"):
-        pieces.append(choose.of_sweep(runs, sweep).assign(panel="d", sweep=sweep, kind="network"))
+        pieces.append(selection.of_sweep(runs, sweep).assign(panel="d", sweep=sweep, kind="network"))
     data = parts.tidy(pieces, COLUMNS)
     data["chance"] = np.where(data["panel"].isin(["c", "d"]), 1 / runs["classes"].iloc[0], np.nan)
     return data

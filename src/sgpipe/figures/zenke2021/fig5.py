@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sgpipe import choose
 from sgpipe.figures import parts, style
+from sgpipe.results import selection
 
 WIDTH, HEIGHT = style.DOUBLE, 122.0
 COLUMNS = (
@@ -39,14 +39,14 @@ CURVES = ("sCtl", "aCtl", "aDR")
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Return curves of the shape (a), learning curves of the best networks (b), best networks and summaries (c-f)."""
-    runs = choose.outcomes(tables["runs"])
+    runs = selection.outcomes(tables["runs"])
     betas = sorted(runs["surrogate.beta"].dropna().unique())
     pieces = [parts.shape_curves(["asymptotic_superspike"], betas).assign(panel="a")]
     for panel, (sweep, gradient, names) in SWEEPS.items():
-        group = choose.of_sweep(runs, sweep)
+        group = selection.of_sweep(runs, sweep)
         condition = group["surrogate.shape"].map(SHAPES).fillna("") + group[gradient].map(names).fillna("")
         group = parts.plain(group).assign(condition=condition)
-        chosen = choose.best_of_groups(group, ["condition", "hidden_layers"], experiment["best"])
+        chosen = selection.best_of_groups(group, ["condition", "hidden_layers"], experiment["best"])
         pieces.append(chosen.assign(panel=panel, sweep=sweep, chance=1 / runs["data.classes"].iloc[0]))
     reset = pieces[1]
     pieces.insert(1, _learning(tables["runs"], reset[(reset["kind"] == "network") & reset["condition"].isin(CURVES)]))

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sgpipe import choose
 from sgpipe.figures import parts, style, tasks
+from sgpipe.results import selection
 
 WIDTH, HEIGHT = style.DOUBLE, 70.0
 SWEEPS = {"a": "randman", "b": "mnist", "c": "shd", "d": "rawhd", "e": "rawsc"}
@@ -40,15 +40,15 @@ COLUMNS = (
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Return best networks, summaries and printed values (`mean` and `sd` of kind published) of every bar."""
-    runs, pieces = choose.outcomes(tables["runs"]), []
+    runs, pieces = selection.outcomes(tables["runs"]), []
     for panel, sweep in SWEEPS.items():
-        own = choose.of_sweep(runs, *([sweep, "conventional"] if sweep == "mnist" else [sweep]))
+        own = selection.of_sweep(runs, *([sweep, "conventional"] if sweep == "mnist" else [sweep]))
         if not len(own):
             continue
         relu = own["network.neuron"] == "relu"
         kind = own["network.recurrent"].map({False: "ff_", True: "rc_"}) + own["objective.head"].astype(str)
         group = parts.plain(own).assign(bar=kind.where(~relu, "conventional"))
-        chosen = choose.best_of_groups(group, ["bar"], experiment["best"])
+        chosen = selection.best_of_groups(group, ["bar"], experiment["best"])
         known = own[~relu].iloc[0] if (~relu).any() else own.iloc[0]
         about = {"panel": panel, "name": tasks.title(known), "chance": tasks.chance(known)}
         pieces.append(chosen.assign(**about))

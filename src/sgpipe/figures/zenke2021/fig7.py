@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sgpipe.figures import parts, style
-from sgpipe.tasks.mnist_latency import MnistLatencyData
+from sgpipe.spec.tasks.mnist_latency import MnistLatencyData
 
 WIDTH, HEIGHT = style.DOUBLE, 112.0
 SIDE = 28  # pixels of a digit

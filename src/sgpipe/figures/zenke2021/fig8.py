@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from sgpipe import choose
 from sgpipe.figures import parts, style
-from sgpipe.tasks.shd import ShdData
+from sgpipe.results import selection
+from sgpipe.spec.tasks.shd import ShdData
 
 WIDTH, HEIGHT = style.DOUBLE, 150.0
 # (panel of the activity, panel of the counts, title) by sweep
@@ -41,19 +41,19 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     there can be: one every other step.
     """
     activity, pieces = tables["activity"], []
-    runs = choose.outcomes(tables["runs"])
+    runs = selection.outcomes(tables["runs"])
     for sweep, (above, below, _) in PANELS.items():
-        own = choose.of_sweep(runs, sweep)
+        own = selection.of_sweep(runs, sweep)
         if not len(own):
             continue
         recorded = activity[activity["run_id"].isin(own["run_id"])]
-        shown = choose.best(own[own["run_id"].isin(recorded["run_id"])], 1)["run_id"]
+        shown = selection.best(own[own["run_id"].isin(recorded["run_id"])], 1)["run_id"]
         most = float(own["data.steps"].iloc[0] // 2)
         networks = _networks(own).assign(shown=own["run_id"].isin(shown) * 1.0)
         trials = _trial(recorded[recorded["run_id"].isin(shown)], own).assign(shown=1.0)
         counts = _counts(recorded[recorded["kind"] == "count"])
         counts["shown"] = counts["run_id"].isin(shown) * 1.0
-        summary = pd.DataFrame([{"kind": "summary", **choose.summary(own["test_accuracy"])._asdict()}])
+        summary = pd.DataFrame([{"kind": "summary", **selection.summary(own["test_accuracy"])._asdict()}])
         for panel, piece in ((above, networks), (above, summary), (above, trials), (below, counts)):
             pieces.append(piece.assign(panel=panel, sweep=sweep, most=most))
     return parts.tidy(pieces, COLUMNS)

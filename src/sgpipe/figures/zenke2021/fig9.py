@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from sgpipe import choose
 from sgpipe.figures import parts, style, tasks
-from sgpipe.transition import SILENT, Rise, distinct, rise
+from sgpipe.results import selection
+from sgpipe.results.transition import SILENT, Rise, distinct, rise
 
 WIDTH, HEIGHT = style.DOUBLE, 92.0
 SWEEPS = ("randman", "mnist", "shd", "rawhd", "rawsc")
@@ -49,7 +49,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     A fit that fewer than three networks on a side would decide has no numbers. Its interval is that of resampled
     networks.
     """
-    runs, pieces = choose.outcomes(tables["runs"]), []
+    runs, pieces = selection.outcomes(tables["runs"]), []
     names = {
         "network.recurrent": "recurrent",
         "objective.upper_strength": "strength",
@@ -58,7 +58,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         "spikes_total": "spikes",
     }
     for panel, sweep in zip(PANELS, SWEEPS, strict=True):
-        own = choose.of_sweep(runs, sweep)
+        own = selection.of_sweep(runs, sweep)
         if not len(own):
             continue
         about = {"panel": panel, "sweep": sweep, "name": tasks.title(own.iloc[0]), "chance": tasks.chance(own.iloc[0])}
@@ -97,7 +97,7 @@ def _fit(group: pd.DataFrame, chance: float) -> dict:
     if found is None:
         return {"n": len(spikes)}
     fit, resampled = found
-    low, high = choose.middle(resampled.transition)
+    low, high = selection.middle(resampled.transition)
     numbers = {"transition": fit.transition[0], "steepness": fit.steepness[0], "plateau": fit.plateau[0]}
     return {"n": len(spikes), **numbers, "low": low, "high": high}
 

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from sgpipe import choose
 from sgpipe.figures import parts, seeds, style, tasks
+from sgpipe.results import selection
 
 WIDTH, ROW = style.DOUBLE, 6.0  # mm; of a row
 COLOUR = "#0077BB"
@@ -26,10 +26,10 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
     Nothing is chosen but each network's epoch: the networks of a row differ in their seeds alone.
     """
-    runs, settings = choose.outcomes(tables["runs"]), experiment["settings"]
+    runs, settings = selection.outcomes(tables["runs"]), experiment["settings"]
     pieces = []
     for sweep, words in settings["rows"]:
-        own = choose.of_sweep(runs, sweep)
+        own = selection.of_sweep(runs, sweep)
         if len(own):
             group = own.rename(columns={"optimiser.lr": "eta", "init.seed": "init_seed"}).assign(row=sweep)
             group = group[[name for name in COLUMNS if name in group]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from sgpipe.figures.tasks import NAMES
-from sgpipe.results import data_of_row
+from sgpipe.results.tables import data_of_row
 
 TASKS = ("randman", "mnist_latency", "shd", "rawhd", "rawsc")
 PROPERTIES = ("units", "classes", "steps")  # of a data set, where they are not knobs

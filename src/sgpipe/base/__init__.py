@@ -1,0 +1,1 @@
+"""What knows no science: errors, files, YAML, schemas, random streams."""

@@ -1,0 +1,39 @@
+"""Files that are either whole or absent."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sgpipe.base.errors import SgpipeError
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_full(where: object) -> SgpipeError:
+    """Return the error to raise instead of an OSError that means a full disk, or a used-up quota."""
+    return SgpipeError(
+        f"{where}: the disk is full; free some space and give the same command again (nothing finished is lost)"
+    )
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it into place if the block succeeds, remove it if not.
+
+    Raises SgpipeError, naming the file, when the disk is full; what stood at `path` before is untouched.
+    """
+    path = Path(path)
+    # Not of the final suffix, so that what a kill leaves behind is never taken for a finished file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise disk_full(path) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)

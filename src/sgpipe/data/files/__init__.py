@@ -1,0 +1,1 @@
+"""Where the files of published data sets are, what names them, and how they are fetched."""

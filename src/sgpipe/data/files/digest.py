@@ -1,0 +1,27 @@
+"""What names files: the MD5 of each, and one digest of a set of them."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.spec.run import digest
+
+CHUNK = 1 << 20
+
+
+def md5(path: Path) -> str:
+    """Return a file's MD5; raises SgpipeError if it cannot be read."""
+    total = hashlib.md5(usedforsecurity=False)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while chunk := file.read(CHUNK):
+                total.update(chunk)
+    except OSError as error:
+        raise SgpipeError(f"{path}: cannot be read ({error.strerror})") from error
+    return total.hexdigest()
+
+
+def files_digest(sums: dict[str, str]) -> str:
+    """Return what `data.files` holds for files of these MD5s, by name."""
+    return f"{len(sums)}-{digest(json.dumps(sums, sort_keys=True))}"

@@ -1,0 +1,214 @@
+"""Fetching published files: from the first place that answers, going on after a cut, checked, whole or not there."""
+
+import hashlib
+import http.client
+import itertools
+import os
+import shutil
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from sgpipe.base.errors import SgpipeError, one_of
+from sgpipe.base.files import DISK_FULL, disk_full
+from sgpipe.data.files.published import SETS, SETS_OF, Published
+
+TRIES = 5  # at each place; a try that got any further does not count
+PAUSE = 1.0  # s between tries
+SECONDS = 60.0  # without a byte
+CHUNK = 1 << 18
+HEADERS = {"User-Agent": "sgpipe"}
+PART = ".part"
+
+
+class _Cut(Exception):
+    """This place did not give the whole file."""
+
+
+def fetch_task(task: str, folder: Path | str) -> list[str]:
+    """Fetch what is missing of a task's published files; return the paths that were made, below `folder`.
+
+    Raises SgpipeError if no place gives a file with the right checksum, or if the task has no published files.
+    """
+    if task not in SETS_OF:
+        raise one_of("download", task, SETS_OF)
+    return [item.path for name in SETS_OF[task] for item in SETS[name] if fetch(item, Path(folder))]
+
+
+def fetch(item: Published, folder: Path) -> bool:
+    """Fetch one published file, or archive and unpack it, unless it is there; return whether it was fetched.
+
+    What there is already is left as it is. Processes side by side wait for each other.
+    """
+    target = folder / item.path
+    if target.exists():
+        return False
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".download.lock"):
+            if target.exists():
+                return False
+            part = target.with_name(f".{item.name}{PART}")
+            _from_anywhere(item, part)
+            if item.inside:
+                try:
+                    unpack(part, target, item.inside)
+                except SgpipeError:
+                    part.unlink()  # so that the next call fetches it anew
+                    raise
+                part.unlink()
+            else:
+                os.replace(part, target)
+            return True
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise disk_full(target) from error
+        raise SgpipeError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+
+def _from_anywhere(item: Published, part: Path) -> None:
+    """Bring `part` to the whole file, checked; raises SgpipeError, with what each place said, if none gives it."""
+    said = []
+    for address in item.addresses:
+        try:
+            resumed = part.exists()
+            problem = _from_one(item, address, part) or wrong(part, item)
+            if problem and resumed:  # what another call or place has left may have been the bad part: start afresh
+                part.unlink()
+                problem = _from_one(item, address, part) or wrong(part, item)
+            if problem is None:
+                return
+            part.unlink()
+        except _Cut as error:
+            problem = str(error)
+        said.append(f"{address}: {problem}")
+    raise SgpipeError(f"{item.path}: could not be downloaded: {'; '.join(said)}; give the same command again to go on")
+
+
+def _from_one(item: Published, address: str, part: Path) -> str | None:
+    """Fetch from one place, again from where it was cut; return what is wrong with the file if that shows already.
+
+    Raises _Cut if the place does not give the whole file; what it gave stays in `part`.
+    """
+    tries = TRIES
+    while True:
+        before = part.stat().st_size if part.exists() else 0
+        if item.size is not None and before >= item.size:
+            return None if before == item.size else f"longer than the published {item.size:,} bytes"
+        try:
+            _stream(item, address, part, before)
+        except urllib.error.HTTPError as error:
+            if error.code == 416 and before:  # there is nothing after what we have: whole, or another file
+                return None
+            raise _Cut(f"HTTP {error.code} {error.reason}") from error
+        except urllib.error.URLError as error:  # no connection: try the next place
+            raise _Cut(str(error.reason)) from error
+        except (OSError, http.client.HTTPException) as error:
+            if getattr(error, "errno", None) in DISK_FULL:
+                raise
+            tries = TRIES if part.exists() and part.stat().st_size > before else tries - 1
+            if not tries:
+                raise _Cut(str(error) or type(error).__name__) from error
+            time.sleep(PAUSE)
+        else:
+            if item.size is None or part.stat().st_size >= item.size:
+                return None
+            raise _Cut(f"has {part.stat().st_size:,} bytes, published are {item.size:,}")
+
+
+def _stream(item: Published, address: str, part: Path, before: int) -> None:
+    """Append what is missing to `part`; raises ConnectionError if the connection ends early."""
+    headers = {**HEADERS, **({"Range": f"bytes={before}-"} if before else {})}
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=SECONDS) as answer:
+        if before and answer.status != 206:  # this server starts again from the beginning
+            before = 0
+        length = answer.headers.get("Content-Length")
+        total = before + int(length) if length else item.size
+        bar = tqdm(
+            total=total, initial=before, unit="B", unit_scale=True, desc=item.name, file=sys.stderr, mininterval=1
+        )
+        with open(part, "ab" if before else "wb") as file, bar:
+            while chunk := answer.read(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+                if item.size is not None and file.tell() > item.size:
+                    return  # another file: no need to see its end
+            got = file.tell()
+    if total is not None and got < total:
+        raise ConnectionError(f"cut after {got:,} of {total:,} bytes")
+
+
+def wrong(path: Path, item: Published) -> str | None:
+    """Return what is wrong with a fetched file; None if it is the published one."""
+    if item.sha256:
+        kind, wanted = "sha256", item.sha256
+    else:
+        kind, wanted = "md5", item.md5 or _listed(item)
+    if wanted is None:
+        print(f"sgpipe: {item.name}: no checksum is published; only the archive's own was checked", file=sys.stderr)
+        return None
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+    return None if found == wanted else f"checksum: {kind} is {found}, published is {wanted}"
+
+
+def _listed(item: Published) -> str | None:
+    """Return a file's MD5 as its publisher's list has it; None if there is no list."""
+    if item.sums is None:
+        return None
+    try:
+        with urllib.request.urlopen(urllib.request.Request(item.sums, headers=HEADERS), timeout=SECONDS) as answer:
+            lines = answer.read(1_000_000).decode(errors="replace").splitlines()
+    except (OSError, http.client.HTTPException):
+        return None
+    for words in map(str.split, lines):
+        if len(words) == 2 and words[1].lstrip("*").rsplit("/", 1)[-1] == item.name and len(words[0]) == 32:
+            return words[0].lower()
+    return None
+
+
+def unpack(archive: Path, target: Path, inside: Iterable[str]) -> None:
+    """Unpack a tar archive so that `target` is the folder of it that holds all of `inside`.
+
+    Raises SgpipeError, and leaves nothing behind, on an archive that is damaged, lacks that folder, or has a member
+    that is not a plain file or folder below it: an absolute path, `..`, a link, a device.
+    """
+    aside = target.with_name(f".{target.name}.unpacking")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        with tarfile.open(archive) as members:
+            for member in members:
+                _extract(members, member, aside, archive)
+        folders = itertools.chain([aside], (path for path in aside.rglob("*") if path.is_dir()))
+        wanted = next((folder for folder in folders if all((folder / name).exists() for name in inside)), None)
+        if wanted is None:
+            raise SgpipeError(f"{archive}: has no folder with {', '.join(inside)}; it is not the published archive")
+        os.replace(wanted, target)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise SgpipeError(
+            f"{archive}: not a whole archive ({error}); give the same command again to fetch it anew"
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _extract(members: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archive: Path) -> None:
+    """Write one member, as a plain file that we own."""
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or "\\" in member.name:
+        raise SgpipeError(f"{archive}: unsafe: {member.name!r} lies outside of it; nothing was unpacked")
+    if member.isdir():
+        (folder / path).mkdir(parents=True, exist_ok=True)
+        return
+    if not member.isreg():
+        raise SgpipeError(f"{archive}: unsafe: {member.name!r} is neither file nor folder; nothing was unpacked")
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    with members.extractfile(member) as content, open(folder / path, "wb") as file:
+        shutil.copyfileobj(content, file)

@@ -1,0 +1,178 @@
+"""Where a task's data come from: which files are there, and what names them in a run's id.
+
+A task's module (`sgpipe.data.<task>`) says with `find(folder, data)` which sets of files it could be made from, best
+first, without reading them. `Sources.settle` chooses one by the policy of config.yaml and writes it into the run:
+`data.source`, and in `data.files` the number and digest of the files, e.g. `4-0f3a9c51d2e87b64`.
+
+The digest covers names and contents, so equal files give equal run ids on every machine. It is computed once and kept
+in the results folder, with what a glance at the files tells: size and time of change of single files, and the time of
+change of folders (which is that of the last file added, removed or renamed there). So reading the Snakefile stays fast
+with a hundred thousand audio files. Only a file of a folder that is changed in place escapes the glance; whoever
+prepares the task reads every file again and refuses if the digest is another one.
+"""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
+from sgpipe.data.files.digest import files_digest, md5
+from sgpipe.spec.run import RunSpec, digest
+
+POLICIES = ("auto", "embedded", "original", "download")
+TELL_ABOVE = 300_000_000  # bytes: reading so much takes long enough to say so
+TELL_ABOVE_FILES = 5000
+READERS = 4  # threads: files come from disks that answer several at once
+
+
+@dataclass(frozen=True)
+class Found:
+    """A set of files that a task can be made from."""
+
+    source: str  # original or derived
+    root: Path  # what the names of files are relative to
+    files: tuple[Path, ...] = ()  # single files
+    folders: tuple[Path, ...] = ()  # folders of which every file with `suffix` counts; none below them
+    suffix: str = ""
+    missing: tuple[str, ...] = ()  # what it lacks; if anything, it cannot be used
+
+    def members(self) -> list[str]:
+        """Return the names of all its files below `root`, sorted."""
+        names = [path.relative_to(self.root).as_posix() for path in self.files]
+        for folder in self.folders:
+            inside = folder.relative_to(self.root).as_posix()
+            names += [f"{inside}/{name}" for name in os.listdir(folder) if name.endswith(self.suffix)]
+        return sorted(names)
+
+    def glance(self) -> str:
+        """Return a digest of what can be seen without reading the files."""
+        seen = []
+        for path in (*sorted(self.files), *sorted(self.folders)):
+            state = path.stat()
+            size = state.st_size if path in self.files else 0
+            seen.append((path.relative_to(self.root).as_posix(), size, state.st_mtime_ns))
+        return digest(json.dumps(seen))
+
+    def digest(self) -> str:
+        """Read all files; return their number and a digest of their names and MD5s, e.g. `4-0f3a9c51d2e87b64`.
+
+        MD5, because that is what the publishers of the data sets list: the digest of a complete set follows from the
+        published checksums alone.
+        """
+        names = self.members()
+        size = self.size()
+        if size > TELL_ABOVE or len(names) > TELL_ABOVE_FILES:
+            text = f"sgpipe: {self.root}: reading {len(names):,} files ({size / 1e9:.1f} GB) once for their checksums"
+            print(text, file=sys.stderr)
+        with ThreadPoolExecutor(READERS) as pool:
+            return files_digest(dict(zip(names, pool.map(lambda name: md5(self.root / name), names), strict=True)))
+
+    def size(self) -> int:
+        """Return the bytes of all its files."""
+        return sum((self.root / name).stat().st_size for name in self.members())
+
+
+class Sources:
+    """The data folder under one policy."""
+
+    def __init__(self, folder: Path | str, policy: str = "auto", results: Path | str | None = None):
+        self.folder = Path(folder)
+        self.policy = policy
+        self.cache = Path(results) / "data" / "sources.json" if results is not None else None
+        self._found: dict[Any, dict[str, Found]] = {}
+        self._digests: dict[Found, str] = {}
+
+    def found(self, data: Any) -> dict[str, Found]:
+        """Return the sets of files that a task could be made from, by source, best first."""
+        if data not in self._found:
+            module = importlib.import_module(f"sgpipe.data.{data.task}")
+            self._found[data] = {found.source: found for found in module.find(self.folder, data)}
+        return self._found[data]
+
+    def settle(self, spec: RunSpec, fixed: bool, where: str) -> RunSpec:
+        """Return the run with its `data.source` and `data.files` as the files and the policy have them.
+
+        If `fixed`, the run itself names its source, whatever the policy. Raises SgpipeError, naming `where`, if the
+        source is not there.
+        """
+        if not hasattr(spec.data, "files"):  # generated from a formula
+            return spec
+        source = spec.data.source if fixed else self.choose(spec.data)
+        files = None
+        if source != "embedded":
+            asked = where if fixed or self.policy == "auto" else f"config.yaml: data: {self.policy}"
+            files = self.files(self._usable(spec.data, source, asked))
+        if spec.data.files not in (None, files):
+            has = f"{self.folder} has {files}" if files else "embedded data have none"
+            raise SgpipeError(f"{where}: data.files: asks for {spec.data.files}, but {has}")
+        return spec.with_source(source, files, where)
+
+    def choose(self, data: Any) -> str:
+        """Return the source that the policy gives a task, there or not."""
+        if self.policy == "auto":
+            return next((source for source, found in self.found(data).items() if not found.missing), "embedded")
+        return "embedded" if self.policy == "embedded" else "original"
+
+    def _usable(self, data: Any, source: str, where: str) -> Found:
+        found = self.found(data).get(source)
+        if (found is None or found.missing) and self.policy == "download" and source == "original":
+            from sgpipe.data.files.download import fetch_task
+
+            fetch_task(data.task, self.folder)
+            del self._found[data]
+            found = self.found(data).get(source)
+        if found is None or found.missing:
+            lacks = (
+                f"{found.root} lacks {', '.join(found.missing)}"
+                if found
+                else f"there are no files of it in {self.folder}/"
+            )
+            raise SgpipeError(
+                f"{where}: {data.task} has no {source} data: {lacks}; "
+                "set data_dir to where they are, or fetch the published files with `snakemake --cores 1 download`"
+            )
+        return found
+
+    def files(self, found: Found) -> str:
+        """Return number and digest of some files, from memory if nothing about them has changed."""
+        if found not in self._digests:
+            kept, key = self._kept(), f"{found.root.resolve()} {found.source}"
+            glance = found.glance()
+            if kept.get(key, {}).get("glance") != glance:
+                kept = {**kept, key: {"glance": glance, "files": found.digest()}}
+                if self.cache is not None:
+                    with atomic(self.cache) as temporary:
+                        temporary.write_text(json.dumps(kept, indent=1) + "\n")
+            self._digests[found] = kept[key]["files"]
+        return self._digests[found]
+
+    def _kept(self) -> dict[str, dict[str, str]]:
+        try:
+            return json.loads(self.cache.read_text()) if self.cache is not None else {}
+        except (OSError, ValueError):
+            return {}  # made anew
+
+    def check(self, data: Any) -> None:
+        """Read every file of a run's source; raises SgpipeError if they are not those that its id names."""
+        if getattr(data, "files", None) is None:
+            return
+        now = self._usable(data, data.source, data.task).digest()
+        if now != data.files:
+            if self.cache is not None:
+                self.cache.unlink(missing_ok=True)  # so that the next plan reads the files
+            raise SgpipeError(
+                f"{self.folder}: the files of {data.task} have changed ({now}, planned with {data.files}); "
+                "give the same command again"
+            )
+
+
+def missing_of(root: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Return which of some files are not in a folder."""
+    return tuple(name for name in names if not (root / name).is_file())

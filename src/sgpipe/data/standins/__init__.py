@@ -1,0 +1,1 @@
+"""Made-up words and sentences for those who have no files."""

@@ -1,0 +1,53 @@
+"""Choosing the engine of a run."""
+
+import sys
+from collections.abc import Callable
+from functools import cache
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.engines.cpu.engine import CpuEngine, built
+from sgpipe.engines.interface import Engine
+from sgpipe.spec.run import RunSpec
+
+
+def chooser(engine: str, device: str) -> Callable[[RunSpec], Engine]:
+    """Return the function from a run to its engine, for the `engine` and `device` of config.yaml.
+
+    `auto` takes the C++ engine where it is built and accepts the run, and the torch reference otherwise, with one
+    notice for each reason. Raises SgpipeError, when a run asks, if `cpu` or `gpu` is insisted on and cannot be had.
+    """
+    fast = CpuEngine()
+
+    @cache
+    def notice(reason: str) -> None:
+        print(f"sgpipe: the torch reference trains instead of the C++ engine: {reason}", file=sys.stderr)
+
+    # Both of these import torch, which costs two seconds that jobs of the C++ engine need not pay.
+    @cache
+    def reference() -> Engine:
+        from sgpipe.engines.reference import ReferenceEngine
+
+        return ReferenceEngine(device)
+
+    @cache
+    def gpu() -> Engine:
+        from sgpipe.engines.gpu import GpuEngine
+
+        return GpuEngine(device)
+
+    def choose(spec: RunSpec) -> Engine:
+        if engine == "reference" or (engine == "auto" and device != "cpu"):
+            return reference()
+        if engine == "gpu":
+            wanted, reason = gpu(), gpu().refuses(spec)
+        else:
+            missing = "it is not built; install again with a C++ compiler at hand"
+            wanted, reason = fast, fast.refuses(spec) if built() else missing
+        if reason is None:
+            return wanted
+        if engine != "auto":
+            raise SgpipeError(f"config.yaml: engine: {engine} cannot train this run ({reason}); set auto or reference")
+        notice(reason)
+        return reference()
+
+    return choose

@@ -1,0 +1,159 @@
+"""The C++ engine for CPUs: one run at a time on one core, event-driven, with a hand-written reverse scan."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sgpipe.base.rng import key
+from sgpipe.data.samples import Analog, Events, Task
+from sgpipe.engines.interface import MinibatchSession, Sums, Theory, Weights, only_in_the_reference
+from sgpipe.model.neurons.decay import decay
+from sgpipe.spec.layer_settings import LayerSettings
+from sgpipe.spec.resets import RESETS
+from sgpipe.spec.run import RunSpec
+
+try:
+    from sgpipe.engines.cpu import _cpu
+except ImportError:  # no compiler at installation
+    _cpu = None
+
+
+def built() -> bool:
+    """Return whether the extension was built when the package was installed."""
+    return _cpu is not None
+
+
+class CpuEngine:
+    """Threads train runs side by side: the extension lets go of Python's lock.
+
+    A session may spread each batch over `threads` of its own; its results have the same bits for any number.
+    """
+
+    name = "cpu"
+    device = "cpu"
+    takes_packs = False
+
+    def __init__(self, threads: int = 1):
+        self.threads = threads
+
+    def refuses(self, spec: RunSpec) -> str | None:
+        shape = spec.surrogate.shape
+        unknown = f"it has no surrogate {shape}" if shape and built() and shape not in _cpu.surrogates() else None
+        return only_in_the_reference(spec) or unknown
+
+    def open(
+        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+    ) -> "CpuSession":
+        (spec,), (weight,), (layers,) = specs, weights, theory or (None,)
+        return CpuSession(self, spec, task, weight, layers)
+
+
+class CpuSession(MinibatchSession):
+    """One run in the extension."""
+
+    def __init__(
+        self,
+        engine: CpuEngine,
+        spec: RunSpec,
+        task: Task,
+        weights: Weights,
+        theory: Sequence[LayerSettings] | None = None,
+    ):
+        super().__init__(spec, task, weights)
+        self.engine, self.settings = engine, settings(spec, task, theory)
+        self._keys: tuple[int, list[int]] = 0, []
+        self.gradients = {name: np.zeros_like(array) for name, array in weights.items()}
+
+    def batch(self, samples: Events | Analog, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
+        indices = np.ascontiguousarray(indices, dtype=np.int64)
+        known, weights, gradients = self.settings, list(self.weights.values()), None
+        if train:
+            gradients = list(self.gradients.values())
+            if share := self.spec.network.dropout:
+                known = {**known, "dropout": share, "dropout_keys": self._dropout_keys()}
+        if isinstance(samples, Events):
+            given = samples.ptr, samples.step, samples.unit, samples.labels, indices
+            totals = _cpu.batch(known, weights, *given, gradients, self.engine.threads)
+        else:
+            *given, numbers = self._frames(samples, indices)
+            totals = _cpu.batch_dense(known, weights, *given, gradients, self.engine.threads, numbers=numbers)
+        spikes = np.array(totals["spikes"], dtype=float)
+        sums = Sums(len(indices), totals["loss"], totals["regulariser"], totals["correct"], spikes)
+        return sums, self.gradients
+
+    def _dropout_keys(self) -> list[int]:
+        """Return the key of each hidden layer's dropout in this epoch."""
+        epoch = self.epoch
+        if self._keys[0] != epoch:
+            layers = range(1, len(self.spec.network.hidden) + 1)
+            self._keys = epoch, [key(self.spec.training.seed, f"dropout/{epoch}/{layer}") for layer in layers]
+        return self._keys[1]
+
+    def _frames(self, samples: Analog, indices: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        """Return frames in the precision of the weights, labels, indices, and the samples' numbers if not those."""
+        numbers = None
+        if samples.frames.dtype != self.spec.training.precision:
+            numbers, samples, indices = indices, samples.take(indices), np.arange(len(indices))
+        frames = np.ascontiguousarray(samples.frames, dtype=self.spec.training.precision)
+        return frames, samples.labels, indices, numbers
+
+
+def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None = None) -> dict[str, object]:
+    """Return what the extension needs to know of a network; idle knobs are left out."""
+    network, objective, surrogate = spec.network, spec.objective, spec.surrogate
+    neuron = _current_based(spec) if network.neuron in (None, "lif") else _delta(spec)
+    known = {
+        "steps": task.steps,
+        "inputs": task.units,
+        "classes": task.classes,
+        "hidden": list(network.hidden),
+        "recurrent": network.recurrent,
+        "reset": network.reset_gradient,
+        "recurrent_gradient": network.recurrent_gradient,
+        "head": objective.head,
+        "accuracy": objective.accuracy,
+        "label_smoothing": objective.label_smoothing,
+        "surrogate": surrogate.shape,
+        "beta": surrogate.beta,
+        "sharpness": surrogate.sharpness,
+        "dampening": surrogate.dampening,
+        "tail": surrogate.tail,
+        "layers": [_chosen(layer) for layer in theory] if theory else None,
+        "lambda_lower": objective.lower_strength,
+        "nu_lower": objective.lower_threshold,
+        "lambda_upper": objective.upper_strength,
+        "nu_upper": objective.upper_threshold,
+        "upper_power": objective.upper_exponent,
+    }
+    return {name: value for name, value in (known | neuron).items() if value is not None}
+
+
+def _current_based(spec: RunSpec) -> dict[str, object]:
+    network, dt = spec.network, spec.data.dt
+    return {
+        "b_syn": decay(dt, network.tau_synapse),
+        "b_mem": decay(dt, network.tau_membrane) if network.hidden else 0.0,
+        "b_out": decay(dt, network.tau_readout),
+        "readout_start": network.readout_start,
+    }
+
+
+def _delta(spec: RunSpec) -> dict[str, object]:
+    network = spec.network
+    form = RESETS[network.reset]
+    return {
+        "neuron": network.neuron,
+        "reset_form": [form.subtracts, form.gates_voltage, form.gates_drive, form.drive_decays],
+        "biased": network.bias,
+        "trained": network.trained_neurons,
+        "membrane_decay": network.membrane_decay,
+        "threshold": network.threshold,
+        "adaptation": network.adaptation,
+        # Without adaptation its time constant is idle; any will do.
+        "adaptation_decay": decay(1.0, network.tau_adaptation or 1.0) if network.neuron == "alif" else None,
+    }
+
+
+def _chosen(layer: LayerSettings) -> dict[str, float | list[float]]:
+    """Return what a theory chose of a layer's surrogate: a number, or a list with one for each unit."""
+    return {name: np.asarray(value, float).tolist() for name, value in layer.surrogate().items()}

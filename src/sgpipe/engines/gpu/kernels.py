@@ -1,0 +1,65 @@
+"""What a training step is made of: the one interface of the Triton kernels and of plain torch.
+
+Tensors lie (runs, steps, batch, units) for what changes in time, and weights (runs, units in, units out).
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+
+from sgpipe.engines.gpu.events import EventSplit
+from sgpipe.engines.gpu.knobs import Knobs
+
+
+class Scores(NamedTuple):
+    """Cross-entropy and hits (runs, batch), and the gradient of the mean loss by the readout's drive."""
+
+    loss: torch.Tensor
+    correct: torch.Tensor
+    drive_gradient: torch.Tensor
+
+
+class Scan(NamedTuple):
+    """A layer's membrane before reset, its spikes, both like its drive, and spike counts (runs, batch, units)."""
+
+    potential: torch.Tensor
+    spikes: torch.Tensor
+    counts: torch.Tensor
+
+
+class Kernels(Protocol):
+    """The steps of a training, each for all runs at once."""
+
+    most_recurrent_units: int | None  # None: any
+    spike_bytes: int | None  # what one spike takes; None: as much as a membrane
+    work_tensors: int  # tensors as large as the widest layer's drive that a step makes and drops, at most
+    makes_raster: bool  # whether it holds a minibatch's inputs densely
+
+    def drive(self, weights: torch.Tensor, split: EventSplit, samples: torch.Tensor) -> torch.Tensor:
+        """Return the weighted input events (runs, steps, batch, units) of `samples` (runs, batch)."""
+
+    def event_gradient(self, split: EventSplit, samples: torch.Tensor, drive_gradient: torch.Tensor, out) -> None:
+        """Write the gradient of the input weights to `out` (runs, inputs, units)."""
+
+    def product(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Return left (runs, steps, batch, k) @ right (runs, k, units)."""
+
+    def weight_gradient(self, spikes: torch.Tensor, drive_gradient: torch.Tensor, out: torch.Tensor) -> None:
+        """Write the sum over steps and samples of spikes x drive gradient to `out` (runs, units in, units out)."""
+
+    def forward(self, knobs: Knobs, drive: torch.Tensor, recurrent: torch.Tensor | None) -> Scan:
+        """Scan a layer over time."""
+
+    def backward(
+        self, knobs: Knobs, scan: Scan, spike_gradient: torch.Tensor, count_gradient: torch.Tensor, recurrent
+    ) -> torch.Tensor:
+        """Scan a layer back in time and return the gradient of its drive.
+
+        The loss depends on its spikes through the next layer's drive (`spike_gradient`) and through their counts.
+        """
+
+    def readout(self, knobs: Knobs, drive: torch.Tensor, labels: torch.Tensor, train: bool) -> Scores:
+        """Scan the readout and return losses and hits; if not training, the gradient means nothing."""
+
+    def regularise(self, knobs: Knobs, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return each sample's penalty and spikes, and the gradient of the mean penalty by the counts."""

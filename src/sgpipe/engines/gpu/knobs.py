@@ -1,0 +1,73 @@
+"""What runs of a pack may differ in, as one table on the device."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from sgpipe.engines.gpu.surrogate import Lowered, lower
+from sgpipe.model.neurons.decay import decay
+from sgpipe.spec.run import RunSpec
+
+
+class Row(NamedTuple):
+    """The knobs of one run, as numbers; a switch is 1 or 0, and what does not apply is 0."""
+
+    membrane_decay: float
+    membrane_gain: float  # 1 - decay, rounded once
+    synapse_decay: float
+    readout_decay: float
+    readout_gain: float
+    readout_start: float
+    family: int  # of the surrogate: place in FAMILIES
+    slope: float
+    height: float
+    tail: float
+    reset_attached: bool
+    recurrent_propagated: bool
+    max_head: bool
+    lower_strength: float
+    lower_threshold: float
+    upper_strength: float
+    upper_threshold: float
+    upper_squared: bool
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> "Row":
+        """Read the knobs of a run."""
+        network, objective, dt = spec.network, spec.objective, spec.data.dt
+        membrane = decay(dt, network.tau_membrane) if network.hidden else 0.0
+        readout = decay(dt, network.tau_readout)
+        surrogate = lower(spec.surrogate) if network.hidden else Lowered(0, 0.0, 0.0, 0.0)
+        return cls(
+            membrane_decay=membrane,
+            membrane_gain=1 - membrane,
+            synapse_decay=decay(dt, network.tau_synapse),
+            readout_decay=readout,
+            readout_gain=1 - readout,
+            readout_start=network.readout_start,
+            **surrogate._asdict(),
+            reset_attached=network.reset_gradient == "attached",
+            recurrent_propagated=network.recurrent_gradient == "propagated",
+            max_head=objective.head == "max",
+            lower_strength=objective.lower_strength or 0.0,
+            lower_threshold=objective.lower_threshold or 0.0,
+            upper_strength=objective.upper_strength or 0.0,
+            upper_threshold=objective.upper_threshold or 0.0,
+            upper_squared=objective.upper_exponent == 2,
+        )
+
+
+class Knobs:
+    """The knobs of all runs of a pack."""
+
+    table: torch.Tensor  # (runs, len(Row._fields)), in the runs' precision
+
+    def __init__(self, specs: Sequence[RunSpec], device: str):
+        rows = [[float(value) for value in Row.of(spec)] for spec in specs]
+        self.table = torch.tensor(rows, dtype=getattr(torch, specs[0].training.precision), device=device)
+        self.surrogates = [spec.surrogate for spec in specs]
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """Return one knob of all runs, (runs, 1, 1)."""
+        return self.table[:, Row._fields.index(name), None, None]

@@ -1,0 +1,148 @@
+"""Runs that train in lockstep: stacked weights, one minibatch at a time for all."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from sgpipe.engines.gpu.adam import PackAdam
+from sgpipe.engines.gpu.events import EventSplit
+from sgpipe.engines.gpu.kernels import Kernels
+from sgpipe.engines.gpu.knobs import Knobs
+from sgpipe.engines.interface import Measures, Weights
+from sgpipe.spec.run import RunSpec
+
+EVALUATION_BATCH = 250
+
+
+class Pack:
+    """One task, one network shape, one batch size, one precision."""
+
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        weights: Sequence[Weights],
+        splits: dict[str, EventSplit],
+        kernels: Kernels,
+        device: str,
+    ):
+        self.specs, self.splits, self.kernels, self.device = specs, splits, kernels, device
+        self.knobs = Knobs(specs, device)
+        self.layout = {name: array.shape for name, array in weights[0].items()}
+        self.flat = self._stack(weights)
+        self.gradient = torch.zeros_like(self.flat)
+        self.optimiser = PackAdam(specs, self.flat)
+
+    def part(self, places: slice) -> "Pack":
+        """Return some of the runs, as they stand, as a pack of their own."""
+        states = self.states()[places]
+        weights = [{name: state[name] for name in self.layout} for state in states]
+        pack = Pack(self.specs[places], weights, self.splits, self.kernels, self.device)
+        pack.load(states)
+        return pack
+
+    def _stack(self, weights: Sequence[Weights], prefix: str = "") -> torch.Tensor:
+        # Weights lie (units in, units out): the row of one input is what its spike adds, and is read in one piece.
+        rows = [np.concatenate([one[prefix + name].T.ravel() for name in self.layout]) for one in weights]
+        return torch.from_numpy(np.stack(rows)).to(self.device)
+
+    def parts(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the matrices (runs, units in, units out) that `flat` holds, as views."""
+        sizes = [rows * columns for rows, columns in self.layout.values()]
+        pieces = zip(self.layout.items(), flat.split(sizes, 1), strict=True)
+        return {name: piece.unflatten(1, (columns, rows)) for (name, (rows, columns)), piece in pieces}
+
+    def batch(self, split: EventSplit, samples: torch.Tensor, train: bool) -> torch.Tensor:
+        """Return loss, penalty, hits and spikes of each layer, (3 + layers, runs, batch), at `samples` (runs, batch).
+
+        If training, the gradients of the mean losses are left in `self.gradient`.
+        """
+        kernels, weights, layers, fired = self.kernels, self.parts(self.flat), [], []
+        spikes, penalty = None, self.flat.new_zeros(samples.shape)
+
+        def drive(name: str) -> torch.Tensor:
+            if spikes is None:
+                return kernels.drive(weights[name], split, samples)
+            return kernels.product(spikes, weights[name])
+
+        for layer in range(1, len(self.specs[0].network.hidden) + 1):
+            scan = kernels.forward(self.knobs, drive(f"W{layer}"), weights.get(f"V{layer}"))
+            spikes = scan.spikes
+            cost, spent, to_count = kernels.regularise(self.knobs, scan.counts)
+            penalty = penalty + cost
+            fired.append(spent)
+            if train:
+                layers.append((scan, to_count))
+        scores = kernels.readout(self.knobs, drive("W_out"), split.labels[samples], train)
+        if train:
+            self._reverse(split, samples, weights, layers, scores.drive_gradient)
+        return torch.stack([scores.loss, penalty, scores.correct.to(penalty.dtype), *fired])
+
+    def _reverse(self, split, samples, weights, layers, drive_gradient) -> None:
+        gradients, name = self.parts(self.gradient), "W_out"
+        while layers:
+            layer = len(layers)
+            scan, to_count = layers.pop()
+            self.kernels.weight_gradient(scan.spikes, drive_gradient, gradients[name])
+            to_spike = self.kernels.product(drive_gradient, weights[name].transpose(1, 2).contiguous())
+            recurrent, name = weights.get(f"V{layer}"), f"W{layer}"
+            drive_gradient = self.kernels.backward(self.knobs, scan, to_spike, to_count, recurrent)
+            if recurrent is not None:
+                self.kernels.weight_gradient(scan.spikes, drive_gradient, gradients[f"V{layer}"])
+        self.kernels.event_gradient(split, samples, drive_gradient, gradients[name])
+
+    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
+        """Pass once over the training split; see `Session`. If memory runs out, the pack is as it was before."""
+        changing = self.flat, self.optimiser.first, self.optimiser.second
+        kept = [tensor.clone() for tensor in changing]
+        try:
+            return self._train_epoch(torch.from_numpy(np.stack(orders)).to(self.device))
+        except torch.cuda.OutOfMemoryError:
+            for tensor, old in zip(changing, kept, strict=True):
+                tensor.copy_(old)
+            raise
+
+    def _train_epoch(self, orders: torch.Tensor) -> list[Measures]:
+        (runs, n), size = orders.shape, self.specs[0].training.batch_size
+        alive = torch.ones((runs, 1), dtype=torch.bool, device=self.device)
+        updates, seen = torch.zeros((2, runs, 1), dtype=torch.int64, device=self.device)
+        rates, records = self.optimiser.rates(-(-n // size)), []
+        for rate, samples in zip(rates, orders.split(size, 1), strict=True):
+            records.append(self.batch(self.splits["train"], samples.contiguous(), True))
+            seen += alive * samples.shape[1]
+            # A run that diverges stands still from there on; nobody waits for the device to say which one it is.
+            alive = alive & records[-1][:2].isfinite().all(2).all(0)[:, None]
+            updates += alive
+            self.optimiser.step(self.gradient, rate, alive)
+        self.optimiser.counts = [a + b for a, b in zip(self.optimiser.counts, updates[:, 0].tolist(), strict=True)]
+        return _measures(records, seen[:, 0].tolist())
+
+    def evaluate(self, split: str) -> list[Measures]:
+        """Measure on a split without training."""
+        events, runs = self.splits[split], len(self.specs)
+        indices = torch.arange(len(events.labels), device=self.device).expand(runs, -1)
+        records = [self.batch(events, part.contiguous(), False) for part in indices.split(EVALUATION_BATCH, 1)]
+        return _measures(records, [indices.shape[1]] * runs)
+
+    def states(self) -> list[Weights]:
+        """Return copies of the weights and the optimiser's state of each run."""
+        known = {"": self.flat, "optimiser.first.": self.optimiser.first, "optimiser.second.": self.optimiser.second}
+        states = [{"optimiser.step_count": np.array(count)} for count in self.optimiser.counts]
+        for prefix, flat in known.items():
+            for name, stacked in self.parts(flat).items():
+                for state, matrix in zip(states, stacked.cpu().numpy(), strict=True):
+                    state[prefix + name] = matrix.T.copy()
+        return states
+
+    def load(self, states: Sequence[Weights]) -> None:
+        """Take up states that `states` returned."""
+        self.flat.copy_(self._stack(states))
+        self.optimiser.first.copy_(self._stack(states, "optimiser.first."))
+        self.optimiser.second.copy_(self._stack(states, "optimiser.second."))
+        self.optimiser.counts = [int(state["optimiser.step_count"]) for state in states]
+
+
+def _measures(records: list[torch.Tensor], seen: Sequence[int]) -> list[Measures]:
+    table = np.concatenate([record.cpu().numpy() for record in records], 2, dtype=np.float64)
+    means = [table[:, run, :n].sum(1) / n for run, n in enumerate(seen)]
+    return [Measures(*row[:3].tolist(), tuple(row[3:].tolist())) for row in means]

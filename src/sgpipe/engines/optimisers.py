@@ -1,0 +1,158 @@
+"""Optimisers on plain arrays, in place; one update for every CPU engine, with no start-up cost of torch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sgpipe.spec.run import Optimiser
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Moments(ABC):
+    """What Adam and its kin share: two moments of the gradient, and what happens before and after their update.
+
+    In order: the gradient is clipped, the weights shrink (decoupled weight decay), the update, the average.
+    """
+
+    settings: Optimiser
+    weights: Arrays
+    step_count: int = 0
+    moments: Arrays = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name, weight in self.weights.items():
+            self.moments.setdefault(f"first.{name}", np.zeros_like(weight))
+            self.moments.setdefault(f"second.{name}", np.zeros_like(weight))
+        self.average = Average(self.settings, self.weights) if self.settings.average == "swa" else None
+
+    @abstractmethod
+    def second_moment(self, gradient: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
+        """Take a gradient up into the second moment, in place; the first moment has it already."""
+
+    @np.errstate(over="ignore", invalid="ignore")  # a run that diverges says so in its result
+    def step(self, gradients: Mapping[str, np.ndarray]) -> None:
+        """Move the weights, in place, against the gradients."""
+        settings = self.settings
+        if settings.clip:
+            gradients = clipped(gradients, settings.clip, settings.clip_scope)
+        self.step_count += 1
+        rate = settings.lr / (1 - settings.beta1**self.step_count)
+        root = (1 - settings.beta2**self.step_count) ** 0.5
+        for name, weight in self.weights.items():
+            gradient, first, second = (
+                gradients[name],
+                self.moments[f"first.{name}"],
+                self.moments[f"second.{name}"],
+            )
+            if settings.weight_decay and weight.ndim > 1:  # a threshold that decays to 0 would fire for ever
+                weight *= 1 - settings.lr * settings.weight_decay
+            first += (1 - settings.beta1) * (gradient - first)
+            self.second_moment(gradient, first, second)
+            weight -= rate * (first / (np.sqrt(second) / root + settings.eps))
+        if self.average:
+            self.average.take(self.step_count)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the weights their averages, if there are any, and their own values back at the end."""
+        if not (self.average and self.average.count):
+            yield
+            return
+        kept = {name: weight.copy() for name, weight in self.weights.items()}
+        _copy(self.average.means, self.weights)
+        try:
+            yield
+        finally:
+            _copy(kept, self.weights)
+
+    def state(self) -> Arrays:
+        """Return what a checkpoint needs to go on with the same bits."""
+        average = self.average.state() if self.average else {}
+        return {**self.moments, "step_count": np.array(self.step_count), **average}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up a state that `state` returned."""
+        _copy(state, self.moments)
+        self.step_count = int(state["step_count"])
+        if self.average:
+            self.average.load(state)
+
+
+class Adam(Moments):
+    """Adam (Kingma & Ba 2014, algorithm 1), as torch.optim.Adam computes it."""
+
+    def second_moment(self, gradient, first, second):
+        second *= self.settings.beta2
+        second += (1 - self.settings.beta2) * gradient * gradient
+
+
+class AdaBelief(Moments):
+    """AdaBelief (Zhuang et al. 2020, algorithm 2): steps shrink where the gradient is not what it was.
+
+    eps also enters the second moment in every step and stays there. No rectification.
+    """
+
+    def second_moment(self, gradient, first, second):
+        surprise = gradient - first
+        second *= self.settings.beta2
+        second += (1 - self.settings.beta2) * surprise * surprise + self.settings.eps
+
+
+@dataclass
+class Average:
+    """Stochastic weight averaging (Izmailov et al. 2018): the mean of the weights after every so many updates.
+
+    Update t counts (from 1) if it is not below `average_start` and `average_period` divides t - `average_start`.
+    """
+
+    settings: Optimiser
+    weights: Arrays
+    count: int = 0
+    means: Arrays = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.means = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
+
+    def take(self, step: int) -> None:
+        """Take in the weights after update `step`, if it counts."""
+        since = step - self.settings.average_start
+        if since < 0 or since % self.settings.average_period:
+            return
+        self.count += 1
+        for name, mean in self.means.items():
+            mean += (self.weights[name] - mean) / self.count
+
+    def state(self) -> Arrays:
+        """Return the means as `average.<weight>` and their `average_count`; nothing before the first."""
+        if not self.count:
+            return {}
+        means = {f"average.{name}": mean for name, mean in self.means.items()}
+        return {**means, "average_count": np.array(self.count)}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up a state that `state` returned."""
+        self.count = int(state.get("average_count", 0))
+        if self.count:
+            _copy({name: state[f"average.{name}"] for name in self.means}, self.means)
+
+
+def clipped(gradients: Mapping[str, np.ndarray], most: float, scope: str | None) -> Arrays:
+    """Return gradients of a norm of at most `most`: all of them together (`global`), or each array (`variable`)."""
+    squares = {name: float(np.sum(np.square(array, dtype=np.float64))) for name, array in gradients.items()}
+    if scope == "global":
+        squares = dict.fromkeys(squares, sum(squares.values()))
+    factors = {name: most / max(square**0.5, most) for name, square in squares.items()}
+    return {name: array if factors[name] == 1 else factors[name] * array for name, array in gradients.items()}
+
+
+def _copy(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray]) -> None:
+    for name, array in target.items():
+        array[...] = source[name]
+
+
+OPTIMISERS: dict[str, type[Moments]] = {"adam": Adam, "adabelief": AdaBelief}

@@ -1,0 +1,139 @@
+"""The reference engine: the torch network, differentiated by autograd, one minibatch at a time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.data.samples import Samples, Task, Words
+from sgpipe.engines.interface import Measures, MinibatchSession, Sums, Theory, Weights
+from sgpipe.model.activity import detached
+from sgpipe.model.dropout import dropout_factors
+from sgpipe.model.network import as_tensors, forward
+from sgpipe.model.objectives import losses
+from sgpipe.spec.layer_settings import LayerSettings
+from sgpipe.spec.run import RunSpec
+
+
+class ReferenceEngine:
+    """Plain torch. It takes every run; `device` is `cpu` or `cuda`."""
+
+    name = "reference"
+    takes_packs = False
+
+    def __init__(self, device: str = "cpu"):
+        self.device = device
+
+    def refuses(self, spec: RunSpec) -> str | None:
+        return None
+
+    def open(
+        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+    ) -> "ReferenceSession":
+        # Small matrices gain nothing from more threads, and runs side by side need the cores.
+        torch.set_num_threads(1)
+        (spec,), (weight,) = specs, weights
+        session = WordSession if isinstance(task.train, Words) else ReferenceSession
+        return session(spec, task, weight, self.device, theory[0] if theory else None)
+
+
+class ReferenceSession(MinibatchSession):
+    """One run under autograd; `theory` has what a theory of initialisation sets for each hidden layer."""
+
+    def __init__(
+        self, spec: RunSpec, task: Task, weights: Weights, device: str, theory: Sequence[LayerSettings] | None = None
+    ):
+        super().__init__(spec, task, weights)
+        self.device, self.theory = device, theory
+        if spec.network.neuron not in (None, "lif"):
+            self.evaluation_batch = 200  # all steps of every layer are held at once
+
+    def batch(self, events: Samples, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
+        part = events.take(indices)
+        raster = part.dense(self.task.steps, self.task.units).astype(self.spec.training.precision, copy=False)
+        return self._pass(raster, part.labels, indices, train)[:2]
+
+    def _pass(
+        self, inputs: np.ndarray, labels: np.ndarray, samples: np.ndarray, train: bool, state: Any = None
+    ) -> tuple[Sums, Weights, Any]:
+        """Return totals, gradients if training, and the network's last state; `inputs` and `labels` as in `forward`.
+
+        `samples` are numbers of the samples, for dropout.
+        """
+        targets = torch.from_numpy(labels).to(self.device)
+        with torch.set_grad_enabled(train):
+            weights = as_tensors(self.weights, self.device, trained=train)
+            factors = self._dropout(samples, len(inputs)) if train and self.spec.network.dropout else None
+            data = torch.from_numpy(inputs).to(self.device)
+            activity = forward(self.spec, weights, data, self.theory, factors, state)
+            result = losses(self.spec, activity, targets)
+            gradients = {}
+            if train:
+                loss = (result.supervised + result.penalty).mean()
+                if loss.requires_grad:  # in the first steps nothing has arrived that depends on a weight
+                    loss.backward()
+                gradients = {name: _gradient(weight) for name, weight in weights.items()}
+        answers = labels.size // len(samples)  # of each sample: 1, or the words of a text's
+        counts = [count.sum().item() for count in result.counts]
+        sums = Sums(
+            labels.size,
+            result.cross_entropy.sum().item() * answers,
+            result.penalty.sum().item() * answers,
+            round(result.correct.sum().item() * answers),
+            np.array(counts),
+        )
+        return sums, gradients, activity.state
+
+    def _dropout(self, samples: np.ndarray, steps: int):
+        epoch, precision = self.epoch, getattr(torch, self.spec.training.precision)
+
+        def factors(layer: int, units: int) -> torch.Tensor:
+            array = dropout_factors(self.spec, epoch, layer, samples, steps, units)
+            return torch.from_numpy(array).to(self.device, precision)
+
+        return factors
+
+
+class WordSession(ReferenceSession):
+    """A text: `training.batch_size` strands of it side by side, each batch going on in the state of the one before.
+
+    Gradients end with their batch. Every epoch and every evaluation starts at rest.
+    """
+
+    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
+        """Pass once over the training text, which has one order only."""
+        return [self._read("train", True)]
+
+    def _measure(self, split: str) -> Measures:
+        return self._read(split, False)
+
+    def updates(self) -> int:
+        strand = (len(self.task.train) - 1) // self.spec.training.batch_size
+        return -(-strand // self.task.steps)
+
+    def _read(self, split: str, train: bool) -> Measures:
+        rows, steps = self.spec.training.batch_size, self.task.steps
+        text, total, state = getattr(self.task, split), Sums(), None
+        if len(text) <= rows:
+            raise SgpipeError(
+                f"training.batch_size: {rows} strands need more than the {len(text)} words of the {split} split"
+            )
+        for number, (words, targets) in enumerate(text.batches(rows, steps)):
+            samples = np.arange(rows) + rows * number
+            words, targets = words.astype(np.int64), targets.astype(np.int64)
+            sums, gradients, state = self._pass(words, targets, samples, train, state)
+            state = detached(state)
+            total.add(sums)
+            if train:
+                if not np.isfinite(sums.loss + sums.penalty):
+                    break
+                self.optimiser.step(gradients)
+        return total.measures()
+
+
+def _gradient(weight: torch.Tensor) -> np.ndarray:
+    # Hidden weights get none at all under the true derivative of a silent network.
+    gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+    return gradient.cpu().numpy()

@@ -1,0 +1,1 @@
+"""The same conditions met by measurement, for any neuron."""

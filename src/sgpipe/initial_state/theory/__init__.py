@@ -1,0 +1,1 @@
+"""Herranz-Celotti & Rouat's theory of initialisation: one layer, its conditions and their solution."""

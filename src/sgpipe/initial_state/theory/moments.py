@@ -1,0 +1,57 @@
+"""Moments of the surrogate derivative over uniform voltages, and the sharpness or tail that gives them a wanted value.
+
+Herranz-Celotti & Rouat, appendix B.5: with v uniform between v_low = y_min - thr and v_high = y_max - thr,
+
+    E[sigma'^m] = gamma^m / (s (v_high - v_low)) * integral of f^m from s v_low to s v_high            (eq. 64)
+
+with the profile f of Table S1 in closed form, so that its limits are the true ones for every shape.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import brentq
+
+from sgpipe.spec.surrogates import moment
+
+# What is searched: sharpness times the voltage range from "flat over all voltages" to "a delta", and tail - 1.
+_SHARPNESS = np.logspace(-13, 17, 301)
+_TAIL = np.logspace(-6, 6, 241)
+TAILS = 1 + np.logspace(-2, 2, 81)  # the tails that a clipped one may take
+
+
+def surrogate_moment(shape, power: int, dampening, sharpness, v_low, v_high, tail=2.0):
+    """Return E[sigma'^power] for v uniform over [v_low, v_high] (eq. 64), power 1 or 2; arrays broadcast."""
+    area = moment(shape, power, sharpness * v_low, sharpness * v_high, tail)
+    return dampening**power * area / (sharpness * (v_high - v_low))
+
+
+def wide_limit(shape, dampening, sharpness, v_low, v_high, tail=2.0):
+    """Return E[sigma'^2] for a range wide against 1 / sharpness: proportional to gamma^2 / s (below eq. 2)."""
+    return dampening**2 * moment(shape, 2, -np.inf, np.inf, tail) / (sharpness * (v_high - v_low))
+
+
+def find_sharpness(excess: Callable, v_low: float, v_high: float) -> float | None:
+    """Return the sharpness at which `excess` (of an array of sharpnesses) is 0, the largest such; None if none is."""
+    return _root(excess, _SHARPNESS[::-1] / (v_high - v_low))
+
+
+def find_tail(excess: Callable) -> float | None:
+    """Return the tail exponent q > 1 at which `excess` (of an array of tails) is 0, the smallest such; None if none."""
+    found = _root(lambda over: excess(1 + over), _TAIL)
+    return None if found is None else 1 + found
+
+
+def sharpnesses(v_low: float, v_high: float, thr: float) -> np.ndarray:
+    """Return the sharpnesses that a clipped one may take: from flat over all voltages to a thousandth of thr wide."""
+    return np.geomspace(1e-3 / max(abs(v_low), abs(v_high)), 1e3 / thr, 121)
+
+
+def _root(excess, grid) -> float | None:
+    """Bracket the first change of sign along a grid of positive numbers, then solve in the logarithm."""
+    values = np.asarray(excess(grid))
+    changes = np.flatnonzero((values[:-1] > 0) != (values[1:] > 0))
+    if not len(changes):
+        return None
+    ends = np.log(grid[[changes[0], changes[0] + 1]])
+    return float(np.exp(brentq(lambda log: float(excess(np.exp(log))), *ends, xtol=1e-14, rtol=1e-14)))

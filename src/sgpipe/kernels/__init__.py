@@ -1,1 +1,0 @@
-"""Engines that are faster than the reference and agree with it."""

@@ -1,0 +1,1 @@
+"""The networks as readable equations in torch, and what is read off them."""

@@ -1,0 +1,44 @@
+"""The spike: a step forward, a surrogate derivative backward."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from sgpipe.spec.layer_settings import LayerSettings
+from sgpipe.spec.run import RunSpec
+from sgpipe.spec.surrogates import SURROGATES
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, centred, shape, knobs):
+        ctx.save_for_backward(centred)
+        ctx.shape, ctx.knobs = shape, knobs
+        return (centred > 0).to(centred.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (centred,) = ctx.saved_tensors
+        return gradient * SURROGATES[ctx.shape](centred, torch, **ctx.knobs), None, None
+
+
+def spike(centred: torch.Tensor, shape: str, **knobs: float | None) -> torch.Tensor:
+    """Return 1 where the centred membrane U - threshold is above 0, else 0, with h(U - threshold) as derivative.
+
+    Zenke & Vogels 2021, section 4.2.6; `shape` is a key of `sgpipe.spec.surrogates.SURROGATES` and `knobs` are its.
+    """
+    return _Spike.apply(centred, shape, knobs)
+
+
+def surrogate_knobs(spec: RunSpec, settings: LayerSettings | None, like: torch.Tensor) -> Mapping[str, Any]:
+    """Return shape and knobs of a layer's surrogate derivative for `spike`.
+
+    What a theory set takes the place of the run's own; its arrays become tensors of the type and place of `like`.
+    """
+    given = settings.surrogate() if settings else {}
+    for name, value in given.items():
+        if isinstance(value, np.ndarray):
+            given[name] = torch.from_numpy(value).to(like)
+    return vars(spec.surrogate) | given

@@ -1,0 +1,96 @@
+"""Readout heads, losses and activity regularisers, in torch.
+
+Zenke & Vogels 2021, sections 4.2.4 and 4.2.5; Herranz-Celotti & Rouat 2022, section 2.5.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from sgpipe.model.activity import Activity
+from sgpipe.spec.run import RunSpec
+
+
+class Losses(NamedTuple):
+    """Per-sample losses and measures, each (batch,), logits (batch, classes), and spike counts, (batch, units) a layer.
+
+    `supervised` is what is trained on, `cross_entropy` the same without label smoothing; the two are means over the
+    steps where each step has a target. `correct` is the share of a sample's answers that are right. Of a text each
+    word is an answer; its logits are those of the last step.
+    """
+
+    supervised: torch.Tensor
+    penalty: torch.Tensor
+    logits: torch.Tensor
+    counts: list[torch.Tensor]
+    cross_entropy: torch.Tensor
+    correct: torch.Tensor
+
+
+def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
+    """Return cross-entropy and regularisation of every sample; the training loss is the mean of their sum.
+
+    `labels` are (batch,) classes or, of a text, the (steps, batch) words to be told.
+    """
+    objective, readout = spec.objective, torch.stack(activity.readout)
+    if labels.ndim == 2:
+        logits, correct = readout[-1], (readout.argmax(2) == labels).double().mean(0)
+    else:
+        logits = head(readout, objective.head, objective.accuracy)
+        correct = (logits.argmax(1) == labels).double()
+    every_step = labels.ndim == 2 or objective.head == "steps"
+
+    def entropy(smoothing: float) -> torch.Tensor:
+        if every_step:
+            return cross_entropy_of_steps(readout, labels, smoothing)
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+
+    supervised = entropy(objective.label_smoothing)
+    plain = entropy(0.0).detach() if objective.label_smoothing else supervised.detach()
+    counts = [torch.stack(spikes).sum(0) for spikes in activity.spikes]
+    penalty = torch.zeros_like(supervised)
+    for count in counts:
+        penalty = penalty + lower_penalty(spec, count) + upper_penalty(spec, count)
+    return Losses(supervised, penalty, logits, counts, plain, correct)
+
+
+def head(readout: torch.Tensor, kind: str, accuracy: str | None = None) -> torch.Tensor:
+    """Return the logits (batch, classes) from the readout membrane (steps, batch, classes).
+
+    For the head `steps` they decide the answer alone: by `accuracy` their sums over time (`summed`), or at how many
+    steps a class is ahead (`mode`). A tie falls to the first class.
+    """
+    if kind == "steps" and accuracy == "mode":
+        return torch.nn.functional.one_hot(readout.argmax(2), readout.shape[2]).sum(0)
+    # torch.max passes the gradient to one index, and on the CPU ties go to the first step, as the engines do.
+    return readout.max(0).values if kind == "max" else readout.sum(0)
+
+
+def cross_entropy_of_steps(readout: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Return the mean over steps of the cross-entropy, (batch,), for logits (steps, batch, classes).
+
+    `labels` are (batch,), the target at every step, or (steps, batch). Herranz-Celotti & Rouat 2022, section 2.5.
+    """
+    targets = labels.expand(readout.shape[:2])
+    costs = torch.nn.functional.cross_entropy(
+        readout.flatten(0, 1), targets.flatten(), reduction="none", label_smoothing=smoothing
+    )
+    return costs.view(targets.shape).mean(0)
+
+
+def lower_penalty(spec: RunSpec, count: torch.Tensor) -> torch.Tensor:
+    """Return g_lower (batch,): lambda / M sum_i [nu - count_i]_+^2, against silent neurons."""
+    if not spec.objective.lower_strength:
+        return count.new_zeros(len(count))
+    return spec.objective.lower_strength * torch.relu(spec.objective.lower_threshold - count).square().mean(1)
+
+
+def upper_penalty(spec: RunSpec, count: torch.Tensor) -> torch.Tensor:
+    """Return g_upper (batch,): lambda [mean_i count_i - nu]_+^L, against a busy population.
+
+    The paper prints a minus sign before lambda, which would reward spikes; it is taken as a slip.
+    """
+    if not spec.objective.upper_strength:
+        return count.new_zeros(len(count))
+    excess = torch.relu(count.mean(1) - spec.objective.upper_threshold)
+    return spec.objective.upper_strength * excess**spec.objective.upper_exponent

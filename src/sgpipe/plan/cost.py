@@ -1,0 +1,94 @@
+"""A static estimate of what a run costs: it sizes packs and asks a cluster for time and memory.
+
+It depends on the spec alone, never on the machine or on measured speed: a remote job parses the workflow again and
+must find the same packs.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from sgpipe.engines.interface import only_in_the_reference
+from sgpipe.spec.run import RunSpec
+from sgpipe.spec.tasks.data_knobs import SpectrogramKnobs
+
+# Seconds on one core of the C++ engine, fitted to the laptop-scale runs on one core of a 2023 server.
+PER_NEURON_STEP = 7.0e-10
+PER_DENSE_WEIGHT_STEP = 2.0e-11  # weights from spiking neurons, recurrent or to the next hidden layer
+PER_EVENT_WEIGHT = 3.0e-10
+PER_CURRENT_WEIGHT = 7.0e-11  # of inputs that are currents, a matrix product
+# The same of herranz2022's neurons, which fire more: fitted at networks of 64 to 512 units, for one in five firing at a
+# step. The dense products alone are 2e-11, the sums over spikes 9e-11 times the share of the neurons that fire.
+PER_DELTA_NEURON_STEP = 1.2e-9
+PER_DELTA_DENSE_WEIGHT_STEP = 3.8e-11
+EVALUATION_SHARE = 1.1
+PER_UPDATE_WEIGHT = 1.2e-8  # AdaBelief with clipping and averages, in numpy
+# What only the torch reference trains: a layer's step of one minibatch, and a weight's step of one sample, on one core.
+REFERENCE_LAYER_STEP = {"slstm": 1.2e-3}
+REFERENCE_LAYER_STEP_OTHERS = 5.0e-4
+REFERENCE_WEIGHT_STEP = 9.0e-11
+REFERENCE_SLOWDOWN = 40.0
+# Times the estimate: an older or a shared core, and recurrent networks that fire more than the fitted ones.
+MARGIN = 6.0
+REFERENCE_MARGIN = 3.0
+START_SECONDS = 2.0
+BASE_MEMORY_MB = 600
+# Processes that prepare a data set, and MB that they and its arrays need.
+PREPARING = {"rawhd": (4, 3000), "rawsc": (4, 6000), "shd": (4, 6000)}
+PREPARING_OTHERS = (1, 2000)
+
+
+def run_seconds(spec: RunSpec) -> float:
+    """Return the estimated time of one run on one core of the fastest engine that trains it, in seconds."""
+    samples = spec.training.epochs * spec.data.train_samples * EVALUATION_SHARE
+    updates = samples / spec.training.batch_size
+    if only_in_the_reference(spec):
+        neuron = REFERENCE_LAYER_STEP.get(spec.network.neuron, REFERENCE_LAYER_STEP_OTHERS)
+        per_update = neuron * len(spec.network.hidden)
+        return spec.data.steps * (updates * per_update + samples * REFERENCE_WEIGHT_STEP * _weights(spec))
+    sizes = (spec.data.units, *spec.network.hidden, spec.data.classes)
+    hidden = spec.network.hidden
+    dense = sum(one * other for one, other in pairwise(hidden))
+    dense += sum(n * n for n in hidden) if spec.network.recurrent else 0
+    per_neuron, per_weight, per_update = PER_NEURON_STEP, PER_DENSE_WEIGHT_STEP, 0.0
+    if spec.network.neuron in ("delta_lif", "alif"):
+        per_neuron, per_weight = PER_DELTA_NEURON_STEP, PER_DELTA_DENSE_WEIGHT_STEP
+        per_update = PER_UPDATE_WEIGHT * _weights(spec)
+    per_step = per_neuron * sum(sizes[1:]) + per_weight * dense
+    per_event = PER_CURRENT_WEIGHT if isinstance(spec.data, SpectrogramKnobs) else PER_EVENT_WEIGHT
+    per_sample = per_step * spec.data.steps + per_event * spec.data.events * sizes[1]
+    return samples * per_sample + updates * per_update
+
+
+def _weights(spec: RunSpec) -> int:
+    """Return the number of weights in use at each step, about."""
+    units = spec.network.embedding or spec.data.units
+    sizes = (units, *spec.network.hidden)
+    gates = 4 if spec.network.neuron == "slstm" else 1
+    recurrent = sum(n * n for n in spec.network.hidden) if spec.network.recurrent else 0
+    return gates * (sum(one * other for one, other in pairwise(sizes)) + recurrent) + sizes[-1] * spec.data.classes
+
+
+def pack_minutes(specs: Sequence[RunSpec], reference: bool) -> int:
+    """Return the time limit to ask a cluster for, in minutes; with `reference`, enough for the torch reference."""
+    margin, start = (REFERENCE_SLOWDOWN, REFERENCE_SLOWDOWN) if reference else (MARGIN, 1.0)
+    slow = [run_seconds(spec) * (REFERENCE_MARGIN if only_in_the_reference(spec) else margin) for spec in specs]
+    return 10 + int((START_SECONDS * start + sum(slow)) / 60)
+
+
+def memory_mb(specs: Sequence[RunSpec]) -> int:
+    """Return the memory to ask a cluster for: the libraries, and a reference minibatch's activity."""
+    largest = max(
+        spec.training.batch_size * spec.data.steps * (sum(spec.network.hidden) + spec.data.units + spec.data.classes)
+        for spec in specs
+    )
+    return BASE_MEMORY_MB + int(largest * 4 * 12 / 2**20)
+
+
+def prepare_workers(spec: RunSpec) -> int:
+    """Return how many processes prepare a run's data set, if there are as many cores."""
+    return PREPARING.get(spec.data.task, PREPARING_OTHERS)[0]
+
+
+def prepare_memory_mb(spec: RunSpec) -> int:
+    """Return the memory to ask a cluster for to prepare a run's data set."""
+    return PREPARING.get(spec.data.task, PREPARING_OTHERS)[1]

@@ -1,0 +1,200 @@
+"""The plan: which runs the experiments need, grouped into packs. All of it follows from the YAML alone."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sgpipe.base.errors import SgpipeError, one_of
+from sgpipe.data.files.sources import Sources
+from sgpipe.plan import cost
+from sgpipe.results.store import Store
+from sgpipe.spec.config import Config
+from sgpipe.spec.experiments import Experiment, load_experiments
+from sgpipe.spec.numerics import VERSIONS, init_version, versions
+from sgpipe.spec.run import SEEDS, RunSpec, canonical_json, digest, knobs
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Runs that one job trains: one task, networks of a shape together, asked for by the same experiments."""
+
+    id: str
+    runs: tuple[RunSpec, ...]
+
+    @cached_property
+    def columns(self) -> str:
+        """A digest of the names of the knobs: a table from before a knob was added lacks its column."""
+        return digest(",".join(knobs(self.runs[0].data.task)))
+
+    @cached_property
+    def numerics(self) -> str:
+        """The numerics versions of everything its runs use, as one canonical string."""
+        return ";".join(sorted({versions(spec) for spec in self.runs}))
+
+    @property
+    def init_ids(self) -> list[str]:
+        """The initial states that its runs start from, by id, sorted; none for runs without conditions."""
+        return sorted({spec.init_id for spec in self.runs if spec.conditions})
+
+    @property
+    def memory_mb(self) -> int:
+        """The memory to ask a cluster for."""
+        return cost.memory_mb(self.runs)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is to be made at one scale."""
+
+    config: Config
+    experiments: dict[str, Experiment]
+    packs: dict[str, Pack]
+    packs_of: dict[str, tuple[str, ...]]  # experiment id -> the packs that hold its runs
+
+    @property
+    def store(self) -> Store:
+        """Where ended runs are kept."""
+        return Store(Path(self.config.results) / "runs")
+
+    def experiment(self, name: str) -> Experiment:
+        """Return an experiment; raises SgpipeError, with the known names, if there is none of this name."""
+        if name not in self.experiments:
+            raise one_of("experiment", name, self.experiments)
+        return self.experiments[name]
+
+    def looks_like_experiment(self, target: str) -> bool:
+        """Return whether a target is written like a figure or table, known or not, e.g. `zenke2021_fig33`.
+
+        Of a paper that is here any `<paper>_<word>` is, of another one what has `fig` or `table` in its place.
+        """
+        parts = re.fullmatch(r"(?!all_)([A-Za-z0-9]+)_([A-Za-z][0-9A-Za-z]*)", target)
+        papers = {experiment.paper for experiment in self.experiments.values()}
+        return parts is not None and (parts[1] in papers or re.match("fig|table", parts[2]) is not None)
+
+    def pack(self, pack_id: str) -> Pack:
+        """Return a pack; raises SgpipeError if no experiment makes it."""
+        if pack_id not in self.packs:
+            raise SgpipeError(
+                f"pack {pack_id}: no experiment makes it at scale {self.config.scale}; `sgpipe plan` lists them"
+            )
+        return self.packs[pack_id]
+
+    def minutes(self, pack_id: str, attempt: int = 1) -> int:
+        """Return the time limit to ask a cluster for; a second attempt has time for the torch reference.
+
+        So has the first where config.yaml has the reference or a GPU train: no other engine's speed is known.
+        """
+        fast = self.config.engine in ("auto", "cpu") and self.config.device == "cpu"
+        return cost.pack_minutes(self.pack(pack_id).runs, reference=attempt > 1 or not fast)
+
+    def task_numerics(self, data_id: str) -> str:
+        """Return the numerics version of a data set's maker."""
+        name = f"task.{self.tasks[data_id].data.task}"
+        return f"{name}={VERSIONS[name]}"
+
+    def definition(self, name: str) -> str:
+        """Return what an experiment's table depends on besides results: a digest of its runs and settings."""
+        experiment = self.experiment(name)
+        return (
+            experiment.definition
+            if experiment.runs
+            else digest(
+                experiment.definition + ",".join(f"{by}:{spec.id}" for by, spec in self.paper_runs(experiment.paper))
+            )
+        )
+
+    @property
+    def sources(self) -> Sources:
+        """Where data come from."""
+        return Sources(self.config.data_dir, self.config.data, self.config.results)
+
+    @cached_property
+    def tasks(self) -> dict[str, RunSpec]:
+        """One run for each data set that has to be prepared, by data id."""
+        shown = [spec for experiment in self.experiments.values() for spec in self.shown(experiment)]
+        return {spec.data_id: spec for spec in [*shown, *(pack.runs[0] for pack in self.packs.values())]}
+
+    @cached_property
+    def initial_states(self) -> dict[str, RunSpec]:
+        """One run for each initial state that conditions ask for, by init id."""
+        trained = [spec for pack in self.packs.values() for spec in pack.runs]
+        simulated = [spec for one in self.experiments.values() if one.simulate for spec in one.runs.values()]
+        return {spec.init_id: spec for spec in [*simulated, *trained] if spec.conditions}
+
+    def init_path(self, init_id: str) -> Path:
+        """Return where an initial state lies or would lie."""
+        return Path(self.config.results) / "init" / f"{init_id}.parquet"
+
+    def init_numerics(self, init_id: str) -> str:
+        """Return the numerics versions of what makes an initial state."""
+        return init_version(self.initial_states[init_id])
+
+    def shown(self, experiment: Experiment) -> list[RunSpec]:
+        """Return a run for each data set whose samples an experiment shows, or simulates its networks on."""
+        looked_at = experiment.runs.values() if experiment.samples or experiment.simulate else ()
+        return list({spec.data_id: spec for spec in looked_at}.values())
+
+    def paper_runs(self, paper: str) -> list[tuple[str, RunSpec]]:
+        """Return (experiment, run) for all runs that a paper's experiments train."""
+        return [
+            (experiment.id, spec)
+            for experiment in self.experiments.values()
+            if experiment.paper == paper and experiment.trains
+            for spec in experiment.runs.values()
+        ]
+
+
+def make_plan(config: Config) -> Plan:
+    """Return the plan for a configuration; raises SgpipeError on anything wrong in the experiment files."""
+    sources = Sources(config.data_dir, config.data, config.results)
+    experiments = load_experiments(config.experiments, config.scale, config.seed, sources.settle)
+    askers: dict[str, list[str]] = {}
+    runs: dict[str, RunSpec] = {}
+    for experiment in experiments.values():
+        for run_id, spec in experiment.runs.items() if experiment.trains else ():
+            askers.setdefault(run_id, []).append(experiment.id)
+            runs[run_id] = spec
+    groups: dict[tuple, list[RunSpec]] = {}
+    for run_id, spec in runs.items():
+        groups.setdefault((spec.data_id, *askers[run_id]), []).append(spec)
+    packs: dict[str, Pack] = {}
+    packs_of: dict[str, list[str]] = {name: [] for name, experiment in experiments.items() if experiment.trains}
+    for key, specs in groups.items():
+        for pack in cut(specs, config.pack_seconds):
+            packs[pack.id] = pack
+            for name in key[1:]:
+                packs_of[name].append(pack.id)
+    return Plan(config, experiments, packs, {name: tuple(sorted(ids)) for name, ids in packs_of.items()})
+
+
+def cut(specs: Sequence[RunSpec], seconds: float) -> Iterable[Pack]:
+    """Cut a group of runs into packs of at most `seconds` estimated time.
+
+    A run's place is decided by its own content alone: the runs hang in a binary tree by the bits of their key, and a
+    branch that is light enough is a pack. A new run can only change the pack it falls into.
+    """
+    return _branch(sorted(((_key(spec), spec) for spec in specs), key=lambda item: item[0]), 0, seconds)
+
+
+def _branch(keyed: list[tuple[str, RunSpec]], depth: int, seconds: float) -> Iterable[Pack]:
+    if not keyed:
+        return
+    if len(keyed) == 1 or sum(cost.run_seconds(spec) for _, spec in keyed) <= seconds:
+        runs = tuple(sorted((spec for _, spec in keyed), key=lambda spec: spec.id))
+        yield Pack(digest(",".join(spec.id for spec in runs)), runs)
+        return
+    for bit in "01":
+        yield from _branch([item for item in keyed if item[0][depth] == bit], depth + 1, seconds)
+
+
+def _key(spec: RunSpec) -> str:
+    """Return 192 bits as text, of: the network shape; the point (the spec without learning rate and seeds); the run.
+
+    So networks of one shape stay together, and all seeds and learning rates of a point, unless they are too many for
+    one pack.
+    """
+    shape = digest(f"{spec.network.neuron} {spec.network.hidden} {spec.network.recurrent}")
+    flat = {key: value for key, value in spec.flat().items() if key not in (*SEEDS, "optimiser.lr")}
+    return f"{int(shape + digest(canonical_json(flat, spec.data.task)) + spec.id, 16):0192b}"

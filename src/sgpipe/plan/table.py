@@ -1,0 +1,53 @@
+"""What a plan amounts to: runs, store hits, packs and time, by experiment."""
+
+import json
+
+import pyarrow.parquet as pq
+
+from sgpipe.plan import cost
+from sgpipe.plan.plan import Plan
+
+
+def overview(plan: Plan) -> str:
+    """Return the table that `sgpipe plan` prints.
+
+    Times are one core's. They are the static estimate times this machine's measured speed, as far as the store's
+    runs of this plan tell it.
+    """
+    stored = {
+        run.id: path for pack in plan.packs.values() for run in pack.runs if (path := plan.store.path(run)).exists()
+    }
+    speed = _measured_speed(plan, stored)
+    lines = [f"{'experiment':<20}{'runs':>7}{'stored':>8}{'to train':>10}{'packs':>7}{'core time':>12}"]
+    for name, experiment in plan.experiments.items():
+        if experiment.trains:
+            lines.append(_line(name, list(experiment.runs.values()), len(plan.packs_of[name]), stored, speed))
+    everything = [run for pack in plan.packs.values() for run in pack.runs]
+    lines.append(_line("all, shared once", everything, len(plan.packs), stored, speed))
+    basis = f"measured here: {speed:.2f} x the static estimate" if stored else "static estimate for the C++ engine"
+    return "\n".join([f"scale {plan.config.scale}, results in {plan.config.folder}", *lines, f"core time: {basis}"])
+
+
+def _line(name: str, runs: list, packs: int, stored: dict, speed: float) -> str:
+    waiting = [run for run in runs if run.id not in stored]
+    seconds = speed * sum(cost.run_seconds(run) for run in waiting)
+    return f"{name:<20}{len(runs):>7}{len(runs) - len(waiting):>8}{len(waiting):>10}{packs:>7}{_time(seconds):>12}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _measured_speed(plan: Plan, stored: dict) -> float:
+    """Return measured over estimated seconds, from up to 50 of the stored runs; 1 if there are none."""
+    estimated = measured = 0.0
+    specs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
+    for run_id in sorted(stored)[:50]:
+        metadata = pq.read_schema(stored[run_id]).metadata or {}
+        seconds = json.loads(metadata.get(b"sgpipe.provenance", b"{}")).get("seconds")
+        if seconds:
+            measured += seconds
+            estimated += cost.run_seconds(specs[run_id])
+    return measured / estimated if estimated else 1.0

@@ -1,0 +1,108 @@
+"""Tidy tables of ended runs: a row per run, epoch and split, with every knob as a column."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
+from sgpipe.results.store import ROW_SCHEMA, Result, Row
+from sgpipe.spec.knob import basic_type
+from sgpipe.spec.run import RunSpec, knobs
+from sgpipe.spec.tasks import TASKS
+from sgpipe.spec.tasks.data_knobs import DataKnobs
+
+ARROW_TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+
+
+def runs_table(results: Sequence[Result]) -> pa.Table:
+    """Return the tidy table of ended runs: a row per run, epoch and split, with every knob as a column.
+
+    A failed run has one row, of epoch 0. `network.hidden` becomes text such as `100-100` (empty for none). There is
+    no provenance and no time in it: equal science is equal bytes. Sorted by run id, then as measured.
+    """
+    parts = []
+    for result in sorted(results, key=lambda result: result.spec.id):
+        rows = result.rows or (Row(0, "none", np.nan, np.nan, np.nan, ()),)
+        table = pa.Table.from_pylist([asdict(row) for row in rows], schema=ROW_SCHEMA)
+        columns = {"run_id": result.spec.id, "status": result.status}
+        arrays = [pa.repeat(pa.scalar(value, pa.string()), len(table)) for value in columns.values()]
+        names = list(columns)
+        for name, value in result.spec.flat().items():
+            if name == "network.hidden":
+                value, kind = "-".join(map(str, value)), pa.string()
+            else:
+                kind = _arrow_type(result.spec, name)
+            names.append(name)
+            arrays.append(pa.repeat(pa.scalar(value, kind), len(table)))
+        parts.append(pa.table([*arrays, *table.columns], names=[*names, *table.column_names]))
+    if not parts:
+        raise SgpipeError("a table of no runs was asked for")
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def spec_of_row(row: Mapping[str, object]) -> RunSpec:
+    """Return the run that a table's row describes, from its columns of knobs; missing ones do not apply."""
+    kinds = {key: basic_type(item.type) for key, item in knobs(row["data.task"]).items()}
+    values = {}
+    for key, kind in kinds.items():
+        value = row.get(key)
+        if kind is tuple:
+            values[key] = [int(units) for units in value.split("-") if units]
+        elif value is not None and value == value:  # a number that is missing among others is NaN
+            values[key] = kind(value)
+    return RunSpec.make(values, "a table's row")
+
+
+def data_of_row(row: Mapping[str, object]) -> DataKnobs:
+    """Return the data set that a table's row describes, from its `data.` columns; missing ones have their default."""
+    values = {}
+    for key, item in knobs(row["data.task"]).items():
+        value = row.get(key)
+        if key.startswith("data.") and key != "data.task" and value is not None and value == value:
+            values[key.removeprefix("data.")] = basic_type(item.type)(value)
+    return TASKS[row["data.task"]](**values)
+
+
+def _arrow_type(spec: RunSpec, name: str) -> pa.DataType:
+    return ARROW_TYPES[basic_type(knobs(spec.data.task)[name].type)]
+
+
+def write_table(table: pa.Table, path: Path | str, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a Parquet table atomically; `metadata` goes into the schema."""
+    table = table.replace_schema_metadata(dict(metadata) if metadata else None)
+    # Hardly any two losses or membranes are equal: by bytes of a place they pack better than by a dictionary.
+    floating = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    distinct = [name for name in floating if name in ("loss", "penalty", "value")]
+    layout = {"use_byte_stream_split": distinct} if distinct else {}
+    repeated = [name for name in table.column_names if name not in distinct]
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=9, use_dictionary=repeated, **layout)
+
+
+def merge_packs(paths: Iterable[Path | str], sweeps: Mapping[str, tuple[str, ...]]) -> pa.Table:
+    """Return one experiment's table from the tables of its packs.
+
+    `sweeps` maps each run id of the experiment to the names of the sweeps that ask for it; they become the list
+    column `sweeps`. Rows of other experiments' runs are left out; the order is by run id, whatever the packs.
+    """
+    table = pa.concat_tables([pq.read_table(path) for path in paths], promote_options="default")
+    missing = set(sweeps) - set(table.column("run_id").to_pylist())
+    if missing:
+        raise SgpipeError(
+            f"{len(missing)} runs are in no pack table, {sorted(missing)[0]} for one; delete the pack tables"
+        )
+    return experiment_table(table, sweeps)
+
+
+def experiment_table(table: pa.Table, sweeps: Mapping[str, tuple[str, ...]]) -> pa.Table:
+    """Return the rows of an experiment's runs, sorted by run id, with the list column `sweeps`."""
+    ids = table.column("run_id").to_pylist()
+    order = sorted((row for row, run_id in enumerate(ids) if run_id in sweeps), key=lambda row: (ids[row], row))
+    table = table.take(order)
+    labels = pa.array([list(sweeps[run_id]) for run_id in table.column("run_id").to_pylist()], pa.list_(pa.string()))
+    return table.add_column(1, "sweeps", labels)

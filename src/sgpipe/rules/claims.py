@@ -1,0 +1,27 @@
+"""Rule `claims`: hold the papers' claims against the experiment tables."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.spec.experiments import Experiment
+
+
+def judge_claims(declared: Mapping[str, Experiment], folder: Path | str, output: Path | str) -> str:
+    """Hold the papers' claims against the experiment tables of a folder; write the verdicts to the folder `output`.
+
+    `declared` are the experiments that the workflow has. Returns how many claims have which verdict, in words. Raises
+    SgpipeError if a claim file does not fit, or no table that a claim is about is there.
+    """
+    from sgpipe.claims.declare import about, claim_files, load_claims
+    from sgpipe.claims.judge import judge_all
+    from sgpipe.claims.report import summary_words, write
+    from sgpipe.claims.tables import read_tables
+
+    claims = about(load_claims(claim_files()), declared)
+    tables = read_tables(folder, {name for claim in claims for name in claim.experiments})
+    if not tables:
+        raise SgpipeError(f"{folder}: no table of an experiment that a claim is about, e.g. zenke2021_fig3.parquet")
+    judgements = judge_all(claims, tables, declared)
+    write(judgements, output)
+    return summary_words(judgements)

@@ -1,0 +1,29 @@
+"""The frame of a rule's script: its plan, its log, and one clear line when something is wrong."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.plan.plan import Plan, make_plan
+from sgpipe.spec.config import read_config
+
+
+@contextmanager
+def job(config: Mapping[str, Any], log: Sequence[str] = ()) -> Iterator[Plan]:
+    """Yield the plan of a configuration; send the standard error stream to the first of `log`.
+
+    A SgpipeError ends the process with exit code 1 and its message, in the log if there is one.
+    """
+    stream = sys.stderr
+    if log:
+        Path(log[0]).parent.mkdir(parents=True, exist_ok=True)
+        stream = open(log[0], "w", buffering=1)  # noqa: SIM115 (closed with the process)
+    with redirect_stderr(stream):
+        try:
+            yield make_plan(read_config(config))
+        except SgpipeError as error:
+            print(f"sgpipe: {error}", file=stream)
+            sys.exit(1)

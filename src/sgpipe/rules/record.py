@@ -1,0 +1,47 @@
+"""The recorded activity of an experiment's trained networks."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.data import load_task
+from sgpipe.initial_state.state import read_state
+from sgpipe.plan.plan import Plan
+from sgpipe.results.tables import write_table
+
+
+def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: Path | str) -> None:
+    """Write the activity of an experiment's recorded runs on some test samples, and their spike counts on all of them.
+
+    `tasks` are the prepared tasks of those runs, in their order. A run that did not finish has no activity.
+    """
+    from sgpipe.model.recording import MOMENTS, SCHEMA, count_spikes, record  # torch, which training need not load
+
+    experiment = plan.experiment(name)
+    asked, parts = experiment.record, [SCHEMA.empty_table()]
+    for spec, path in zip(experiment.recorded(), tasks, strict=True):
+        ended = plan.store.get(spec)
+        if ended is not None and ended.status != "finished":
+            print(f"sgpipe: {name}: run {spec.id} {ended.status}: its activity is not recorded", file=sys.stderr)
+            continue
+        task, weights = load_task(path), plan.store.weights(spec)
+        samples = _first_of_each_class(name, task.test.labels, asked["samples_per_class"], asked.get("labels"))
+        theory = read_state(plan.init_path(spec.init_id)) if spec.conditions else None
+        moments = asked.get("moments", MOMENTS)
+        parts.append(record(spec, task, samples, weights, theory, moments, asked.get("membranes")))
+        if asked.get("counts"):
+            parts.append(count_spikes(spec, task, weights, theory, moments))
+    write_table(pa.concat_tables(parts), output)
+
+
+def _first_of_each_class(name: str, labels: np.ndarray, count: int, wanted: Iterable[int] | None = None) -> np.ndarray:
+    """Return the places of the first samples of each class, or of each of the `wanted` ones; raises SgpipeError."""
+    classes = np.unique(labels) if wanted is None else np.asarray(list(wanted))
+    found = np.sort(np.concatenate([np.flatnonzero(labels == label)[:count] for label in classes]))
+    if not len(found):
+        raise SgpipeError(f"{name}: record.labels: no test sample has label {' or '.join(map(str, classes))}")
+    return found

@@ -1,0 +1,50 @@
+"""The table of an experiment that simulates initial networks: what they do before training."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from sgpipe.data import load_task
+from sgpipe.initial_state.state import read_state
+from sgpipe.plan.plan import Plan
+from sgpipe.results.tables import write_table
+from sgpipe.rules.describe import as_cell
+from sgpipe.rules.table_metadata import table_metadata
+
+
+def simulate(
+    plan: Plan, name: str, tasks: Mapping[str, Path | str], states: Mapping[str, Path | str], output: Path | str
+) -> None:
+    """Write what the initial networks of an experiment do before training: a row per layer and step, and more.
+
+    `tasks` are prepared tasks by data id, `states` the initial states by init id. `kind` says what a row is: `course`
+    (a step) and `mean` of a run's layer, with its knobs; `phase` and `moment` of the first run's first layer (see
+    `sgpipe.initial_state.observe`).
+    """
+    from sgpipe.initial_state.observe import measured, moment_rows, phase_rows  # scipy, which training need not load
+
+    experiment = plan.experiment(name)
+    asked, rows = experiment.simulate, []
+    for run_id, spec in experiment.runs.items():
+        state = read_state(states[spec.init_id]) if spec.conditions else None
+        found = measured(spec, load_task(tasks[spec.data_id]), state, asked["samples"], asked["steps"])
+        knobs = {key: as_cell(value) for key, value in spec.flat().items()}
+        for kind, part in zip(("course", "mean"), found, strict=True):
+            rows += [{"kind": kind, "sweeps": list(experiment.sweeps[run_id]), **knobs, **row} for row in part]
+    first = next(iter(experiment.runs.values()))
+    task = load_task(tasks[first.data_id])
+    phase = {key.removeprefix("phase."): value for key, value in asked.items() if key.startswith("phase.")}
+    if phase:
+        rows += [{"kind": "phase", **row} for row in phase_rows(first, task, **phase)]
+    rows += [{"kind": "moment", **row} for row in moment_rows(first, task)]
+    write_table(pa.Table.from_pylist(rows, _columns(rows)), output, table_metadata(experiment))
+
+
+def _columns(rows: Iterable[Mapping[str, object]]) -> pa.Schema:
+    """Return the schema of rows that differ in their columns: all of them, each of the type of its values."""
+    values: dict[str, list] = {}
+    for row in rows:
+        for key, value in row.items():
+            values.setdefault(key, []).append(value)
+    return pa.schema([(key, pa.array(column).type) for key, column in values.items()])

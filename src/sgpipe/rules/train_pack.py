@@ -1,0 +1,34 @@
+"""Rule `train_pack`: train the runs of a pack, or take them from the store."""
+
+from pathlib import Path
+
+from sgpipe.data import load_task
+from sgpipe.engines.choose import chooser
+from sgpipe.initial_state.state import read_state
+from sgpipe.plan.plan import Plan
+from sgpipe.results.tables import runs_table, write_table
+from sgpipe.spec.config import Config
+from sgpipe.training.progress import ProgressLog
+from sgpipe.training.trainer import train_pack
+
+
+def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None) -> None:
+    """Train a pack, or take its runs from the store; write the table of its runs if `output` is given.
+
+    The initial states that its runs ask for must have been made.
+    """
+    pack = plan.pack(pack_id)
+    config: Config = plan.config
+    with ProgressLog(f"pack {pack_id}", pack.runs) as log:
+        results = train_pack(
+            pack.runs,
+            load_task(Path(task_path)),
+            plan.store,
+            chooser(config.engine, config.device),
+            config.threads,
+            report=log.epoch,
+            ended=log.ended,
+            states={init_id: read_state(plan.init_path(init_id)) for init_id in pack.init_ids},
+        )
+    if output is not None:
+        write_table(runs_table(results), output)

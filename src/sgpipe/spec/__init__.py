@@ -1,0 +1,1 @@
+"""What is asked: knobs, runs, experiments and the user's settings."""

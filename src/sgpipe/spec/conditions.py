@@ -1,0 +1,79 @@
+"""Which conditions a run asks for: the choices, which knobs then matter, and what cannot be asked."""
+
+from itertools import combinations
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.spec.surrogates import SURROGATES
+
+CONDITIONS = ("I", "II", "III", "IV")
+# Every choice among them: none, I, ..., III+IV, ..., I+II+III+IV.
+CHOICES = ("none", *("+".join(some) for count in range(1, 5) for some in combinations(CONDITIONS, count)))
+THEORY_NEURONS = ("delta_lif", "alif")  # those of eq. 1
+
+
+def idle_conditions(spec, where: str) -> list[str]:
+    """Return the knobs of a RunSpec's `init` section that cannot matter, as far as its conditions decide.
+
+    Raises SgpipeError, naming `where`, if the conditions cannot be asked of the network.
+    """
+    init, chosen = spec.init, set(spec.conditions)
+    if not chosen:
+        return ["method", "readings", "extrema", "infeasible", "free"]
+    _check(spec, where)
+    theory, idle = init.method == "theory", []
+    drawn = {"IV"} if theory and init.readings == "authors" else set()  # its sharpness is, whatever the weights
+    solved = chosen - {"I"} - drawn
+    if not theory:
+        idle.append("readings")
+    if not theory or not solved & {"III", "IV"}:
+        idle.append("extrema")
+    if theory and not solved:
+        idle.append("infeasible")
+    if "IV" not in chosen - drawn:
+        idle.append("free")
+    elif init.free == "tail" and not SURROGATES[spec.surrogate.shape].tails:
+        raise SgpipeError(
+            f"{where}: init.free: {spec.surrogate.shape} has no tail; set surrogate.shape: q_pseudospike, or "
+            "init.free: sharpness"
+        )
+    return idle
+
+
+def state_is_drawn(spec) -> bool:
+    """Return whether the initial state that a RunSpec asks for depends on the seed of its weights.
+
+    Equations about their distribution know nothing of it, unless their inputs are an embedding, which is drawn.
+    """
+    init = spec.init
+    by_draws = init.extrema == "sample" or init.readings == "authors" or (spec.words and spec.network.embedding)
+    return init.method != "theory" or bool(by_draws)
+
+
+def _check(spec, where: str) -> None:
+    network, shape, asked = spec.network, SURROGATES[spec.surrogate.shape], spec.init.conditions
+    theory = spec.init.method == "theory"
+    if not network.hidden:
+        raise SgpipeError(f"{where}: init.conditions: {asked} needs a hidden layer; set none")
+    if network.neuron == "relu":
+        raise SgpipeError(f"{where}: init.conditions: {asked} is about neurons that spike, not relu; set none")
+    if theory and network.neuron not in THEORY_NEURONS:
+        raise SgpipeError(
+            f"{where}: init.method: theory is about {' and '.join(THEORY_NEURONS)}, not {network.neuron}; set "
+            "init.method: calibrated"
+        )
+    if theory and (not network.recurrent or min(network.hidden) < 2):
+        raise SgpipeError(
+            f"{where}: init.method: theory is about recurrent layers of 2 units or more; set network.recurrent: true, "
+            "or init.method: calibrated"
+        )
+    if (theory or "IV" in spec.conditions) and shape.slope != "sharpness":
+        known = ", ".join(name for name, one in SURROGATES.items() if one.slope == "sharpness")
+        raise SgpipeError(
+            f"{where}: init.conditions: {asked} needs a shape with a sharpness, not {shape.name}; set surrogate.shape "
+            f"to one of {known}"
+        )
+    if "III" in spec.conditions and not shape.dampens:
+        raise SgpipeError(
+            f"{where}: init.conditions: {asked} needs a shape with a dampening, not {shape.name}; set another "
+            "surrogate.shape"
+        )

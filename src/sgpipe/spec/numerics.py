@@ -1,0 +1,101 @@
+"""Numerics versions: one number per component, raised whenever that component's results would change.
+
+They are part of the store key (not of the run id), so raising one sends only the runs that use the component
+back to training. `tests/spec/test_numerics.py` notices a change of results and says which number to raise.
+"""
+
+from sgpipe.spec.run import RunSpec
+
+# Beside the store: of the simulated initial networks of a figure (`sgpipe.initial_state.observe`).
+SIMULATION = 1
+
+VERSIONS: dict[str, int] = {
+    "trainer": 1,
+    "task.randman": 1,
+    "task.mnist_latency": 1,
+    "task.ptb": 1,
+    "task.shd": 1,
+    "task.rawsc": 1,
+    "task.rawhd": 1,
+    "neuron.lif": 1,
+    "neuron.delta_lif": 1,
+    "neuron.alif": 1,
+    "neuron.slstm": 1,
+    "neuron.relu": 1,
+    "neuron.trained": 1,
+    "dropout": 1,
+    "embedding": 1,
+    "readout": 1,
+    "readout.linear": 1,
+    "head.steps": 1,
+    "label_smoothing": 1,
+    "surrogate.superspike": 1,
+    "surrogate.sigmoid": 1,
+    "surrogate.esser": 1,
+    "surrogate.asymptotic_superspike": 1,
+    "surrogate.constant": 1,
+    "surrogate.true_derivative": 1,
+    "surrogate.triangular": 1,
+    "surrogate.exponential": 1,
+    "surrogate.gaussian": 1,
+    "surrogate.dsigmoid": 1,
+    "surrogate.dfast_sigmoid": 1,
+    "surrogate.rectangular": 1,
+    "surrogate.q_pseudospike": 1,
+    "init.uniform": 1,
+    "init.glorot_uniform": 1,
+    "init.glorot_normal": 1,
+    "init.glorot_truncated_normal": 1,
+    "init.glorot_bigamma": 1,
+    "init.he_uniform": 1,
+    "init.he_normal": 1,
+    "init.he_truncated_normal": 1,
+    "init.he_bigamma": 1,
+    "init.orthogonal_uniform": 1,
+    "init.orthogonal_normal": 1,
+    "init.orthogonal_bigamma": 1,
+    "init.theory": 1,
+    "init.calibrated": 2,
+    "optimiser.adam": 1,
+    "optimiser.adabelief": 1,
+    "weight_decay": 1,
+    "clip": 1,
+    "average.swa": 1,
+}
+
+
+def components(spec: RunSpec) -> tuple[str, ...]:
+    """Return the names of the components whose arithmetic decides a run's result."""
+    network, objective, optimiser = spec.network, spec.objective, spec.optimiser
+    names = ["trainer", f"task.{spec.data.task}", f"init.{spec.init.scheme}", f"optimiser.{optimiser.name}"]
+    if network.hidden:
+        names.append(f"neuron.{network.neuron}")
+    if spec.spikes:
+        names.append(f"surrogate.{spec.surrogate.shape}")
+    leaky = network.neuron in (None, "lif")
+    used = {
+        f"init.{spec.init.method}": spec.conditions,
+        "neuron.trained": network.trained_neurons,
+        "dropout": network.dropout,
+        "embedding": network.embedding,
+        "readout": leaky,
+        "readout.linear": not leaky and not network.embedding,
+        "head.steps": objective.head in (None, "steps"),
+        "label_smoothing": objective.label_smoothing,
+        "weight_decay": optimiser.weight_decay,
+        "clip": optimiser.clip,
+        f"average.{optimiser.average}": optimiser.average != "none",
+    }
+    names += [name for name, uses in used.items() if uses]
+    return tuple(sorted(names))
+
+
+def init_version(spec: RunSpec) -> str:
+    """Return the numerics versions of what makes a run's initial state, as one canonical string."""
+    parts = ("task.", "neuron.", "surrogate.", "init.", "embedding")
+    return ",".join(f"{name}={VERSIONS[name]}" for name in components(spec) if name.startswith(parts))
+
+
+def versions(spec: RunSpec) -> str:
+    """Return the numerics versions of a run as one canonical string, e.g. `init.uniform=1,...`."""
+    return ",".join(f"{name}={VERSIONS[name]}" for name in components(spec))

@@ -1,0 +1,413 @@
+"""RunSpec: the complete, frozen description of one trained network, and the id that names it.
+
+This is the only place that knows all knobs of a run. Each knob has a type, a default, a unit and a meaning here;
+the reference table in docs/knobs.md and the error messages are made from them.
+
+A default is part of every run id that does not mention the knob: never change one, add a knob instead.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields
+from functools import cache, cached_property
+from typing import Any
+
+from sgpipe.base.errors import SgpipeError, one_of
+from sgpipe.spec.conditions import CHOICES, idle_conditions, state_is_drawn
+from sgpipe.spec.knob import knob, read_value
+from sgpipe.spec.resets import RESETS
+from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.spec.tasks import TASKS
+
+# Written out, for the module that defines them needs scipy, which reading the Snakefile should not wait for.
+INITIALISERS = (
+    "glorot_uniform",
+    "glorot_normal",
+    "glorot_truncated_normal",
+    "glorot_bigamma",
+    "he_uniform",
+    "he_normal",
+    "he_truncated_normal",
+    "he_bigamma",
+    "orthogonal_uniform",
+    "orthogonal_normal",
+    "orthogonal_bigamma",
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers and neuron (zenke2021 sections 4.2.1-2; herranz2022 sections 2.1, 2.5 and appendix B)."""
+
+    neuron: str | None = knob(
+        "lif",
+        "hidden neuron model: zenke2021's current-based leaky integrate-and-fire, eq. 4.1; herranz2022's eq. 1, whose "
+        "voltage jumps with each spike; the same with an adaptive threshold; its LSTM of steps; or the rectified "
+        "linear units of a conventional network",
+        choices=("lif", "delta_lif", "alif", "slstm", "relu"),
+    )
+    hidden: tuple[int, ...] = knob((100,), "units of each hidden layer; [] for none", least=1)
+    recurrent: bool = knob(False, "recurrent weights V within every hidden layer")
+    tau_membrane: float | None = knob(10.0, "membrane time constant of hidden neurons", "ms", above=0)
+    tau_synapse: float | None = knob(5.0, "synaptic time constant", "ms", above=0)
+    tau_readout: float | None = knob(20.0, "membrane time constant of the readout", "ms", above=0)
+    reset_gradient: str | None = knob(
+        "detached", "whether gradients flow through the reset", choices=("detached", "attached")
+    )
+    recurrent_gradient: str | None = knob(
+        "propagated", "whether gradients flow through V back in time", choices=("propagated", "detached")
+    )
+    readout_start: float | None = knob(0.0, "readout membrane at step 0 (the authors' library: -1e-3)")
+    membrane_decay: float | None = knob(
+        0.9, "alpha_decay of delta_lif and alif (the authors' code: 4.5e-5)", "per step", least=0, below=1
+    )
+    threshold: float | None = knob(1.0, "thr of delta_lif and alif (the authors' code: 0.01)", above=0)
+    reset: str | None = knob(
+        "subtractive",
+        "how a spike acts on the voltage of delta_lif and alif: eq. 1, or a form of B.7 (docs/errata.md)",
+        choices=tuple(RESETS),
+    )
+    adaptation: float | None = knob(
+        1.8, "alif: by how much lasting activity raises the threshold", "threshold's", least=0
+    )
+    tau_adaptation: float | None = knob(
+        100.0, "alif: time constant of that; half of the steps in the authors' code", "steps", above=0
+    )
+    trained_neurons: bool | None = knob(
+        False, "train decay, threshold and adaptation of each neuron, from a truncated normal about the values given"
+    )
+    bias: bool | None = knob(False, "trained current b of eq. 1 or of relu, from 0; slstm always has its biases")
+    tanh: str | None = knob(
+        "coded", "slstm: what stands for tanh: 2 H - 1 as coded, or 1 - 2 H as printed", choices=("coded", "printed")
+    )
+    dropout: float | None = knob(
+        0.0, "share of the inputs of each hidden layer that training drops, anew in every step", least=0, below=1
+    )
+    embedding: int | None = knob(
+        0, "word tasks: size of the learned embedding, whose transpose is the readout; 0 for none", least=0
+    )
+
+
+# What hidden neurons of each kind depend on, of what others may not; without hidden layer there is zenke2021's readout.
+_EQ_1 = ("membrane_decay", "threshold", "reset", "reset_gradient", "trained_neurons", "bias")
+_READOUT = ("tau_synapse", "tau_readout", "readout_start")
+NEURON_KNOBS: dict[str | None, tuple[str, ...]] = {
+    None: _READOUT,
+    "lif": ("tau_membrane", "reset_gradient", *_READOUT),
+    "delta_lif": _EQ_1,
+    "alif": (*_EQ_1, "adaptation", "tau_adaptation"),
+    "slstm": ("tanh",),
+    "relu": ("bias",),
+}
+
+
+@dataclass(frozen=True)
+class SurrogateChoice:
+    """The surrogate derivative h(x) (zenke2021 section 4.2.6; herranz2022 Table S1)."""
+
+    shape: str | None = knob("superspike", "its shape", choices=tuple(SURROGATES))
+    beta: float | None = knob(
+        10.0, "slope of a shape of zenke2021; for beta = 0 use shape: constant", "1/threshold", above=0
+    )
+    dampening: float | None = knob(1.0, "factor gamma on the height of any shape", above=0)
+    sharpness: float | None = knob(1.0, "slope s of a shape of herranz2022", "1/threshold", above=0)
+    tail: float | None = knob(2.0, "exponent q of q_pseudospike; 2 makes it dfast_sigmoid", above=1)
+
+
+@dataclass(frozen=True)
+class Init:
+    """Initial weights and surrogate (zenke2021 section 4.2.3; herranz2022 sections 2.3, 2.6, 3.3 and appendix B)."""
+
+    scheme: str = knob(
+        "uniform",
+        "zenke2021's U(-1/sqrt(n), 1/sqrt(n)), n = afferents of the connection; or Glorot, He, orthogonal by name",
+        choices=("uniform", *INITIALISERS),
+    )
+    seed: int = knob(0, "seed of the initial weights", least=0)
+    gain: float | None = knob(1.0, "factor on the hidden layers' feed-forward weights; 1 as printed", above=0)
+    conditions: str = knob(
+        "none",
+        "which of herranz2022's conditions the initial state is to meet: half of the neurons fire (I), as much "
+        "variance from V as from W (II), gradients keep their maximum (III) and their variance (IV)",
+        choices=CHOICES,
+    )
+    method: str | None = knob(
+        "theory",
+        "how: by the formulas for delta_lif and alif, or for any neuron by measuring on a batch of training samples",
+        choices=("theory", "calibrated"),
+    )
+    readings: str | None = knob(
+        "corrected",
+        "theory: its equations as they hold, as printed, or as in the authors' code (docs/errata.md)",
+        choices=("corrected", "printed", "authors"),
+    )
+    extrema: str | None = knob(
+        "ensemble",
+        "theory: III and IV for the distribution of the weights, or for each neuron by the weights drawn",
+        choices=("ensemble", "sample"),
+    )
+    infeasible: str | None = knob(
+        "skip",
+        "where a condition has no solution: leave it out, come as near as possible, or stop",
+        choices=("skip", "clip", "error"),
+    )
+    free: str | None = knob(
+        "sharpness", "what IV is solved for; the tail of q_pseudospike alone", choices=("sharpness", "tail")
+    )
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Readout head, loss and activity regularisers (zenke2021 sections 4.2.4-5; herranz2022 section 2.5)."""
+
+    head: str | None = knob(
+        "max",
+        "what cross-entropy sees: maximum or sum of the readout over time, or the readout of all steps, one by one",
+        choices=("max", "sum", "steps"),
+    )
+    label_smoothing: float = knob(0.0, "share of the target spread evenly over all classes", least=0, below=1)
+    accuracy: str | None = knob(
+        "summed",
+        "head steps: the class of the largest sum of logits, as coded, or the one ahead at most steps, as printed",
+        choices=("summed", "mode"),
+    )
+    lower_strength: float | None = knob(100.0, "lambda_lower", least=0)
+    lower_threshold: float | None = knob(1e-3, "nu_lower, per neuron", "spikes", least=0)
+    upper_strength: float | None = knob(0.0, "lambda_upper", least=0)
+    upper_threshold: float | None = knob(0.0, "nu_upper, on the layer's mean", "spikes", least=0)
+    upper_exponent: int | None = knob(1, "L of g_upper", choices=(1, 2))
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """The optimiser (zenke2021 section 4.2.6; herranz2022 section 2.5)."""
+
+    name: str = knob("adam", "Adam, or AdaBelief without rectification", choices=("adam", "adabelief"))
+    lr: float = knob(0.05, "learning rate eta", least=0)
+    beta1: float = knob(0.9, "decay of the first moment", least=0, below=1)
+    beta2: float = knob(0.999, "decay of the second moment", least=0, below=1)
+    eps: float = knob(1e-8, "added to the root of the second moment; adabelief: to that moment too", above=0)
+    weight_decay: float = knob(
+        0.0, "share by which lr times it shrinks the weights, not biases or neurons, in each update", least=0
+    )
+    clip: float = knob(0.0, "largest norm of the gradient, which is scaled down to it; 0 for any", least=0)
+    clip_scope: str | None = knob(
+        "global",
+        "that norm over all weights, or over each matrix alone as in herranz2022's code",
+        choices=("global", "variable"),
+    )
+    average: str = knob("none", "weights to evaluate: the latest, or their mean so far", choices=("none", "swa"))
+    average_start: int | None = knob(0, "swa: updates before the first that may count", "updates", least=0)
+    average_period: int | None = knob(10, "swa: every which update counts", "updates", least=1)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long, in what order and at what precision."""
+
+    epochs: int = knob(50, "passes over the training split", least=1)
+    batch_size: int = knob(250, "samples per update", least=1)
+    seed: int = knob(0, "seed of the order of the samples", least=0)
+    precision: str = knob("float32", "floating-point type of the network", choices=("float32", "float64"))
+
+
+SECTIONS: dict[str, type] = {
+    "network": Network,
+    "surrogate": SurrogateChoice,
+    "init": Init,
+    "objective": Objective,
+    "optimiser": Optimiser,
+    "training": Training,
+}
+SEEDS = ("data.seed", "init.seed", "training.seed")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One network trained once. Build it with `RunSpec.make`, which validates; two equal specs are the same run."""
+
+    data: Any  # one of the sections in sgpipe.tasks
+    network: Network
+    surrogate: SurrogateChoice
+    init: Init
+    objective: Objective
+    optimiser: Optimiser
+    training: Training
+
+    @classmethod
+    def make(cls, values: Mapping[str, Any], where: str = "spec") -> "RunSpec":
+        """Return the run described by dotted knobs, e.g. `{"surrogate.beta": 10}`; the rest is default.
+
+        Raises SgpipeError, naming `where` and the key, on an unknown knob, a wrong type, a value out of range
+        or an impossible combination.
+        """
+        task = values.get("data.task", "randman")
+        if not isinstance(task, str) or task not in TASKS:
+            raise one_of(f"{where}: data.task", task, TASKS)
+        known = knobs(task)
+        given: dict[str, dict[str, Any]] = {"data": {}, **{name: {} for name in SECTIONS}}
+        for key, value in values.items():
+            if key not in known:
+                raise one_of(f"{where}: unknown key", key, known)
+            section, _, name = key.partition(".")
+            given[section][name] = read_value(known[key], value, f"{where}: {key}")
+        spec = cls(TASKS[task](**given["data"]), **{name: kind(**given[name]) for name, kind in SECTIONS.items()})
+        return spec._without_idle_knobs(where)
+
+    def with_source(self, source: str, files: str | None, where: str) -> "RunSpec":
+        """Return the same run on data from elsewhere."""
+        data = type(self.data)(**{**self.data.__dict__, "source": source, "files": files})
+        return RunSpec(data, *(getattr(self, name) for name in SECTIONS))._without_idle_knobs(where)
+
+    def _without_idle_knobs(self, where: str) -> "RunSpec":
+        """Return the spec with knobs that cannot matter set to None, after checking the combination."""
+        self.data.check(where)
+        changes: dict[str, dict[str, None]] = {}
+        for key in self._idle(where):
+            section, _, name = key.partition(".")
+            changes.setdefault(section, {})[name] = None
+        # Frozen dataclasses are rebuilt directly: dataclasses.replace costs more than all the rest of planning.
+        sections = {name: getattr(self, name) for name in ("data", *SECTIONS)}
+        for section, nulls in changes.items():
+            old = sections[section]
+            sections[section] = type(old)(**{**old.__dict__, **nulls})
+        return RunSpec(**sections)
+
+    def _idle(self, where: str) -> list[str]:
+        """Return the knobs that cannot matter; raise SgpipeError if the combination makes no sense."""
+        idle = [f"data.{name}" for name in self.data.idle()]
+        idle += self._idle_network(where) + self._idle_objective()
+        idle += [f"init.{name}" for name in idle_conditions(self, where)]
+        if not self.spikes:
+            idle += [f"surrogate.{name}" for name in vars(self.surrogate)]
+            idle += [] if self.network.hidden else ["init.gain"]
+        else:
+            used = ("shape", *SURROGATES[self.surrogate.shape].knobs)
+            idle += [f"surrogate.{name}" for name in vars(self.surrogate) if name not in used]
+        if self.optimiser.clip == 0:
+            idle.append("optimiser.clip_scope")
+        if self.optimiser.average == "none":
+            idle += ["optimiser.average_start", "optimiser.average_period"]
+        return idle
+
+    def _idle_network(self, where: str) -> list[str]:
+        network = self.network
+        neuron = network.neuron if network.hidden else None
+        used = NEURON_KNOBS[neuron]
+        idle = [name for name in dict.fromkeys(sum(NEURON_KNOBS.values(), ())) if name not in used]
+        if not network.hidden:
+            if network.recurrent:
+                raise SgpipeError(f"{where}: network.recurrent: true needs a hidden layer; set it false")
+            idle += ["neuron", "dropout"]
+        elif neuron == "relu" and network.recurrent:
+            raise SgpipeError(
+                f"{where}: network.recurrent: true is not for relu, which has no memory; set it false, or another "
+                "network.neuron"
+            )
+        elif self.surrogate.shape == "true_derivative":  # nothing flows through any spike
+            idle += ["reset_gradient", "recurrent_gradient"]
+        if not network.recurrent:
+            idle.append("recurrent_gradient")
+        if neuron == "alif" and network.adaptation == 0 and not network.trained_neurons:
+            idle.append("tau_adaptation")
+        if not self.words or not network.hidden:
+            idle.append("embedding")
+        elif network.embedding not in (0, network.hidden[-1]):
+            raise SgpipeError(
+                f"{where}: network.embedding: {network.embedding} is not the size of the last hidden layer, "
+                f"{network.hidden[-1]}, whose spikes its transpose reads out; set them equal, or 0 for a readout"
+            )
+        return [f"network.{name}" for name in idle]
+
+    def _idle_objective(self) -> list[str]:
+        objective, idle = self.objective, []
+        if self.words:  # there is one way to say the next word at every step
+            idle += ["head", "accuracy"]
+        elif objective.head != "steps":
+            idle.append("accuracy")
+        if not self.spikes:
+            idle += ["lower_strength", "upper_strength"]
+        if not self.spikes or objective.lower_strength == 0:
+            idle.append("lower_threshold")
+        if not self.spikes or objective.upper_strength == 0:
+            idle += ["upper_threshold", "upper_exponent"]
+        return [f"objective.{name}" for name in idle]
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions that the initial state is to meet, e.g. `("I", "III")`."""
+        return () if self.init.conditions == "none" else tuple(self.init.conditions.split("+"))
+
+    @property
+    def spikes(self) -> bool:
+        """Whether it has neurons that spike."""
+        return bool(self.network.hidden) and self.network.neuron != "relu"
+
+    @property
+    def words(self) -> bool:
+        """Whether the task is a text, in which every word is to be told from those before it."""
+        return self.data.words
+
+    def flat(self) -> dict[str, Any]:
+        """Return every knob as `section.name: value`, None where it does not apply."""
+        return {
+            f"{section}.{name}": value
+            for section in ("data", *SECTIONS)
+            for name, value in getattr(self, section).__dict__.items()
+        }
+
+    def canonical(self) -> str:
+        """Return the canonical JSON: knobs that apply and differ from their default, sorted."""
+        return canonical_json(self.flat(), self.data.task)
+
+    @cached_property
+    def id(self) -> str:
+        """Return the run id: 16 hexadecimal digits of the hash of the canonical JSON."""
+        return digest(self.canonical())
+
+    @cached_property
+    def data_id(self) -> str:
+        """Return the id of the prepared task: the run id's rule, applied to the data section alone."""
+        data = {f"data.{name}": value for name, value in vars(self.data).items()}
+        return digest(canonical_json(data, self.data.task))
+
+    @cached_property
+    def init_id(self) -> str | None:
+        """Return the id of the initial state that conditions ask for: the same rule, for what it depends on."""
+        parts = ("data", "network", "surrogate", "init")
+        flat = {key: value for key, value in self.flat().items() if key.partition(".")[0] in parts}
+        if not state_is_drawn(self):
+            flat["init.seed"] = None
+        return digest(canonical_json(flat, self.data.task)) if self.conditions else None
+
+
+def canonical_json(values: Mapping[str, Any], task: str) -> str:
+    """Return `values` as JSON with sorted keys, leaving out defaults and knobs that do not apply."""
+    defaults = _defaults(task)
+    kept = {key: value for key, value in values.items() if value is not None and value != defaults[key]}
+    if task != "randman":
+        kept["data.task"] = task
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def digest(text: str) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of `text`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def knobs(task: str) -> dict[str, Field]:
+    """Return every knob of a run on `task`, by dotted name."""
+    kinds = {"data": TASKS[task], **SECTIONS}
+    return {f"{section}.{item.name}": item for section, kind in kinds.items() for item in fields(kind)}
+
+
+@cache
+def _defaults(task: str) -> dict[str, Any]:
+    return {key: item.default for key, item in knobs(task).items()}
+
+
+def from_canonical(text: str) -> RunSpec:
+    """Return the run whose canonical JSON is `text`, as the store keeps it."""
+    return RunSpec.make(json.loads(text), "store")

@@ -1,0 +1,1 @@
+"""A pack of runs in, ended runs in the store."""

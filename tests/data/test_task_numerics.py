@@ -1,0 +1,78 @@
+"""Data sets against recorded numbers: whoever changes one is told which version in sgpipe/numerics.py to raise.
+
+To record anew, after raising it: `python tests/data/test_task_numerics.py`.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sgpipe.data import Words, prepare
+from sgpipe.spec.numerics import VERSIONS
+from sgpipe.spec.run import RunSpec
+from sgpipe.spec.tasks import TASKS
+
+FILE = Path(__file__).parents[1] / "recorded" / "tasks.json"
+PARTS = {
+    "mnist_latency": {"variant": ["coded", "printed", "authors", "authors_corrected"]},
+    "ptb": {},
+    "rawhd": {"variant": ["authors", "corrected"]},
+    "rawsc": {"variant": ["authors", "corrected"]},
+    "shd": {"variant": ["zenke2021", "herranz2022"]},
+}
+CASES = [(task, variant) for task, parts in PARTS.items() for variant in parts.get("variant", [None])]
+TOLERANCE = 1e-4  # machines round differently, which may move a spike by a step
+
+
+def measure(task, variant):
+    """Return sums over every array of every split of a small embedded set, and its version."""
+    knobs = {"data.task": task, "data.limit": 20, **({"data.variant": variant} if variant else {})}
+    made = prepare(RunSpec.make(knobs))
+    sums = {}
+    for split in ("train", "valid", "test"):
+        samples = getattr(made, split)
+        sums[split] = [len(samples)]
+        for array in (samples.ids,) if isinstance(samples, Words) else vars(samples).values():
+            values = np.ravel(array).astype(float)
+            # The last one depends on the order of the entries too.
+            sums[split] += [len(values), values.sum(), float(values @ np.linspace(0, 1, len(values)))]
+    return {"version": VERSIONS[f"task.{task}"], "sums": sums}
+
+
+def agree(one, other):
+    return all(
+        len(one[split]) == len(other[split]) and np.allclose(one[split], other[split], rtol=TOLERANCE, atol=1e-2)
+        for split in one
+    )
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return json.loads(FILE.read_text())
+
+
+@pytest.mark.parametrize(("task", "variant"), CASES)
+def test_a_data_set_is_what_was_recorded(task, variant, recorded):
+    before, now = recorded[f"{task} {variant}"], measure(task, variant)
+    if before["version"] != now["version"]:
+        pytest.fail("its version has been raised, so record anew: python tests/data/test_task_numerics.py")
+    assert agree(before["sums"], now["sums"]), (
+        f"{task} has changed. If that is meant, raise in VERSIONS of src/sgpipe/numerics.py "
+        f'"task.{task}": {now["version"] + 1}, or stored results of the old data are taken for the new. '
+        "Then record anew: python tests/data/test_task_numerics.py"
+    )
+
+
+def test_every_data_set_is_recorded(recorded):
+    assert set(PARTS) == set(TASKS) - {"randman"}  # which tests/spec/test_numerics.py trains on
+    assert recorded.keys() == {f"{task} {variant}" for task, variant in CASES}
+
+
+if __name__ == "__main__":
+    FILE.write_text(
+        json.dumps({f"{task} {variant}": measure(task, variant) for task, variant in CASES}, indent=1) + "\n"
+    )
+    sys.exit(0)

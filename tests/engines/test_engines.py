@@ -1,0 +1,179 @@
+"""Every engine agrees with the reference, and the right one is chosen."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.data import prepare
+from sgpipe.engines import choose as engines
+from sgpipe.engines.cpu.engine import CpuEngine, built
+from sgpipe.engines.reference import ReferenceEngine
+from sgpipe.results.store import Store
+from sgpipe.spec.run import RunSpec
+from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.training.trainer import train_pack, train_run
+from sgpipe.weights.schemes import initial_weights
+
+needs_extension = pytest.mark.skipif(not built(), reason="the C++ engine is not built")
+
+LAYERS = {
+    "no hidden layer": {"network.hidden": []},
+    "one layer": {"network.hidden": [13]},
+    "two layers": {"network.hidden": [13, 6]},
+    "recurrent": {"network.hidden": [13], "network.recurrent": True},
+    "recurrent, detached": {
+        "network.hidden": [9, 5],
+        "network.recurrent": True,
+        "network.recurrent_gradient": "detached",
+    },
+}
+OBJECTIVES = {
+    "max": {},
+    "sum, both regularisers": {
+        "objective.head": "sum",
+        "objective.lower_threshold": 2.0,
+        "objective.lower_strength": 0.3,
+        "objective.upper_strength": 0.02,
+        "objective.upper_threshold": 1.0,
+        "objective.upper_exponent": 2,
+        "network.readout_start": -1e-3,
+    },
+}
+
+
+@needs_extension
+@pytest.mark.parametrize(("layers", "objective"), [*itertools.product(LAYERS, OBJECTIVES)])
+def test_loss_and_gradients_agree_to_1e_9(tiny, layers, objective):
+    for shape, reset in itertools.product(SURROGATES, ("detached", "attached")):
+        knobs = {**LAYERS[layers], **OBJECTIVES[objective], "training.precision": "float64", "surrogate.shape": shape}
+        spec = tiny({**knobs, "network.reset_gradient": reset})
+        task, indices = prepare(spec), np.arange(20)[::-1].copy()
+        found = []
+        for engine in (ReferenceEngine(), CpuEngine()):
+            session = engine.open([spec], task, [initial_weights(spec, task.units, task.classes)])
+            found.append(session.batch(task.train, indices, True))
+        (sums, gradients), (fast_sums, fast_gradients) = found
+        assert fast_sums.correct == sums.correct and fast_sums.samples == sums.samples
+        np.testing.assert_allclose(fast_sums.spikes, sums.spikes)
+        np.testing.assert_allclose([fast_sums.loss, fast_sums.penalty], [sums.loss, sums.penalty], rtol=1e-9)
+        for name, gradient in gradients.items():
+            scale = np.abs(gradient).max()
+            np.testing.assert_allclose(fast_gradients[name], gradient, rtol=1e-9, atol=1e-9 * scale, err_msg=name)
+
+
+@needs_extension
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_trials_too_short_for_anything_to_arrive_agree(tiny, steps):
+    spec = tiny({"data.steps": steps, "data.tau": float(steps), "training.precision": "float64"})
+    task, found = prepare(spec), []
+    for engine in (ReferenceEngine(), CpuEngine()):
+        session = engine.open([spec], task, [initial_weights(spec, task.units, task.classes)])
+        found.append(session.batch(task.train, np.arange(5), True))
+    assert found[1][0].loss == pytest.approx(found[0][0].loss)
+    for name, gradient in found[0][1].items():
+        np.testing.assert_allclose(found[1][1][name], gradient, rtol=1e-9, atol=1e-15)
+
+
+@needs_extension
+def test_a_whole_training_agrees(tiny):
+    spec = tiny({"training.epochs": 3, "training.precision": "float64", "network.recurrent": True})
+    task = prepare(spec)
+    slow, fast = (train_run(spec, task, engine) for engine in (ReferenceEngine(), CpuEngine()))
+    assert len(slow.rows) == len(fast.rows)
+    for one, other in zip(slow.rows, fast.rows, strict=True):
+        assert (one.epoch, one.split, one.accuracy, one.spikes) == (
+            other.epoch,
+            other.split,
+            other.accuracy,
+            other.spikes,
+        )
+        assert other.loss == pytest.approx(one.loss, rel=1e-7)
+    for name, weight in slow.weights.items():
+        np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-9)
+
+
+@needs_extension
+def test_auto_takes_the_extension_and_reference_can_be_insisted_on(tiny):
+    assert engines.chooser("auto", "cpu")(tiny()).name == "cpu"
+    assert engines.chooser("reference", "cpu")(tiny()).name == "reference"
+
+
+def test_the_gpu_engine_is_taken_only_when_asked_for_and_trains_packs(tiny, tmp_path):
+    """Here on the CPU, by its plain torch kernels: the path that a pack takes through it."""
+    specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]
+    choose, task = engines.chooser("gpu", "cpu"), prepare(specs[0])
+    assert choose(specs[0]).name == "gpu" and choose(specs[0]).takes_packs
+    ended = train_pack(specs, task, Store(tmp_path), choose)
+    assert [result.status for result in ended] == ["finished", "finished"]
+    alone = train_run(specs[0], task, ReferenceEngine())
+    assert ended[0].rows[0].loss == pytest.approx(alone.rows[0].loss, rel=1e-3)
+
+
+ONLY_ON_THE_CPU = [
+    ({"network.neuron": "delta_lif"}, "delta_lif neurons"),
+    ({"network.neuron": "alif", "objective.head": "steps"}, "alif neurons"),
+    ({"network.dropout": 0.1}, "dropout"),
+    ({"objective.label_smoothing": 0.1}, "label smoothing"),
+]
+ELSEWHERE = [
+    ({"network.neuron": "slstm"}, "slstm neurons"),
+    ({"network.neuron": "relu"}, "relu neurons"),
+    ({"objective.head": "steps"}, "steps head"),
+]
+
+
+@pytest.mark.parametrize(("knobs", "reason"), [*ONLY_ON_THE_CPU, *ELSEWHERE])
+def test_fast_engines_refuse_what_they_do_not_know(tiny, knobs, reason):
+    from sgpipe.engines.gpu import GpuEngine
+
+    fast, gpu = CpuEngine().refuses(tiny(knobs)), GpuEngine("cpu").refuses(tiny(knobs))
+    assert reason in gpu
+    assert fast is None if (knobs, reason) in ONLY_ON_THE_CPU else reason in fast
+    for engine in (CpuEngine(), GpuEngine("cpu")):
+        assert engine.refuses(tiny()) is None and "words" in engine.refuses(RunSpec.make({"data.task": "ptb"}))
+    assert ReferenceEngine().refuses(tiny(knobs)) is None
+
+
+def test_fast_engines_leave_a_surrogate_that_they_do_not_know_to_the_reference(tiny):
+    from sgpipe.engines.gpu import GpuEngine
+
+    extension = pytest.importorskip("sgpipe.engines.cpu._cpu", reason="the C++ engine is not built")
+    assert set(extension.surrogates()) == set(SURROGATES)
+    spec = replace(tiny(), surrogate=replace(tiny().surrogate, shape="boxcar"))
+    for engine in (CpuEngine(), GpuEngine("cpu")):
+        assert "boxcar" in engine.refuses(spec)
+    assert ReferenceEngine().refuses(spec) is None
+
+
+UPDATES = {"optimiser.name": "adabelief", "optimiser.weight_decay": 0.1, "optimiser.clip": 0.1}
+
+
+@needs_extension
+def test_optimisers_and_averages_are_the_same_for_both_cpu_engines(tiny):
+    knobs = {**UPDATES, "optimiser.average": "swa", "optimiser.average_period": 2, "training.precision": "float64"}
+    spec = tiny(knobs)
+    found = [train_run(spec, prepare(spec), engine) for engine in (ReferenceEngine(), CpuEngine())]
+    for one, other in zip(found[0].rows, found[1].rows, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-7)
+    for name, array in found[0].weights.items():
+        np.testing.assert_allclose(found[1].weights[name], array, rtol=1e-5, atol=1e-8)
+
+
+def test_the_gpu_engine_refuses_other_updates_than_adams(tiny):
+    from sgpipe.engines.gpu import GpuEngine
+
+    for name, value in {**UPDATES, "optimiser.average": "swa"}.items():
+        assert GpuEngine("cpu").refuses(tiny({name: value}))
+
+
+def test_without_the_extension_the_reference_trains_with_one_notice(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(engines, "built", lambda: False)
+    choose = engines.chooser("auto", "cpu")
+    assert {choose(tiny()).name, choose(tiny({"surrogate.beta": 3})).name} == {"reference"}
+    notice = capsys.readouterr().err
+    assert notice.count("\n") == 1 and "C++ compiler" in notice
+    with pytest.raises(SgpipeError, match="engine: cpu cannot train this run"):
+        engines.chooser("cpu", "cpu")(tiny())

@@ -1,0 +1,317 @@
+"""Figs 6 and 9 of zenke2021: several data sets side by side, each under its own name. All results here are made up."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from matplotlib.collections import LineCollection
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.claims.declare import Group
+from sgpipe.claims.estimates import contrast, estimate
+from sgpipe.figures import make, tasks
+from sgpipe.figures.zenke2021 import fig6, fig9, settings
+from sgpipe.results import selection, transition
+from sgpipe.results.store import Result, Row
+from sgpipe.results.tables import merge_packs, runs_table, write_table
+from sgpipe.spec.experiments import load_experiments
+from tests.figures.test_figures import drawn, texts
+
+FILE = Path(__file__).parents[2] / "workflow/experiments/zenke2021.yaml"
+TRANSITION = {(False, 1): 36.0, (False, 2): 76.0, (True, 1): 26.0, (True, 2): 50.0}
+
+
+def table_of(folder, name, rows_of, scale="laptop", file=FILE):
+    """Return frames and metadata of an experiment whose runs ended as `rows_of` says: (valid, test, spikes) of a run."""
+    experiment = load_experiments([file], scale)[f"{file.stem.replace('_', '')}_{name}"]
+    results = []
+    for spec in experiment.runs.values():
+        valid, test, spikes = rows_of(spec)
+        rows = [
+            Row(1, split, 1.0, 0.0, accuracy, spikes, True)
+            for split, accuracy in (("train", valid), ("valid", valid), ("test", test))
+        ]
+        results.append(Result(spec, "finished", tuple(rows)))
+    write_table(runs_table(results), folder / "pack.parquet")
+    metadata = {"sgpipe.experiment": json.dumps(experiment.metadata(), sort_keys=True)}
+    write_table(merge_packs([folder / "pack.parquet"], experiment.sweeps), folder / f"{name}.parquet", metadata)
+    return make.read_tables({"runs": folder / f"{name}.parquet"})
+
+
+def by_kind(spec):
+    """Recurrent networks are better, and validation accuracy has another order than test accuracy."""
+    level = 0.5 + 0.2 * spec.network.recurrent + 0.1 * (spec.objective.head == "max")
+    test = level - spec.optimiser.lr - 0.02 * spec.init.seed
+    return level + spec.optimiser.lr, test, tuple(5.0 for _ in spec.network.hidden)
+
+
+def on_a_sigmoid(spec):
+    """Return what networks around a known sigmoid reach; by validation they would have a third of its transition."""
+    spikes = 100 * spec.objective.upper_threshold if spec.objective.upper_strength else 1000.0
+    chance, transition = 1 / spec.data.classes, TRANSITION[spec.network.recurrent, len(spec.network.hidden)]
+    valid, test = (chance + (0.9 - chance) / (1 + (middle / spikes) ** 3) for middle in (transition / 3, transition))
+    noise = 0.02 * np.random.default_rng(int(spec.id, 16)).normal()
+    return valid, test + noise, tuple(spikes / len(spec.network.hidden) for _ in spec.network.hidden)
+
+
+@pytest.fixture(scope="module")
+def six(tmp_path_factory):
+    return table_of(tmp_path_factory.mktemp("six"), "fig6", by_kind)
+
+
+@pytest.fixture(scope="module")
+def nine(tmp_path_factory):
+    """Fig 9 at scale paper, with networks that lie about known sigmoids."""
+    return table_of(tmp_path_factory.mktemp("nine"), "fig9", on_a_sigmoid, "paper")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_resamples():
+    """Resample less: made-up sigmoids are clear."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transition, "RESAMPLES", 200)
+        yield
+
+
+@pytest.fixture(scope="module")
+def six_data(six):
+    return fig6.select(*six)
+
+
+@pytest.fixture(scope="module")
+def nine_data(nine):
+    return fig9.select(*nine)
+
+
+def test_the_best_are_chosen_by_validation_accuracy(six_data):
+    networks = six_data[six_data["kind"] == "network"]
+    mnist = networks[(networks["panel"] == "b") & (networks["bar"] == "ff_max")]
+    assert len(mnist) == 3 and set(mnist["eta"]) == {0.005}  # which the test accuracies would not have chosen
+    summaries = six_data[six_data["kind"] == "summary"].set_index(["panel", "bar"])
+    assert (summaries["cells"] == 9).all() and (summaries["n"] == 3).all()
+
+
+def test_the_conventional_network_stands_beside_the_digits_alone(six_data):
+    bars = six_data.query("kind == 'summary'").groupby("panel")["bar"].agg(set)
+    assert bars["b"] == set(fig6.BARS) and bars["a"] == bars["c"] == set(fig6.BARS) - {"conventional"}
+
+
+def test_printed_values_stand_where_the_paper_has_them(six, six_data):
+    printed = six_data[six_data["kind"] == "published"].set_index(["panel", "bar"])["mean"]
+    assert printed[("d", "ff_max")] == printed[("d", "ff_sum")] == 0.85  # one sentence for both
+    assert "a" not in printed.index.get_level_values("panel") and ("c", "ff_max") not in printed.index
+    assert "paper, its own data" in texts(drawn(fig6, six_data, six[1]))
+
+
+def test_bars_whiskers_points_and_diamonds_are_drawn_at_their_numbers(six, six_data):
+    axes = drawn(fig6, six_data, six[1]).axes[4]
+    places, means, sd = np.array([0, 1, 2.5, 3.5]), np.array([0.6, 0.5, 0.8, 0.7]) - 0.005 - 0.02, 0.02
+    printed, printed_sd = np.array([0.7, 0.7, 0.853, 0.807]), np.array([0.02, 0.02, 0.003, 0.004])  # of RawSC, 2.5
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx(means)
+    assert [bar.get_center()[0] for bar in axes.patches] == pytest.approx(places)
+
+    errors = [
+        bar for drawing in axes.collections if isinstance(drawing, LineCollection) for bar in drawing.get_segments()
+    ]
+    expected = [((x, y - e), (x, y + e)) for x, y, e in zip(places, means, [sd] * 4, strict=True)]
+    expected += [((x, y - e), (x, y + e)) for x, y, e in zip(places + 0.47, printed, printed_sd, strict=True)]
+    np.testing.assert_allclose(errors, expected)
+    diamonds = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "D"]
+    np.testing.assert_allclose(diamonds, np.stack([places + 0.47, printed], axis=1))
+
+    half = 4.3027 * sd / np.sqrt(3)  # Student t, 2 degrees of freedom
+    intervals = [line.get_ydata() for line in axes.lines if line.get_linewidth() == 3]
+    np.testing.assert_allclose(intervals, np.stack([means - half, means + half], axis=1), rtol=1e-4)
+    points = [np.sort(drawing.get_offsets()[:, 1]) for drawing in axes.collections if len(drawing.get_offsets()) == 3]
+    np.testing.assert_allclose(points, means[:, None] + [-0.02, 0, 0.02])
+
+
+@pytest.mark.parametrize("figure, tables", [(fig6, "six"), (fig9, "nine")])
+def test_stand_ins_do_not_have_the_name_of_a_data_set_alone(figure, tables, request):
+    _, experiment = request.getfixturevalue(tables)
+    words = texts(drawn(figure, request.getfixturevalue(f"{tables}_data"), experiment))
+    assert "synthesised spikes\n(stand-in for SHD)" in words and "bundled digits\n(stand-in for MNIST)" in words
+    assert not {"MNIST", "SHD", "RawHD", "RawSC"} & {word.strip() for word in words}
+
+
+def test_names_follow_the_files():
+    def title(**more):
+        return tasks.title({"data.task": "shd", "data.source": "original", **more})
+
+    assert title() == "a part of SHD" == title(**{"data.files": "2-0123456789abcdef"})
+    assert title(**{"data.source": "derived"}) == "our ear's spikes\n(stand-in for SHD)"
+    assert tasks.title({"data.task": "randman", "data.source": "synthetic"}) == "Randman"
+
+
+def test_guessing_is_one_in_the_number_of_classes(six_data):
+    chance = six_data.groupby("panel")["chance"].first()
+    assert chance.to_dict() == pytest.approx({"a": 0.1, "b": 0.1, "c": 0.05, "d": 0.05, "e": 1 / 35})
+
+
+def test_known_transitions_are_found_with_their_interval(nine_data):
+    fits = nine_data[nine_data["kind"] == "fit"]
+    truth = np.array([TRANSITION[fit.recurrent, fit.hidden_layers] for fit in fits.itertuples()])
+    assert len(fits) == 20
+    np.testing.assert_allclose(fits["transition"], truth, rtol=0.05)
+    np.testing.assert_allclose(fits["steepness"], 3, rtol=0.15)
+    np.testing.assert_allclose(fits["plateau"], 0.9, atol=0.02)
+    error = np.log(fits["transition"] / truth) / (np.log(fits["high"] / fits["low"]) / 2)
+    assert 0.35 < np.sqrt((error**2).mean()) < 0.75  # an interval of 95 % is 1.96 standard errors to a side
+
+
+def test_the_claims_give_the_same_transition_and_interval(nine, nine_data):
+    runs = selection.of_sweep(selection.outcomes(nine[0]["runs"]), "mnist")
+    fits = nine_data[(nine_data["kind"] == "fit") & (nine_data["sweep"] == "mnist")]
+    for fit in fits.itertuples():
+        own = runs[(runs["network.recurrent"] == fit.recurrent) & (runs["hidden_layers"] == fit.hidden_layers)]
+        group = Group("all", "zenke2021_fig9", (), {}, None, "test_accuracy", "transition", None, None)
+        found = estimate(group, own.iloc[::-1].assign(chance=fit.chance), "stream")
+        assert contrast([found], (1,)) == (fit.transition, fit.low, fit.high)
+
+
+def test_curves_intervals_and_networks_are_drawn_at_their_numbers(nine, nine_data):
+    runs = selection.outcomes(nine[0]["runs"])
+    tasks_of = zip(drawn(fig9, nine_data, nine[1]).axes, itertools.product((False, True), fig9.SWEEPS), strict=True)
+    for axes, (recurrent, sweep) in tasks_of:
+        own = selection.of_sweep(runs[runs["network.recurrent"] == recurrent], sweep)
+        points = np.concatenate([drawing.get_offsets() for drawing in axes.collections])
+        expected = own[["spikes_total", "test_accuracy"]].to_numpy()
+        np.testing.assert_allclose(*(xy[np.lexsort(xy.T)] for xy in (points, expected)))
+
+        fits = nine_data[(nine_data["kind"] == "fit") & (nine_data["sweep"] == sweep)]
+        fits = fits[fits["recurrent"] == recurrent]
+        middle = (fits["plateau"] + fits["chance"]) / 2
+        intervals = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 2.4]
+        np.testing.assert_allclose(intervals, fits[["low", "high"]])
+        ticks = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "|"]
+        np.testing.assert_allclose(ticks, np.stack([fits["transition"], middle], axis=1))
+        curves = [line.get_data() for line in axes.lines if len(line.get_xdata()) > 2]
+        at = [np.interp(x, *curve) for x, curve in zip(fits["transition"], curves, strict=True)]
+        np.testing.assert_allclose(at, middle, rtol=0.01)
+        words = {f"{fit.transition:.0f} [{fit.low:.0f}, {fit.high:.0f}]" for fit in fits.itertuples()}
+        assert words <= {text.get_text() for text in axes.texts}
+
+
+def test_what_the_paper_prints_of_spikes_is_marked_where_it_prints_it(nine, nine_data):
+    figure = drawn(fig9, nine_data, nine[1])
+    found = {
+        place: [
+            (line.get_marker(), *np.round(line.get_xydata()[0], 6))
+            for line in axes.lines
+            if line.get_marker() in [*"v<D"]
+        ]
+        for place, axes in zip(itertools.product(("ff", "rc"), fig9.SWEEPS), figure.axes, strict=True)
+    }
+    above = fig9.ABOVE
+    assert {place: marks for place, marks in found.items() if marks} == {
+        ("ff", "randman"): [("v", 36, above), ("v", 76, above)],
+        ("rc", "randman"): [("v", 26, above)],
+        ("ff", "mnist"): [("<", 10, above)],
+        ("rc", "mnist"): [("<", 10, above)],
+        ("ff", "rawsc"): [("D", 2000, 0.8)],
+        ("rc", "rawsc"): [("D", 150, 0.8)],
+    }
+    bands = [[(band.get_x(), band.get_x() + band.get_width()) for band in axes.patches] for axes in figure.axes]
+    assert bands == [[], [(10, 20)], [], [], []] * 2
+    legend = figure.legends[0]
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words[2:] == ["paper, its own data:", *(words for words, _ in fig9.MARKS.values())]
+    assert 0 < legend.get_window_extent().x0 < legend.get_window_extent().x1 < figure.bbox.x1  # there is room for all
+
+
+def test_a_rise_within_the_scatter_of_networks_is_a_question_mark(nine):
+    frames, experiment = nine
+    runs = frames["runs"][frames["runs"]["data.task"] == "randman"]
+    test = runs["split"] == "test"
+    step, draws = 0.1 + 0.1 * (runs["spikes"].map(sum) > 40), np.random.default_rng(0).normal(size=len(runs))
+
+    def transitions(scatter):
+        data = fig9.select(
+            {"runs": runs.assign(accuracy=runs["accuracy"].where(~test, step + scatter * draws))}, experiment
+        )
+        return data.loc[data["kind"] == "fit", "transition"]
+
+    assert transitions(0.01).between(20, 60).all()
+    assert transitions(0.1).isna().all()
+
+
+def test_every_network_is_shown_with_its_regulariser(nine, nine_data):
+    networks = nine_data[nine_data["kind"] == "network"]
+    assert networks["run_id"].nunique() == len(networks) == nine[0]["runs"]["run_id"].nunique()
+    assert (networks.loc[networks["strength"] == 0, "spikes"] == 1000).all()
+    assert set(networks["exponent"].dropna()) == {1, 2}
+
+
+def test_a_transition_with_too_few_networks_on_a_side_is_a_question_mark(nine):
+    frames, experiment = nine
+    few = frames["runs"][frames["runs"]["objective.upper_threshold"].fillna(9) > 0.25]  # all above their transition
+    data = fig9.select({"runs": few}, experiment)
+    fits = data[(data["kind"] == "fit") & ~data["recurrent"].astype(bool) & (data["hidden_layers"] == 1)]
+    assert len(fits) == 5 and fits["transition"].isna().all() and "?" in texts(drawn(fig9, data, experiment))
+    one = few[few["objective.upper_threshold"] == 0.5]
+    data = fig9.select({"runs": one}, experiment)
+    assert data.loc[data["kind"] == "fit", "transition"].isna().all() and "?" in texts(drawn(fig9, data, experiment))
+
+
+def test_a_figure_of_one_data_set_has_one_column(nine):
+    frames, experiment = nine
+    one = frames["runs"][frames["runs"]["data.task"] == "randman"]
+    data = fig9.select({"runs": one}, experiment)
+    assert set(data["panel"]) == {"a"} and len(drawn(fig9, data, experiment).axes) == 2
+    printed = data[data["kind"] == "published"]
+    assert printed["transition"].tolist() == [36, 76, 26]
+
+
+def test_a_table_of_digits_alone_is_drawn(six):
+    frames, experiment = six
+    digits = frames["runs"][frames["runs"]["data.task"] == "mnist_latency"].dropna(axis=1, how="all")
+    data = fig6.select({"runs": digits}, experiment)
+    assert set(data["panel"]) == {"b"} and len(drawn(fig6, data, experiment).axes) == 1
+
+
+def test_networks_of_any_depth_are_drawn(nine):
+    frames, experiment = nine
+    deep = frames["runs"][frames["runs"]["data.task"] == "randman"]
+    deep = deep.assign(**{"network.hidden": deep["network.hidden"] + "-100"})
+    data = fig9.select({"runs": deep}, experiment)
+    assert set(data["hidden_layers"].dropna()) == {2, 3}
+    figure = drawn(fig9, data, experiment)
+    assert {"2 hidden layers", "3 hidden layers"} <= set(texts(figure))
+    points = sum(len(drawing.get_offsets()) for axes in figure.axes for drawing in axes.collections)
+    assert points == (data["kind"] == "network").sum()
+
+
+@pytest.mark.parametrize("figure", [fig6, fig9])
+def test_sweeps_of_other_names_are_one_clear_line(six, nine, figure):
+    frames, experiment = six if figure is fig6 else nine
+    mine = frames["runs"].assign(sweeps=[["mine"]] * len(frames["runs"]))
+    with pytest.raises(SgpipeError, match="name that this figure knows"):
+        figure.select({"runs": mine}, experiment)
+
+
+def test_the_numbers_of_both_figures_can_be_read_back(six, six_data, nine, nine_data, tmp_path):
+    for figure, data, (_, experiment) in ((fig6, six_data, six), (fig9, nine_data, nine)):
+        write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "numbers.parquet")
+        read = pd.read_parquet(tmp_path / "numbers.parquet")
+        assert tuple(read.columns) == figure.COLUMNS and np.isfinite(read["chance"]).all()
+        drawn(figure, read, experiment)
+
+
+def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
+    def rows_of(spec):
+        level = 0.9 + 0.02 * bool(spec.network.dropout) + 0.01 * spec.init.seed
+        return 0.5, level, (80.0,) * spec.spikes
+
+    tables, experiment = table_of(tmp_path, "mnist", rows_of, file=FILE.with_stem("zenke2021_real"))
+    data = settings.select(tables, experiment)
+    rows = data[data["kind"] == "summary"].set_index("row")
+    assert list(rows.index) == [name for name, _ in experiment["settings"]["rows"]] and (rows["n"] == 3).all()
+    assert rows.loc["stated", "mean"] == pytest.approx(0.91) and rows.loc["dropout", "mean"] == pytest.approx(0.93)
+    found = texts(drawn(settings, data, experiment))
+    assert {"paper", "Sum", "20 % dropout"} <= set(found)
+    lost = {"runs": tables["runs"].assign(status="diverged", accuracy=np.nan, spikes=None)}
+    assert drawn(settings, settings.select(lost, experiment), experiment)

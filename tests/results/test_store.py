@@ -1,0 +1,123 @@
+"""Nothing is trained twice, nothing is lost, and a file that is not whole is never used."""
+
+import errno
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
+from sgpipe.results import store as store_module
+from sgpipe.results.store import Result, Row, Store
+from sgpipe.results.tables import merge_packs, runs_table, write_table
+
+
+def result(spec, status="finished", accuracy=0.5):
+    rows = tuple(
+        Row(epoch, split, 1.0 / epoch, 0.0, accuracy, (3.0,), best=epoch == 2)
+        for epoch in (1, 2)
+        for split in ("train", "valid")
+    )
+    return Result(spec, status, rows, provenance={"seconds": 1.0}, weights={"W1": np.ones((2, 3))})
+
+
+def test_a_result_comes_back_as_it_was_filed(tmp_path, tiny):
+    store, filed = Store(tmp_path), result(tiny())
+    assert store.get(filed.spec) is None
+    store.put(filed)
+    found = store.get(filed.spec)
+    assert (found.spec, found.status, found.rows) == (filed.spec, filed.status, filed.rows)
+    np.testing.assert_array_equal(store.weights(filed.spec)["W1"], np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 but no more", None], ids=["empty", "garbage", "cut short"])
+def test_a_damaged_file_is_set_aside_with_a_notice(tmp_path, tiny, capsys, damage):
+    store, spec = Store(tmp_path), tiny()
+    store.put(result(spec))
+    path = store.path(spec)
+    path.write_bytes(path.read_bytes()[:-20] if damage is None else damage)
+    assert store.get(spec) is None
+    notice = capsys.readouterr().err
+    assert notice.count("\n") == 1 and str(path) in notice and "set aside" in notice
+    assert path.with_suffix(".damaged").exists() and not path.exists()
+
+
+def test_a_file_of_another_run_under_this_name_counts_as_damaged(tmp_path, tiny, capsys):
+    store = Store(tmp_path)
+    store.put(result(tiny()))
+    other = tiny({"surrogate.beta": 3})
+    store.path(other).parent.mkdir(exist_ok=True)
+    store.path(other).write_bytes(store.path(tiny()).read_bytes())
+    assert store.get(other) is None
+    assert "describes another run" in capsys.readouterr().err
+
+
+def test_a_file_of_another_store_format_stops_with_one_line_and_stays(tmp_path, tiny, monkeypatch):
+    store, spec = Store(tmp_path), tiny()
+    monkeypatch.setattr(store_module, "STORE_FORMAT", 99)
+    store.put(result(spec))
+    monkeypatch.undo()
+    before = store.path(spec).read_bytes()
+    with pytest.raises(SgpipeError, match="store format 99") as error:
+        store.get(spec)
+    assert "\n" not in str(error.value)
+    assert store.path(spec).read_bytes() == before
+
+
+def test_a_raised_numerics_version_looks_elsewhere_and_keeps_the_old_file(tmp_path, tiny, monkeypatch):
+    from sgpipe.spec import numerics
+
+    store, superspike, sigmoid = Store(tmp_path), tiny(), tiny({"surrogate.shape": "sigmoid"})
+    store.put(result(superspike))
+    store.put(result(sigmoid))
+    old = store.path(superspike)
+    monkeypatch.setitem(numerics.VERSIONS, "surrogate.superspike", 99)
+    assert store.get(superspike) is None and old.exists()
+    assert store.get(sigmoid) is not None
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path):
+    path = tmp_path / "table.parquet"
+    path.write_text("old")
+    with pytest.raises(SgpipeError, match="the disk is full") as error, atomic(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_tables_carry_every_knob_and_neither_time_nor_place(tmp_path, tiny):
+    specs = [tiny({"surrogate.beta": beta}) for beta in (2, 1, 3)]
+    table = runs_table([result(spec) for spec in specs])
+    frame = table.to_pandas()
+    assert set(frame["surrogate.beta"]) == {1.0, 2.0, 3.0} and set(frame["network.hidden"]) == {"12"}
+    assert list(frame["run_id"]) == sorted(frame["run_id"])
+    assert not {"seconds", "engine", "started", "git"} & set(frame.columns)
+
+
+def test_equal_science_is_equal_bytes_whatever_the_packs(tmp_path, tiny):
+    some = [result(tiny({"surrogate.beta": beta})) for beta in (1, 2, 3, 4)]
+    sweeps = {item.spec.id: ("grid",) for item in some[:3]}
+
+    def table(*packs):
+        paths = []
+        for number, pack in enumerate(packs):
+            paths.append(tmp_path / f"{number}.parquet")
+            write_table(runs_table(pack), paths[-1])
+        write_table(merge_packs(paths, sweeps), tmp_path / "all.parquet")
+        return (tmp_path / "all.parquet").read_bytes()
+
+    assert table(some) == table(some[2:], some[:2]) == table([some[3], some[0]], [some[2], some[1]])
+    assert set(pq.read_table(tmp_path / "all.parquet")["run_id"].to_pylist()) == set(sweeps)
+
+
+def test_a_run_that_no_pack_holds_is_an_error(tmp_path, tiny):
+    write_table(runs_table([result(tiny())]), tmp_path / "pack.parquet")
+    with pytest.raises(SgpipeError, match="1 runs are in no pack table"):
+        merge_packs([tmp_path / "pack.parquet"], {tiny().id: ("grid",), "0" * 16: ("grid",)})
+
+
+def test_a_failed_run_has_a_row(tiny):
+    frame = runs_table([Result(tiny(), "failed", (), "ValueError: no")]).to_pandas()
+    assert list(frame["status"]) == ["failed"] and list(frame["epoch"]) == [0] and frame["accuracy"].isna().all()
