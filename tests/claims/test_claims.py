@@ -17,6 +17,7 @@ from scipy import stats
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.claims import estimates, judge, picture, report, rules, tables
+from sgpipe.claims import words as verdict_words
 from sgpipe.claims.declare import GROUPS_OF, about, claim_files, claimed, load_claims
 from sgpipe.claims.estimates import Estimate, Interval
 from sgpipe.claims.page import html
@@ -826,7 +827,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_shows_every_claim(judgements)
     for word in ("http", "src=", "<script", "<link", "@import", "url("):
         assert word not in page
     assert all(f'id="{judgement.claim.id}"' in page for judgement in judgements)
-    assert report.summary_words(judgements) in page and page == html(judgements)
+    assert verdict_words.summary_words(judgements) in page and page == html(judgements)
 
 
 def test_the_table_and_the_markdown_have_a_row_for_every_claim(judgements):
@@ -838,7 +839,7 @@ def test_the_table_and_the_markdown_have_a_row_for_every_claim(judgements):
     assert (frame["reason"] != "").all()
     text = report.markdown(judgements)
     assert text.count("\n| ") == len(judgements) + 2
-    assert sum(report.counts(judgements).values()) == len(judgements)
+    assert sum(verdict_words.counts(judgements).values()) == len(judgements)
 
 
 def test_all_claims_fit_the_picture_and_it_is_the_same_every_time(judgements, tmp_path):
@@ -848,7 +849,7 @@ def test_all_claims_fit_the_picture_and_it_is_the_same_every_time(judgements, tm
     for one, two in zip(*files, strict=True):
         assert one.read_bytes() == two.read_bytes(), one.suffix
     texts = [text.get_text() for text in picture.draw(judgements[::6]).axes[0].texts]
-    symbols = [text for text in texts if text in report.SYMBOLS.values()]
+    symbols = [text for text in texts if text in verdict_words.SYMBOLS.values()]
     assert len(symbols) == len(judgements[::6])
 
 
@@ -894,10 +895,10 @@ def test_the_effect_is_shown_where_there_is_one():
     ):
         claim = CLAIMS[name]
         judged = judge.judge(claim, world(claim, wanted(claim, True)), claim.experiments)
-        effect = report.effect_words(judged)
+        effect = verdict_words.effect_words(judged)
         assert words in effect and bool(words) == bool(effect)
         assert f"| {effect} |".replace("|  |", "|") in report.markdown([judged]) and effect in html([judged])
-    assert report.effect_words(judge.judge(claim, {}, ())) == ""
+    assert verdict_words.effect_words(judge.judge(claim, {}, ())) == ""
 
 
 def test_a_verdict_that_its_number_does_not_tell_has_its_reason_beside_it():

@@ -6,7 +6,8 @@ from html import escape
 import numpy as np
 
 from sgpipe.claims.judge import VERDICTS, Judgement, interval_words, target_words
-from sgpipe.claims.report import (
+from sgpipe.claims.strip import strip_of
+from sgpipe.claims.words import (
     COLOURS,
     SYMBOLS,
     counts,
@@ -18,7 +19,6 @@ from sgpipe.claims.report import (
     summary_words,
     why_words,
 )
-from sgpipe.claims.strip import strip_of
 
 STYLE = """
 body { font: 14px/1.4 system-ui, "DejaVu Sans", sans-serif; color: #222; max-width: 1180px; margin: 24px auto }

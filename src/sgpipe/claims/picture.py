@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 
 from sgpipe.base.files import atomic
 from sgpipe.claims.judge import NOT_TESTABLE, VERDICTS, Judgement, interval_words
-from sgpipe.claims.report import COLOURS, SYMBOLS, counts, figure_of, summary_words
 from sgpipe.claims.strip import Strip, strip_of
+from sgpipe.claims.words import COLOURS, SYMBOLS, counts, figure_of, summary_words
 from sgpipe.figures import style
 from sgpipe.figures.make import METADATA
 

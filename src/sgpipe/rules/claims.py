@@ -15,8 +15,9 @@ def judge_claims(declared: Mapping[str, Experiment], folder: Path | str, output:
     """
     from sgpipe.claims.declare import about, claim_files, load_claims
     from sgpipe.claims.judge import judge_all
-    from sgpipe.claims.report import summary_words, write
+    from sgpipe.claims.report import write
     from sgpipe.claims.tables import read_tables
+    from sgpipe.claims.words import summary_words
 
     claims = about(load_claims(claim_files()), declared)
     tables = read_tables(folder, {name for claim in claims for name in claim.experiments})
