@@ -129,7 +129,7 @@ def test_layers_of_any_width(width):
 KNOBS = st.fixed_dictionaries({
     "network.neuron": st.sampled_from(["delta_lif", "alif"]),
     "network.hidden": st.lists(st.integers(1, 40), min_size=1, max_size=3),
-    "network.reset": st.sampled_from(RESETS),
+    "network.reset": st.sampled_from(tuple(RESETS)),
     "network.reset_gradient": st.sampled_from(["attached", "detached"]),
     "network.trained_neurons": st.booleans(),
     "network.bias": st.booleans(),

@@ -13,8 +13,8 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.figures import make
 from sgpipe.figures.zenke2021 import fig4
 from sgpipe.model.graph import layer_links
-from sgpipe.model.network import forward
-from sgpipe.model.neurons.lif import State
+from sgpipe.model.network import forward, neuron_of
+from sgpipe.model.neurons.lif import ReadoutState
 from sgpipe.plan.plan import make_plan
 from sgpipe.rules.describe import describe
 from sgpipe.spec.config import load_config
@@ -46,12 +46,13 @@ def derivatives(spec):
     )
     weights = {"W1": torch.ones(1, 1), "V1": torch.full((1, 1), RECURRENT), "W_out": torch.ones(1, 1)}
     weights = {name: weight.double() for name, weight in weights.items()}
-    out = State(torch.zeros(1, 1).double(), torch.zeros(1, 1).double())
-    activity = forward(spec, weights, arriving[None], state=([State(membrane, current)], out))
-    after = activity.state[0][0]
+    out = ReadoutState(torch.zeros(1, 1).double(), torch.zeros(1, 1).double())
+    hidden = neuron_of(spec, weights, 1, None).at(membrane, current)
+    activity = forward(spec, weights, arriving[None], state=[hidden, out])
+    after = activity.state[0]
     nodes = {"U": membrane, "I": current, "S0": arriving, "S": activity.spikes[0][0]}
     found = {}
-    for target, tensor in {"I": after.current, "U": after.membrane, "S": nodes["S"]}.items():
+    for target, tensor in {"I": after.current, "U": after.voltage, "S": nodes["S"]}.items():
         given = torch.autograd.grad(tensor.sum(), list(nodes.values()), retain_graph=True, allow_unused=True)
         found |= {
             (source, target): 0.0 if value is None else value.item() for source, value in zip(nodes, given, strict=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-import sgpipe.model.stack
+import sgpipe.model.network
 from sgpipe.base.rng import hashed, key
 from sgpipe.data import prepare
 from sgpipe.engines.reference import ReferenceEngine
@@ -96,7 +96,7 @@ def test_spikes_voltages_and_logits_are_those_of_the_equations(spec):
 
 
 @QUICK
-@given(alpha=st.floats(0, 0.99), seed=st.integers(0, 1000), reset=st.sampled_from(RESETS))
+@given(alpha=st.floats(0, 0.99), seed=st.integers(0, 1000), reset=st.sampled_from(tuple(RESETS)))
 def test_without_spikes_a_voltage_is_one_filter(alpha, seed, reset):
     spec = network(hidden=(5,), **{"network.membrane_decay": alpha, "network.threshold": 1e6, "network.reset": reset})
     weights, inputs = random_case(spec, seed)
@@ -221,7 +221,7 @@ class Smooth(torch.autograd.Function):
 
 @pytest.fixture
 def smooth(monkeypatch):
-    monkeypatch.setattr(sgpipe.stack, "spike", lambda x, shape, **knobs: Smooth.apply(x))
+    monkeypatch.setattr(sgpipe.model.network, "spike", lambda x, shape, **knobs: Smooth.apply(x))
 
 
 def assert_gradients(spec, seed=0, masks=None):

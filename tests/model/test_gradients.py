@@ -266,7 +266,7 @@ class Smooth(torch.autograd.Function):
 
 @pytest.fixture
 def smooth(monkeypatch):
-    monkeypatch.setattr(sgpipe.network, "spike", lambda x, shape, **knobs: Smooth.apply(x, shape, knobs))
+    monkeypatch.setattr(sgpipe.model.network, "spike", lambda x, shape, **knobs: Smooth.apply(x, shape, knobs))
 
 
 def smooth_case(shape, reset, recurrent, head):

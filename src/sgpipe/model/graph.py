@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.model.network import forward
-from sgpipe.model.neurons.lif import State
+from sgpipe.model.network import forward, neuron_of
+from sgpipe.model.neurons.lif import ReadoutState
 from sgpipe.spec.run import RunSpec
 
 STEPS = 2  # enough to see every link between neighbouring steps
@@ -44,14 +44,14 @@ def probe(spec: RunSpec) -> set[tuple[str, str, int]]:
     small = replace(spec, network=replace(spec.network, hidden=(2,)))
     weights = {"W1": torch.ones(2, 2), "W_out": torch.ones(2, 2), "V1": torch.ones(2, 2)}
     start = [torch.zeros(1, 2, requires_grad=True) for _ in range(2)]
-    state = ([State(*start)], State(torch.zeros(1, 2), torch.zeros(1, 2)))
+    state = [neuron_of(small, weights, 1, None).at(*start), ReadoutState(torch.zeros(1, 2), torch.zeros(1, 2))]
     nodes: dict[tuple[str, int], torch.Tensor] = {("U", 0): start[0], ("I", 0): start[1]}
     for step in range(STEPS):
         arriving = torch.zeros(1, 1, 2, requires_grad=True)
         activity = forward(small, weights, arriving, state=state)  # one step, so that every node can be had
         state = activity.state
         nodes |= {("S0", step): arriving, ("S", step): activity.spikes[0][0]}
-        nodes |= {("U", step + 1): state[0][0].membrane, ("I", step + 1): state[0][0].current}
+        nodes |= {("U", step + 1): state[0].voltage, ("I", step + 1): state[0].current}
     places = {_origin(tensor): node for node, tensor in nodes.items()}
     found = set()
     for (name, step), tensor in nodes.items():

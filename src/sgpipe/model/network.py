@@ -1,101 +1,154 @@
 """The reference network in torch: layers of neurons scanned over time, differentiated by autograd.
 
-Slow, readable, the definition of right: the fast engines are tested against it. Here are zenke2021's networks of
-current-based neurons; those of herranz2022 are in `sgpipe.model.stack`.
+Slow, readable, the definition of right: the fast engines are tested against it. It goes layer by layer, each over all
+steps. Layers of zenke2021's current-based neurons hand on the spikes of a step before what arrives at it has acted,
+and end in a leaky readout (section 4.2). In herranz2022's networks layer l + 1 sees x_t of layer l at the same step, as
+in section 2.5 and the authors' code (the stack equation of section 2.6 misprints its reset, not this), and a linear
+readout sees the last layer's x_t. Neurons of eq. 1 have no connection to themselves: the diagonal of V stays at 0,
+untrained.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from sgpipe.model.activity import Activity
+from sgpipe.model.neurons.alif import ALIF
 from sgpipe.model.neurons.decay import decay
-from sgpipe.model.neurons.lif import LIF, THRESHOLD, Readout, State
+from sgpipe.model.neurons.delta_lif import DeltaLIF
+from sgpipe.model.neurons.lif import LIF, Readout
+from sgpipe.model.neurons.neuron import Neuron
+from sgpipe.model.neurons.relu import ReLU
+from sgpipe.model.neurons.slstm import SpikingLSTM
 from sgpipe.model.neurons.spike import spike, surrogate_knobs
-from sgpipe.model.stack import forward_stack
 from sgpipe.spec.layer_settings import LayerSettings
+from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
+
+Weights = Mapping[str, torch.Tensor]
+WITHOUT_SELF = ("delta_lif", "alif")  # neurons of eq. 1
+SHORTEST_TAU = 1e-2  # steps: a trained time constant below acts as this one, for exp(-1/tau) has no sense below 0
 
 
 def forward(
     spec: RunSpec,
-    weights: Mapping[str, torch.Tensor],
+    weights: Weights,
     inputs: torch.Tensor,
     theory: Sequence[LayerSettings] | None = None,
     factors: Callable[[int, int], torch.Tensor] | None = None,
-    state: Any = None,
+    state: Sequence | None = None,
 ) -> Activity:
-    """Run a run's network on `inputs`: (steps, batch, units) of spike counts or currents, or (steps, batch) word ids.
+    """Run a run's network.
 
-    `weights` are those that `init.schemes.layout` lists. `theory` sets what a theory of initialisation chose, an entry
-    a hidden layer. `factors`, for dropout, returns for a hidden layer (from 1) and the number of its inputs what to
-    multiply these with, (steps, batch, inputs). `state` is where an earlier pass ended (`Activity.state`); without it
-    all is at rest.
+    Args:
+        weights: those that `sgpipe.weights.schemes.layout` lists.
+        inputs: spike counts or currents (steps, batch, units), or word ids (steps, batch).
+        theory: what a theory of initialisation set, an entry a hidden layer.
+        factors: for dropout; returns for a hidden layer (from 1) and the number of its inputs what to multiply these
+            with, (steps, batch, inputs).
+        state: where an earlier pass ended (`Activity.state`); without it all is at rest.
     """
-    if not inputs.is_floating_point():
-        inputs = _word_inputs(weights, inputs)
-    run = current_based if spec.network.neuron in (None, "lif") else forward_stack
-    return run(spec, weights, inputs, theory, factors, state)
+    signal = inputs if inputs.is_floating_point() else _word_inputs(weights, inputs)
+    zeros, batch = signal.new_zeros, inputs.shape[1]
+    spikes, membrane, ends = [], [], []
+    for layer, units in enumerate(spec.network.hidden, start=1):
+        if factors is not None:
+            signal = signal * factors(layer, signal.shape[2])
+        drives = signal @ weights[f"W{layer}"].T
+        if f"b{layer}" in weights:
+            drives = drives + weights[f"b{layer}"]
+        neuron = neuron_of(spec, weights, layer, theory[layer - 1] if theory else None)
+        now = neuron.start(zeros(batch, units)) if state is None else state[layer - 1]
+        detach = spec.network.recurrent_gradient == "detached"
+        passed, end = scan(neuron, now, drives, _recurrent(spec, weights, layer), detach)
+        spikes.append([at.spikes for at in passed])
+        membrane.append([at.voltage for at in passed])
+        ends.append(end)
+        signal = torch.stack([at.output for at in passed])
+    drives = signal @ (weights["E"] if "E" in weights else weights["W_out"]).T
+    if spec.network.neuron not in (None, "lif"):
+        logits = drives if "E" in weights else drives + weights["b_out"]
+        return Activity(spikes, list(logits.unbind(0)), membrane, ends)
+    readout = _leaky_readout(spec)
+    now = readout.start(zeros(batch, drives.shape[2])) if state is None else state[-1]
+    passed, end = scan(readout, now, drives)
+    return Activity(spikes, [at.voltage for at in passed], membrane, [*ends, end])
 
 
-def _word_inputs(weights: Mapping[str, torch.Tensor], words: torch.Tensor) -> torch.Tensor:
+def scan(
+    neuron: Neuron, state: Any, drives: torch.Tensor, recurrent: torch.Tensor | None = None, detach: bool = False
+) -> tuple[list, Any]:
+    """Run a layer over time: the only loop there is over steps.
+
+    Args:
+        drives: W z + b of every step, (steps, batch, units).
+        recurrent: V (units, units); `detach` stops gradients on the way back through it.
+
+    Returns:
+        The states whose spikes are those of the steps, and the state after the last step.
+    """
+    passed = []
+    # Unbound once: selecting a step from a big tensor costs its whole size on the way back, and so O(T^2) in all.
+    for drive in drives.unbind(0):
+        if recurrent is not None:
+            drive = drive + (state.output.detach() if detach else state.output) @ recurrent.T
+        after = neuron.step(state, drive)
+        passed.append(state if neuron.spikes_precede else after)
+        state = after
+    return passed, state
+
+
+def neuron_of(spec: RunSpec, weights: Weights, layer: int, settings: LayerSettings | None) -> Neuron:
+    """Return the neurons of a hidden layer (from 1), with what a theory sets of their surrogate derivative."""
+    network = spec.network
+    if network.neuron == "relu":
+        return ReLU()
+    fire = partial(spike, **surrogate_knobs(spec, settings, weights[f"W{layer}"]))
+    attached = network.reset_gradient == "attached"
+    if network.neuron == "lif":
+        dt = spec.data.dt
+        return LIF(decay(dt, network.tau_membrane), decay(dt, network.tau_synapse), attached, fire)
+    if network.neuron == "slstm":
+        return SpikingLSTM(1 if network.tanh == "coded" else -1, fire)
+
+    def per_step(name: str, given: float) -> float | torch.Tensor:
+        if not network.trained_neurons:
+            return given
+        return torch.exp(-1 / weights[f"{name}{layer}"].clamp(min=SHORTEST_TAU))
+
+    def own(name: str) -> float | torch.Tensor:
+        return weights[f"{name}{layer}"] if network.trained_neurons else getattr(network, name)
+
+    alpha = per_step("tau_membrane", network.membrane_decay)
+    membrane = DeltaLIF(alpha, own("threshold"), RESETS[network.reset], attached, fire)
+    if network.neuron == "delta_lif":
+        return membrane
+    # Without adaptation its time constant is idle; any will do.
+    tau = network.tau_adaptation or 1.0
+    return ALIF(membrane, own("adaptation"), per_step("tau_adaptation", decay(1.0, tau)))
+
+
+def _leaky_readout(spec: RunSpec) -> Readout:
+    network, dt = spec.network, spec.data.dt
+    return Readout(decay(dt, network.tau_readout), decay(dt, network.tau_synapse), network.readout_start)
+
+
+def _recurrent(spec: RunSpec, weights: Weights, layer: int) -> torch.Tensor | None:
+    if not spec.network.recurrent:
+        return None
+    matrix = weights[f"V{layer}"]
+    return matrix - torch.diag(matrix.diagonal()) if spec.network.neuron in WITHOUT_SELF else matrix
+
+
+def _word_inputs(weights: Weights, words: torch.Tensor) -> torch.Tensor:
     """Return embedded or, without an embedding, one-hot words (steps, batch, units)."""
     if "E" in weights:
         return torch.nn.functional.embedding(words, weights["E"])
     first = weights["W1"] if "W1" in weights else weights["W_out"]
     return torch.nn.functional.one_hot(words, first.shape[1]).to(first)
-
-
-def current_based(
-    spec: RunSpec,
-    weights: Mapping[str, torch.Tensor],
-    inputs: torch.Tensor,
-    theory: Sequence[LayerSettings] | None = None,
-    factors: Callable[[int, int], torch.Tensor] | None = None,
-    state: Any = None,
-) -> Activity:
-    """Run the network of zenke2021 section 4.2 on `inputs` (steps, batch, units); see `forward`."""
-    network, dt = spec.network, spec.data.dt
-    synapse_decay = decay(dt, network.tau_synapse)
-    depth, batch = len(network.hidden), inputs.shape[1]
-    detach_recurrent = network.recurrent_gradient == "detached"
-    readout = Readout(decay(dt, network.tau_readout), synapse_decay)
-    zero = inputs.new_zeros(())
-    surrogates = [surrogate_knobs(spec, theory[layer] if theory else None, inputs) for layer in range(depth)]
-    last = weights["E"] if "E" in weights else weights["W_out"]
-
-    # One product for all steps, then unbound once: selecting a step from a big tensor costs its whole size on the
-    # way back, and so O(T^2) in all.
-    first = weights["W1"] if depth else last
-    widths = (inputs.shape[2], *network.hidden[:-1])
-    dropped = [factors(layer, width) for layer, width in enumerate(widths[:depth], start=1)] if factors else []
-    drives = ((inputs * dropped[0] if dropped else inputs) @ first.T).unbind(0)
-
-    classes = last.shape[0]
-    if state is None:
-        states = [State(zero.expand(batch, n), zero.expand(batch, n)) for n in network.hidden]
-        out = State(zero.expand(batch, classes) + network.readout_start, zero.expand(batch, classes))
-    else:
-        states, out = list(state[0]), state[1]
-    if depth:
-        neuron = LIF(decay(dt, network.tau_membrane), synapse_decay, network.reset_gradient == "attached")
-
-    activity = Activity([[] for _ in states], [], [[] for _ in states])
-    for step, drive in enumerate(drives):
-        activity.readout.append(out.membrane)
-        for layer, at in enumerate(states):
-            spikes = spike(at.membrane - THRESHOLD, **surrogates[layer])
-            if network.recurrent:
-                drive = drive + (spikes.detach() if detach_recurrent else spikes) @ weights[f"V{layer + 1}"].T
-            activity.spikes[layer].append(spikes)
-            activity.membrane[layer].append(at.membrane)
-            states[layer] = neuron.step(at, spikes, drive)
-            passed = spikes * dropped[layer + 1][step] if dropped and layer + 1 < depth else spikes
-            drive = passed @ (weights[f"W{layer + 2}"] if layer + 1 < depth else last).T
-        out = readout.step(out, drive)
-    return activity._replace(state=(states, out))
 
 
 def as_tensors(

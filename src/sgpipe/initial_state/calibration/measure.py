@@ -7,46 +7,23 @@ perturbation of every voltage (of an LSTM, every cell) at rest, of random sign a
 through the surrogate derivatives and whatever else the run lets gradients flow through.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, log
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from sgpipe.base.rng import stream
 from sgpipe.initial_state.calibration.dual import Dual, spike_of
-from sgpipe.model.neurons.decay import decay
-from sgpipe.model.neurons.lif import LIF, THRESHOLD, State
+from sgpipe.model.network import WITHOUT_SELF, neuron_of
+from sgpipe.model.neurons.lif import LIF, THRESHOLD
 from sgpipe.model.neurons.spike import surrogate_knobs
-from sgpipe.model.stack import neuron_of
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
-from sgpipe.weights.schemes import TRAINED, matrix
+from sgpipe.weights.schemes import matrix
 
 SIZES = (1e-50, 1e50)  # of a tangent, before it is scaled back
-
-
-class Currents(NamedTuple):
-    """Membrane, synaptic current and spikes of a layer of current-based neurons, each (batch, units)."""
-
-    voltage: Any
-    current: Any
-    output: Any
-
-
-@dataclass(frozen=True)
-class CurrentBased:
-    """zenke2021's neurons in the form of the others: a step ends with the spikes of its voltage."""
-
-    lif: LIF
-    fire: Callable
-
-    def step(self, state: Currents, drive) -> Currents:
-        """Return the state at step n + 1."""
-        after = self.lif.step(State(state.voltage, state.current), state.output, drive)
-        return Currents(*after, self.fire(after.membrane - THRESHOLD))
 
 
 @dataclass(frozen=True)
@@ -87,7 +64,7 @@ class Bench:
     ):
         self.spec, self.number, self.weights, self.inputs = spec, number, weights, inputs
         self.units = spec.network.hidden[number - 1]
-        self.loops = spec.network.neuron not in TRAINED  # whether a neuron sees its own spikes
+        self.loops = spec.network.neuron not in WITHOUT_SELF  # whether a neuron sees its own spikes
         self.late = late
         self.given = float(inputs[self.late :].var((1, 2), unbiased=False).mean())
         self.threshold = spec.network.threshold or THRESHOLD
@@ -128,7 +105,7 @@ class Bench:
             before = state.output
             state = neuron.step(state, drive if recurrent is None else drive + before @ recurrent.T)
             # Spikes of a current-based layer arrive above in the step in which they do in the layer itself.
-            passed.append(before if isinstance(neuron, CurrentBased) else state.output)
+            passed.append(before if neuron.spikes_precede else state.output)
         return torch.stack(passed)
 
     def growth(self, recurrent: torch.Tensor | None, gain: float, settings: LayerSettings) -> tuple[float, float]:
@@ -154,10 +131,6 @@ class Bench:
     def _neuron(self, settings: LayerSettings | None):
         network, knobs = self.spec.network, dict(surrogate_knobs(self.spec, settings, self.inputs))
         fire = spike_of(knobs.pop("shape"), knobs)
-        if network.neuron == "lif":
-            dt = self.spec.data.dt
-            decays = decay(dt, network.tau_membrane), decay(dt, network.tau_synapse)
-            return CurrentBased(LIF(*decays, network.reset_gradient == "attached"), fire)
         neuron = neuron_of(self.spec, self.weights, self.number, settings)
         if network.neuron == "alif":
             return replace(neuron, membrane=replace(neuron.membrane, fire=fire))
@@ -167,8 +140,8 @@ class Bench:
         """Return the state at rest, its voltages with a tangent if one is given, and with them its spikes."""
         zeros = torch.zeros_like(self.signs)
         voltage = zeros if tangent is None else Dual(zeros, tangent)
-        if isinstance(neuron, CurrentBased):
-            return Currents(voltage, zeros, neuron.fire(voltage - THRESHOLD))
+        if isinstance(neuron, LIF):
+            return neuron.at(voltage, zeros)
         state = neuron.start(zeros)._replace(voltage=voltage)
         if self.spec.network.neuron == "slstm":  # its output gates are shut
             return state

@@ -9,7 +9,7 @@ spike alone; it flows through the trace b_t all the same, which is what the neur
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 
@@ -36,6 +36,7 @@ class ALIF:
     membrane: DeltaLIF
     strength: Value
     decay: Value
+    spikes_precede: ClassVar[bool] = False
 
     def start(self, zeros: torch.Tensor) -> AdaptiveState:
         """Return the state before the first step, at rest and not adapted, from zeros (batch, units)."""

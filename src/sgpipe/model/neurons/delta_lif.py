@@ -9,7 +9,7 @@ authors' code, and so this one, H(0) = 0: at the threshold itself a neuron is si
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 
@@ -42,6 +42,7 @@ class DeltaLIF:
     reset: Reset
     reset_attached: bool
     fire: Callable[[torch.Tensor], torch.Tensor]
+    spikes_precede: ClassVar[bool] = False
 
     def start(self, zeros: torch.Tensor) -> DeltaState:
         """Return the state before the first step, at rest, from zeros (batch, units)."""

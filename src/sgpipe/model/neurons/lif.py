@@ -8,47 +8,77 @@ Rest is 0 and the threshold 1. The readout is the same filter without spike and 
 time constant.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 
 THRESHOLD = 1.0
 
 
-class State(NamedTuple):
-    """Membrane U and synaptic current I of one layer, both (batch, units)."""
+class LIFState(NamedTuple):
+    """Membrane U[n] (`voltage`), synaptic current I[n] and spikes S[n] of one layer, each (batch, units)."""
 
-    membrane: torch.Tensor
+    voltage: torch.Tensor
     current: torch.Tensor
+    spikes: torch.Tensor
+
+    @property
+    def output(self) -> torch.Tensor:
+        """What the layer above and the layer itself receive."""
+        return self.spikes
 
 
 @dataclass(frozen=True)
 class LIF:
-    """Parameters of a hidden layer: its two decays per step, and whether gradients flow through the reset."""
+    """Parameters of a hidden layer: its two decays per step, and whether gradients flow through the reset.
+
+    `fire` maps the centred membrane U - 1 to spikes.
+    """
 
     membrane_decay: float
     synapse_decay: float
     reset_attached: bool
+    fire: Callable[[torch.Tensor], torch.Tensor]
+    spikes_precede: ClassVar[bool] = True
 
-    def step(self, state: State, spikes: torch.Tensor, drive: torch.Tensor) -> State:
-        """Return the state at step n + 1.
+    def start(self, zeros: torch.Tensor) -> LIFState:
+        """Return the state before the first step, at rest, from zeros (batch, units)."""
+        return self.at(zeros, zeros)
 
-        `spikes` is S[n] and `drive` the weighted spikes arriving at step n, both (batch, units).
-        """
-        reset = spikes if self.reset_attached else spikes.detach()
-        membrane = (self.membrane_decay * state.membrane + (1 - self.membrane_decay) * state.current) * (1 - reset)
-        return State(membrane, self.synapse_decay * state.current + drive)
+    def at(self, voltage: torch.Tensor, current: torch.Tensor) -> LIFState:
+        """Return the state with a membrane and a synaptic current, and the spikes that follow from them."""
+        return LIFState(voltage, current, self.fire(voltage - THRESHOLD))
+
+    def step(self, state: LIFState, drive: torch.Tensor) -> LIFState:
+        """Return the state at step n + 1; `drive` is W S^(l-1)[n] + V S[n], (batch, units)."""
+        reset = state.spikes if self.reset_attached else state.spikes.detach()
+        voltage = (self.membrane_decay * state.voltage + (1 - self.membrane_decay) * state.current) * (1 - reset)
+        return self.at(voltage, self.synapse_decay * state.current + drive)
+
+
+class ReadoutState(NamedTuple):
+    """Membrane U[n] (`voltage`) and synaptic current I[n] of the readout, each (batch, classes)."""
+
+    voltage: torch.Tensor
+    current: torch.Tensor
 
 
 @dataclass(frozen=True)
 class Readout:
-    """Parameters of the readout: its two decays per step."""
+    """Parameters of the readout: its two decays per step, and its membrane at step 0."""
 
     membrane_decay: float
     synapse_decay: float
+    rest: float = 0.0
+    spikes_precede: ClassVar[bool] = True
 
-    def step(self, state: State, drive: torch.Tensor) -> State:
+    def start(self, zeros: torch.Tensor) -> ReadoutState:
+        """Return the state before the first step, from zeros (batch, classes)."""
+        return ReadoutState(zeros + self.rest, zeros)
+
+    def step(self, state: ReadoutState, drive: torch.Tensor) -> ReadoutState:
         """Return the state at step n + 1 from the weighted spikes arriving at step n, (batch, classes)."""
-        membrane = self.membrane_decay * state.membrane + (1 - self.membrane_decay) * state.current
-        return State(membrane, self.synapse_decay * state.current + drive)
+        voltage = self.membrane_decay * state.voltage + (1 - self.membrane_decay) * state.current
+        return ReadoutState(voltage, self.synapse_decay * state.current + drive)

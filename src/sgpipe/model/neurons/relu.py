@@ -5,7 +5,7 @@
 They are here for comparison (zenke2021 section 2.4): shown an image in a single step, they make an ordinary network.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 
@@ -20,6 +20,8 @@ class ReLUState(NamedTuple):
 
 class ReLU:
     """A layer of units."""
+
+    spikes_precede: ClassVar[bool] = False
 
     def start(self, zeros: torch.Tensor) -> ReLUState:
         """Return the state before the first step, from zeros (batch, units)."""

@@ -10,7 +10,7 @@ output gate o is open. Units see their own output as an LSTM's do.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 
@@ -29,6 +29,7 @@ class SpikingLSTM:
 
     sign: int
     fire: Callable[[torch.Tensor], torch.Tensor]
+    spikes_precede: ClassVar[bool] = False
 
     def start(self, zeros: torch.Tensor) -> LSTMState:
         """Return the state before the first step, from zeros (batch, units)."""
