@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# Instruction sets of the C++ engine: host (this machine's best; the default), all, or e.g. "base;avx2".
+ISA ?=
+READY := $(VENV)/.ready$(if $(ISA),-$(subst ;,-,$(ISA)))
 
 .PHONY: figures test lint setup clean
 
@@ -27,8 +29,9 @@ $(READY): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/sgpipe/en
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "sgpipe needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
-	touch $@
+	$(if $(ISA),SGPIPE_ISAS='$(ISA)') $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
+	@rm -f $(VENV)/.ready*
+	@touch $(VENV)/.ready $@
 
 clean:
 	rm -rf $(VENV) build .snakemake

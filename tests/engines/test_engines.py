@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data import prepare
 from sgpipe.engines import choose as engines
+from sgpipe.engines.cpu import engine as cpu
 from sgpipe.engines.cpu.engine import CpuEngine, built
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.results.store import Store
@@ -170,10 +172,16 @@ def test_the_gpu_engine_refuses_other_updates_than_adams(tiny):
 
 
 def test_without_the_extension_the_reference_trains_with_one_notice(tiny, monkeypatch, capsys):
-    monkeypatch.setattr(engines, "built", lambda: False)
+    monkeypatch.setattr(cpu, "_cpu", None)
     choose = engines.chooser("auto", "cpu")
     assert {choose(tiny()).name, choose(tiny({"surrogate.beta": 3})).name} == {"reference"}
     notice = capsys.readouterr().err
     assert notice.count("\n") == 1 and "C++ compiler" in notice
     with pytest.raises(SgpipeError, match="engine: cpu cannot train this run"):
+        engines.chooser("cpu", "cpu")(tiny())
+
+
+def test_an_extension_built_for_another_processor_alone_says_how_to_build_it_for_all(tiny, monkeypatch):
+    monkeypatch.setattr(cpu, "_cpu", SimpleNamespace(isas=list, built_isas=lambda: ["avx512"]))
+    with pytest.raises(SgpipeError, match="built for avx512 alone, .* make setup ISA=all"):
         engines.chooser("cpu", "cpu")(tiny())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.engines.cpu.engine import CpuEngine, built
+from sgpipe.engines.cpu.engine import CpuEngine, missing
 from sgpipe.engines.interface import Engine
 from sgpipe.spec.run import RunSpec
 
@@ -41,8 +41,7 @@ def chooser(engine: str, device: str) -> Callable[[RunSpec], Engine]:
         if engine == "gpu":
             wanted, reason = gpu(), gpu().refuses(spec)
         else:
-            missing = "it is not built; install again with a C++ compiler at hand"
-            wanted, reason = fast, fast.refuses(spec) if built() else missing
+            wanted, reason = fast, missing() or fast.refuses(spec)
         if reason is None:
             return wanted
         if engine != "auto":

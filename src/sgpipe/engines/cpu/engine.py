@@ -18,9 +18,19 @@ except ImportError:  # no compiler at installation
     _cpu = None
 
 
+def missing() -> str | None:
+    """Return why the extension cannot be used here, or None if it can."""
+    if _cpu is None:
+        return "it is not built; install again with a C++ compiler at hand"
+    if not _cpu.isas():
+        names = " and ".join(_cpu.built_isas())
+        return f"it is built for {names} alone, which this processor cannot run; set up again: make setup ISA=all"
+    return None
+
+
 def built() -> bool:
-    """Return whether the extension was built when the package was installed."""
-    return _cpu is not None
+    """Return whether the extension was built when the package was installed, for this processor too."""
+    return missing() is None
 
 
 class CpuEngine:

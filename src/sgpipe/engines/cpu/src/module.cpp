@@ -5,6 +5,7 @@
 
 #include "config.hpp"
 #include "driver.hpp"
+#include "processor.hpp"
 
 namespace nb = nanobind;
 using namespace sgpipe;
@@ -14,17 +15,27 @@ namespace {
 using Array = nb::ndarray<nb::c_contig, nb::device::cpu>;
 using Input = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
+struct Built {
+  const Engine *engine;
+  bool (*runs_here)();
+};
+constexpr Built BUILT[] = {
+#if defined(SGPIPE_AVX512)
+    {&avx512::engine, runs_avx512},
+#endif
+#if defined(SGPIPE_AVX2)
+    {&avx2::engine, runs_avx2},
+#endif
+#if defined(SGPIPE_BASE)
+    {&base::engine, runs_base},
+#endif
+};
+
+// The best first.
 std::vector<const Engine *> engines() {
   std::vector<const Engine *> all;
-#if defined(SGPIPE_X86)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    all.push_back(&avx512::engine);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    all.push_back(&avx2::engine);
-#endif
-  all.push_back(&base::engine);
+  for (const Built &b : BUILT)
+    if (b.runs_here()) all.push_back(b.engine);
   return all;
 }
 
@@ -34,7 +45,7 @@ const Engine &engine_named(const std::string &name) {
     if (name == "auto" || name == e->name) return *e;
     known += std::string(", ") + e->name;
   }
-  refuse("isa: '" + name + "' is not one of " + known + " on this processor");
+  refuse("isa: '" + name + "' is not one of " + known + ", which are built and run on this processor");
 }
 
 template <class A> A as_array(nb::handle h, const std::string &name) {
@@ -294,5 +305,10 @@ NB_MODULE(_cpu, m) {
     std::vector<std::string> names;
     for (const Engine *e : engines()) names.push_back(e->name);
     return names;
-  }, "Instruction sets that this processor can run, the preferred one first.");
+  }, "Instruction sets that are built and that this processor can run, the preferred one first.");
+  m.def("built_isas", [] {
+    std::vector<std::string> names;
+    for (const Built &b : BUILT) names.push_back(b.engine->name);
+    return names;
+  }, "Instruction sets that are built, the preferred one first.");
 }

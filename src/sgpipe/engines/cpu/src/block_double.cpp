@@ -1,0 +1,6 @@
+#include "block.hpp"
+#include "samples.hpp"
+
+namespace SGPIPE_ISA {
+SGPIPE_SAMPLES(Block, double);
+}

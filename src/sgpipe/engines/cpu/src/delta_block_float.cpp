@@ -1,0 +1,6 @@
+#include "delta_block.hpp"
+#include "samples.hpp"
+
+namespace SGPIPE_ISA {
+SGPIPE_SAMPLES(DeltaBlock, float);
+}
