@@ -105,7 +105,7 @@ def test_a_tangent_is_the_derivative_that_autograd_has(neuron):
         state = unit.step(state, Dual(z @ weights["W1"].T, z @ way.T) + state.output @ v.T)
     weights["W1"].requires_grad_(True)
     activity = forward(spec, weights, raster)
-    last = activity.state[0][0].membrane if neuron == "lif" else activity.state[0].voltage
+    last = activity.state[0].voltage
     assert torch.allclose(last, state.voltage.value)
     into = torch.from_numpy(stream(3, "test").random(tuple(last.shape)) - 0.5)
     (back,) = torch.autograd.grad((last * into).sum(), weights["W1"])

@@ -1,95 +1,105 @@
-for experiment in TRAINED:
-
-    rule:
-        name:
-            f"{experiment}_data"
-        input:
-            expand(f"{RESULTS}/packs/{{pack}}.parquet", pack=PLAN.packs_of[experiment]),
-        output:
-            f"{SCALE}/{experiment}.parquet",
-        log:
-            f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.log",
-        localrule: True
-        params:
-            experiment=experiment,
-            definition=PLAN.experiments[experiment].definition,
-        script:
-            "../scripts/aggregate.py"
+# One table an experiment: of trained runs, of simulated networks, or of what is shown without either.
 
 
-for experiment in [
-    name for name in PLAN.experiments if name not in TRAINED + SIMULATED
-]:
-
-    rule:
-        name:
-            f"{experiment}_data"
-        input:
-            tasks=[
-                f"{RESULTS}/data/{run.data_id}.arrow"
-                for run in PLAN.shown(PLAN.experiments[experiment])
-            ],
-        output:
-            f"{SCALE}/{experiment}.parquet",
-        log:
-            f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.log",
-        localrule: True
-        params:
-            experiment=experiment,
-            definition=PLAN.definition(experiment),
-        script:
-            "../scripts/describe.py"
+def named(experiments):
+    """A pattern of the names of some experiments; it matches nothing if there are none."""
+    return "|".join(experiments) or "none"
 
 
-for experiment in [name for name in TRAINED if PLAN.experiments[name].record]:
-
-    rule:
-        name:
-            f"{experiment}_activity"
-        input:
-            table=f"{SCALE}/{experiment}.parquet",
-            tasks=[
-                f"{RESULTS}/data/{run.data_id}.arrow"
-                for run in PLAN.experiments[experiment].recorded()
-            ],
-            states=state_files(PLAN.experiments[experiment].recorded()),
-        output:
-            f"{SCALE}/{experiment}.activity.parquet",
-        log:
-            f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.activity.log",
-        # A few samples take a second; to count the spikes of every test sample takes minutes.
-        localrule: not PLAN.experiments[experiment].record.get("counts")
-        resources:
-            mem_mb=6000,
-            runtime=60,
-        params:
-            experiment=experiment,
-            definition=PLAN.experiments[experiment].definition,
-        script:
-            "../scripts/record.py"
+def of(wildcards):
+    """The experiment that a table is of."""
+    return PLAN.experiments[wildcards.experiment]
 
 
-for experiment in SIMULATED:
+def shown_tasks(wildcards):
+    """The prepared data sets that an experiment shows samples of, or simulates its networks on."""
+    return [f"{RESULTS}/data/{run.data_id}.arrow" for run in PLAN.shown(of(wildcards))]
 
-    rule:
-        name:
-            f"{experiment}_data"
-        input:
-            tasks=[
-                f"{RESULTS}/data/{run.data_id}.arrow"
-                for run in PLAN.shown(PLAN.experiments[experiment])
-            ],
-            states=state_files(PLAN.experiments[experiment].runs.values()),
-        output:
-            f"{SCALE}/{experiment}.parquet",
-        log:
-            f"{RESULTS}/logs/{PLAN.config.scale}/{experiment}.log",
-        resources:
-            mem_mb=4000,
-            runtime=30,
-        params:
-            numerics=SIMULATION,
-            experiment=experiment,
-            definition=PLAN.experiments[experiment].definition,
-        script:
-            "../scripts/simulate.py"
+
+rule experiment_table:
+    """Join the tables of an experiment's packs: a row per run, epoch and split."""
+    input:
+        lambda wildcards: expand(
+            f"{RESULTS}/packs/{{pack}}.parquet",
+            pack=PLAN.packs_of[wildcards.experiment],
+        ),
+    output:
+        f"{SCALE}/{{experiment}}.parquet",
+    log:
+        f"{RESULTS}/logs/{PLAN.config.scale}/{{experiment}}.log",
+    wildcard_constraints:
+        experiment=named(TRAINED),
+    localrule: True
+    params:
+        definition=lambda wildcards: of(wildcards).definition,
+    script:
+        "../scripts/aggregate.py"
+
+
+rule description_table:
+    """Write the table of an experiment that trains nothing: samples of data, knobs, graphs or manifolds."""
+    input:
+        tasks=shown_tasks,
+    output:
+        f"{SCALE}/{{experiment}}.parquet",
+    log:
+        f"{RESULTS}/logs/{PLAN.config.scale}/{{experiment}}.log",
+    wildcard_constraints:
+        experiment=named(DESCRIBED),
+    localrule: True
+    params:
+        definition=lambda wildcards: PLAN.definition(wildcards.experiment),
+    script:
+        "../scripts/describe.py"
+
+
+rule simulation_table:
+    """Simulate an experiment's networks before training: what they do at each step."""
+    input:
+        tasks=shown_tasks,
+        states=lambda wildcards: state_files(of(wildcards).runs.values()),
+    output:
+        f"{SCALE}/{{experiment}}.parquet",
+    log:
+        f"{RESULTS}/logs/{PLAN.config.scale}/{{experiment}}.log",
+    wildcard_constraints:
+        experiment=named(SIMULATED),
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        numerics=SIMULATION,
+        definition=lambda wildcards: of(wildcards).definition,
+    script:
+        "../scripts/simulate.py"
+
+
+rule activity_table:
+    """Record the activity of an experiment's trained networks on some samples: seconds."""
+    input:
+        table=f"{SCALE}/{{experiment}}.parquet",
+        tasks=lambda wildcards: [
+            f"{RESULTS}/data/{run.data_id}.arrow" for run in of(wildcards).recorded()
+        ],
+        states=lambda wildcards: state_files(of(wildcards).recorded()),
+    output:
+        f"{SCALE}/{{experiment}}.activity.parquet",
+    log:
+        f"{RESULTS}/logs/{PLAN.config.scale}/{{experiment}}.activity.log",
+    wildcard_constraints:
+        experiment=named(name for name in RECORDED if name not in COUNTED),
+    localrule: True
+    params:
+        definition=lambda wildcards: of(wildcards).definition,
+    script:
+        "../scripts/record.py"
+
+
+use rule activity_table as counted_activity_table with:
+    # To count the spikes of every test sample takes minutes.
+    wildcard_constraints:
+        experiment=named(COUNTED),
+    localrule: False
+    resources:
+        mem_mb=6000,
+        runtime=60,

@@ -2,9 +2,7 @@
 def claimed_tables(wildcards):
     """The tables of the experiments that a claim is about, and their spike counts."""
     names = claimed({name: PLAN.experiments[name] for name in TRAINED})
-    counted = [
-        name for name in names if (PLAN.experiments[name].record or {}).get("counts")
-    ]
+    counted = [name for name in names if name in COUNTED]
     return [f"{SCALE}/{name}.parquet" for name in names] + [
         f"{SCALE}/{name}.activity.parquet" for name in counted
     ]

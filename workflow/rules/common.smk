@@ -9,7 +9,13 @@ from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.spec.config import read_config
 from sgpipe.base.errors import SgpipeError
 from sgpipe.spec.numerics import SIMULATION
-from sgpipe.plan.outputs import caption_of, claim_sources, kind_of, outputs_of, sources_of
+from sgpipe.plan.outputs import (
+    caption_of,
+    claim_sources,
+    kind_of,
+    outputs_of,
+    sources_of,
+)
 from sgpipe.plan.plan import make_plan
 
 # A job elsewhere must find the same files, and so the same ids.
@@ -38,10 +44,12 @@ RESULTS = PLAN.config.results
 SCALE = str(PLAN.config.folder)
 PAPERS = sorted({experiment.paper for experiment in PLAN.experiments.values()})
 CLAIM_MODULES = claim_sources()
-TRAINED = [name for name, experiment in PLAN.experiments.items() if experiment.trains]
-SIMULATED = [
-    name for name, experiment in PLAN.experiments.items() if experiment.simulate
-]
+EXPERIMENTS = PLAN.experiments.values()
+TRAINED = [experiment.id for experiment in EXPERIMENTS if experiment.trains]
+SIMULATED = [experiment.id for experiment in EXPERIMENTS if experiment.simulate]
+DESCRIBED = [name for name in PLAN.experiments if name not in TRAINED + SIMULATED]
+RECORDED = [experiment.id for experiment in EXPERIMENTS if experiment.record]
+COUNTED = [name for name in RECORDED if PLAN.experiments[name].record.get("counts")]
 
 
 def state_files(runs):

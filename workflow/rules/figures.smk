@@ -17,11 +17,6 @@ for experiment in PLAN.experiments.values():
             "../scripts/draw.py"
 
 
-# What --list-rules says of the rules made in loops.
+# What --list-rules says of them.
 for experiment in PLAN.experiments.values():
     workflow.get_rule(experiment.id).docstring = experiment.title
-    workflow.get_rule(f"{experiment.id}_data").docstring = "its table"
-    if experiment.record:
-        workflow.get_rule(f"{experiment.id}_activity").docstring = (
-            "its recorded activity"
-        )

@@ -5,4 +5,4 @@ from sgpipe.rules.simulate import simulate
 
 with job(snakemake.config, snakemake.log) as plan:
     tasks, states = ({Path(file).stem: file for file in snakemake.input.get(name, [])} for name in ("tasks", "states"))
-    simulate(plan, snakemake.params.experiment, tasks, states, snakemake.output[0])
+    simulate(plan, snakemake.wildcards.experiment, tasks, states, snakemake.output[0])
