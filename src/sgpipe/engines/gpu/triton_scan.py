@@ -69,6 +69,15 @@ def _tile(rows, units, BLOCK_ROWS: tl.constexpr, BLOCK_UNITS: tl.constexpr):
 
 
 @triton.jit
+def _run_of(knobs):
+    # This program's run, where its knobs lie, and its decays.
+    run = tl.program_id(2).to(tl.int64)
+    own = knobs + run * KNOBS
+    b_membrane, gain = tl.load(own + MEMBRANE_DECAY), tl.load(own + MEMBRANE_GAIN)
+    return run, own, b_membrane, gain, tl.load(own + SYNAPSE_DECAY)
+
+
+@triton.jit
 def _through_weights(total, values, weights, row, rows, unit, units, BLOCK_K: tl.constexpr):
     # Adds values (rows, units) @ weights (units, units) to `total`. The values come from memory, where this program
     # has just written them: a tile in registers cannot be cut into the pieces that a product over many units needs.
@@ -101,11 +110,8 @@ def forward_scan(
     BLOCK_UNITS: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    run = tl.program_id(2).to(tl.int64)
+    run, knobs, b_membrane, gain, b_synapse = _run_of(knobs)
     row, unit, cell, inside = _tile(rows, units, BLOCK_ROWS, BLOCK_UNITS)
-    knobs += run * KNOBS
-    b_membrane, gain = tl.load(knobs + MEMBRANE_DECAY), tl.load(knobs + MEMBRANE_GAIN)
-    b_synapse = tl.load(knobs + SYNAPSE_DECAY)
     weights = recurrent + run * recurrent_stride
 
     membrane = tl.zeros((BLOCK_ROWS, BLOCK_UNITS), drive.dtype.element_ty)
@@ -144,11 +150,8 @@ def backward_scan(
     BLOCK_UNITS: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    run = tl.program_id(2).to(tl.int64)
+    run, knobs, b_membrane, gain, b_synapse = _run_of(knobs)
     row, unit, cell, inside = _tile(rows, units, BLOCK_ROWS, BLOCK_UNITS)
-    knobs += run * KNOBS
-    b_membrane, gain = tl.load(knobs + MEMBRANE_DECAY), tl.load(knobs + MEMBRANE_GAIN)
-    b_synapse = tl.load(knobs + SYNAPSE_DECAY)
     weights = recurrent + run * recurrent_stride
     attached, propagated = tl.load(knobs + RESET_ATTACHED) != 0, tl.load(knobs + RECURRENT_PROPAGATED) != 0
 

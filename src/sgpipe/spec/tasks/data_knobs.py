@@ -1,6 +1,8 @@
 """What every task's knobs have in common."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from sgpipe.spec.knob import knob
 
 
 class DataKnobs:
@@ -32,3 +34,21 @@ class SpectrogramKnobs(DataKnobs):
     def events(self) -> int:
         """Events of a typical sample, for the cost estimate: every frame drives every neuron from every channel."""
         return self.frames * self.units
+
+
+# Knobs that spectrograms share. Functions, since each task's section has them in a place of its own.
+
+
+def hold_knob() -> Any:
+    """Return the knob `hold`."""
+    return knob(5, "time steps for which a frame is held", least=1)
+
+
+def gain_knob() -> Any:
+    """Return the knob `gain`."""
+    return knob(0.2, "factor on the features, which have mean 0 and sd 1; 1 / hold in the authors' code", above=0)
+
+
+def limit_knob() -> Any:
+    """Return the knob `limit`."""
+    return knob(0, "training samples to keep, drawn by the seed, and at most as many of the others; 0 for all", least=0)

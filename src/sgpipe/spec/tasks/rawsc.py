@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sgpipe.spec.knob import knob
-from sgpipe.spec.tasks.data_knobs import SpectrogramKnobs
+from sgpipe.spec.tasks.data_knobs import SpectrogramKnobs, gain_knob, hold_knob, limit_knob
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,10 @@ class RawSCData(SpectrogramKnobs):
     )
     seed: int = knob(0, "seed of what `limit` keeps; the splits are the data set's own", least=0)
     frames: int = knob(100, "frames of 10 ms; longer clips are cropped, shorter ones go on with the last", least=1)
-    hold: int = knob(5, "time steps for which a frame is held", least=1)
-    gain: float = knob(
-        0.2, "factor on the features, which have mean 0 and sd 1; 1 / hold in the authors' code", above=0
-    )
+    hold: int = hold_knob()
+    gain: float = gain_knob()
     dt: float = knob(1.0, "time step", "ms", above=0)
-    limit: int = knob(
-        0, "training samples to keep, drawn by the seed, and at most as many of the others; 0 for all", least=0
-    )
+    limit: int = limit_knob()
 
     @property
     def classes(self) -> int:
