@@ -1,120 +1,70 @@
 """All verdicts as one HTML page that needs nothing from elsewhere: no script, style sheet, font or picture."""
 
 from collections.abc import Sequence
-from html import escape
+from itertools import groupby
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from sgpipe.claims.judge import VERDICTS, Judgement, interval_words, target_words
+from sgpipe.claims import words
+from sgpipe.claims.judge import Judgement, interval_words, target_words
 from sgpipe.claims.strip import strip_of
-from sgpipe.claims.words import (
-    COLOURS,
-    SYMBOLS,
-    counts,
-    effect_words,
-    figure_of,
-    group_words,
-    ours_words,
-    published_words,
-    summary_words,
-    why_words,
-)
-
-STYLE = """
-body { font: 14px/1.4 system-ui, "DejaVu Sans", sans-serif; color: #222; max-width: 1180px; margin: 24px auto }
-body { padding: 0 16px }
-h1 { font-size: 24px; margin-bottom: 4px }
-h2 { font-size: 19px; margin: 32px 0 4px }
-h3 { font-size: 15px; margin: 20px 0 4px; color: #555 }
-.bar { display: flex; height: 22px; border-radius: 4px; overflow: hidden; margin: 8px 0 }
-.bar { color: white; font-size: 12px; line-height: 22px; text-align: center }
-.bar div { min-width: 34px }
-.key span { margin-right: 18px; white-space: nowrap }
-.key b, .verdict { font-weight: 600 }
-table { border-collapse: collapse; width: 100%; table-layout: fixed }
-td { border-top: 1px solid #e5e5e5; padding: 6px 8px; vertical-align: top; overflow-wrap: anywhere }
-td.mark { width: 142px; white-space: nowrap }
-td.strip { width: 210px }
-td.numbers { width: 300px; font-size: 13px }
-small, .faint { color: #777; font-size: 12px }
-details { font-size: 12px; color: #444 }
-summary { cursor: pointer; color: #777 }
-"""
 
 
 def html(judgements: Sequence[Judgement]) -> str:
     """Return all claims as one HTML page without script, style sheet, font or picture from elsewhere."""
-    body = [
-        "<h1>What replicated</h1>",
-        f"<p>{escape(summary_words(judgements))}. ",
-        "Intervals are of 95 %; docs/claims.md says what the verdicts mean.</p>",
-        _bar(judgements),
-        _key(),
-    ]
-    for paper in dict.fromkeys(judgement.claim.paper for judgement in judgements):
-        own = [judgement for judgement in judgements if judgement.claim.paper == paper]
-        body += [f"<h2>{escape(paper)}</h2>", f"<p class=faint>{escape(summary_words(own))}</p>"]
-        for at in dict.fromkeys(figure_of(judgement) for judgement in own):
-            rows = "".join(_html_row(judgement) for judgement in own if figure_of(judgement) == at)
-            body += [f"<h3>{escape(at)}</h3>", f"<table>{rows}</table>"]
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Claims</title>'
-    head += f"<style>{STYLE}</style>"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{"".join(body)}</body></html>\n'
-
-
-def _bar(judgements: Sequence[Judgement]) -> str:
-    parts = [
-        f'<div style="flex:{n};background:{COLOURS[verdict]}" title="{verdict}">{SYMBOLS[verdict]} {n}</div>'
-        for verdict, n in counts(judgements).items()
-        if n
-    ]
-    return f'<div class="bar">{"".join(parts)}</div>'
-
-
-def _key() -> str:
-    words = "".join(f'<span><b style="color:{COLOURS[v]}">{SYMBOLS[v]}</b> {v}</span>' for v in VERDICTS)
-    drawn = (
-        "Strips: shaded where the claim holds, dot and line our number and its interval, "
-        "open diamond the published number with its spread; each strip has its own scale."
+    environment = Environment(
+        loader=PackageLoader("sgpipe.claims", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return f'<p class="key">{words}</p><p class="faint">{drawn}</p>'
+    environment.globals |= {
+        "symbols": words.SYMBOLS,
+        "colours": words.COLOURS,
+        "by_figure": _by_figure,
+        "details": _details,
+        "facts": _facts,
+        "strip": _svg,
+    }
+    environment.globals |= {name: value for name, value in vars(words).items() if callable(value)}
+    return environment.get_template("page.html.j2").render(judgements=judgements)
 
 
-def _html_row(judgement: Judgement) -> str:
-    claim, one, verdict = judgement.claim, judgement.deciding, judgement.verdict
-    colour = COLOURS[verdict]
-    mark = f'<td class="mark verdict" style="color:{colour}">{SYMBOLS[verdict]} {verdict}</td>'
-    note = f"<br><small>{escape(claim.note)}</small>" if claim.note else ""
-    words = f"<td>{escape(claim.words)} <small>({escape(claim.at)})</small>{note}{_details(judgement)}</td>"
-    printed = published_words(judgement)
-    lines = [escape(ours_words(judgement))] if one else []
-    if one:
-        facts = [f"holds if {target_words(one.target)}", f"n = {one.n}", effect_words(judgement)]
-        lines.append(f'<span class="faint">{escape(", ".join(filter(None, facts)))}</span>')
-    lines += [f'<span class="faint">published: {escape(printed)}</span>'] if printed else []
-    why = why_words(judgement)
-    lines += [f'<span class="faint">{escape(why)}</span>'] if why else []
-    numbers = f'<td class="numbers">{"<br>".join(lines)}</td>'
-    return f'<tr id="{claim.id}">{mark}{words}<td class="strip">{_svg(judgement)}</td>{numbers}</tr>\n'
+def _by_figure(own: Sequence[Judgement]) -> list[tuple[str, list[Judgement]]]:
+    """Return the claims of each figure, figures in the order in which they first stand."""
+    order = list(dict.fromkeys(map(words.figure_of, own)))
+    ranked = sorted(own, key=lambda judgement: order.index(words.figure_of(judgement)))
+    return [(at, list(rows)) for at, rows in groupby(ranked, words.figure_of)]
 
 
-def _details(judgement: Judgement) -> str:
-    if not judgement.groups:
-        return ""
-    lines = [f"{group.name}: {group_words(group)}" for group in judgement.groups]
+def _facts(judgement: Judgement) -> str:
+    """Return what the deciding number is held against, from how many networks, and its effect."""
+    one = judgement.deciding
+    facts = [f"holds if {target_words(one.target)}", f"n = {one.n}", words.effect_words(judgement)]
+    return ", ".join(filter(None, facts))
+
+
+def _details(judgement: Judgement) -> list[str]:
+    """Return the numbers behind a verdict, a line each."""
+    lines = [f"{group.name}: {words.group_words(group)}" for group in judgement.groups]
     if len(judgement.comparisons) > 1:
         lines += [
             f"{c.label} = {interval_words(c.number)}, to be {target_words(c.target)}" for c in judgement.comparisons
         ]
     lines.append(f"{judgement.claim.id}; scale {', '.join(judgement.scales)}; data {', '.join(judgement.kinds)}")
-    return f"<details><summary>numbers</summary>{'<br>'.join(map(escape, lines))}</details>"
+    return lines
 
 
 def _svg(judgement: Judgement) -> str:
+    """Return the strip of the number that decides as SVG; empty if there is none."""
     strip = strip_of(judgement)
     if strip is None:
         return ""
-    colour = COLOURS[judgement.verdict]
+    colour = words.COLOURS[judgement.verdict]
 
     def x(place: float) -> str:
         return f"{100 + 96 * place:.1f}"
@@ -132,4 +82,5 @@ def _svg(judgement: Judgement) -> str:
     low, high = (x(place) for place in strip.interval)
     parts.append(f'<line x1="{low}" x2="{high}" y1="16" y2="16" stroke="{colour}" stroke-width="3"/>')
     parts.append(f'<circle cx="{x(strip.value)}" cy="16" r="4" fill="{colour}"/>')
-    return f'<svg width="200" height="28" role="img" aria-label="{escape(judgement.verdict)}">{"".join(parts)}</svg>'
+    picture = f'<svg width="200" height="28" role="img" aria-label="{judgement.verdict}">{"".join(parts)}</svg>'
+    return Markup(picture)  # numbers and our own words alone

@@ -141,9 +141,9 @@ def _path(output: Path | str, suffix: str) -> Path:
 
 def markdown(printed: pd.DataFrame, title: str, below: Sequence[str]) -> str:
     """Return a frame of text as a Markdown table with a heading and lines below."""
-    rows = [list(printed.columns), ["---"] * printed.shape[1], *printed.to_numpy().tolist()]
-    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
-    return "\n".join([f"# {title}", "", *lines, "", *(f"{line}  " for line in below)]) + "\n"
+    cells = printed.map(lambda cell: cell.replace("|", r"\|"))
+    table = cells.to_markdown(index=False, disable_numparse=True)
+    return "\n".join([f"# {title}", "", table, "", *(f"{line}  " for line in below)]) + "\n"
 
 
 LATEX = {
@@ -170,23 +170,12 @@ LATEX = {
 
 def latex(printed: pd.DataFrame, title: str, below: Sequence[str]) -> str:
     """Return a frame of text as a LaTeX table (plain tabular, no packages), with lines below."""
-    rows = [" & ".join(map(escape, row)) + r" \\" for row in printed.to_numpy().tolist()]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{escape(title)}}}",
-            rf"\begin{{tabular}}{{{'l' * printed.shape[1]}}}",
-            r"\hline",
-            " & ".join(map(escape, printed.columns)) + r" \\",
-            r"\hline",
-            *rows,
-            r"\hline",
-            r"\end{tabular}",
-            *(rf"\par {escape(line)}" for line in below),
-            r"\end{table}",
-            "",
-        ]
+    cells = printed.map(escape).rename(columns=escape)
+    table = cells.style.hide(axis="index").to_latex(
+        column_format="l" * cells.shape[1], caption=escape(title), environment="table", hrules=False
     )
+    lines = "\n".join(rf"\par {escape(line)}" for line in below)
+    return table.replace(r"\end{table}", lines + "\n" + r"\end{table}")
 
 
 def escape(text: str) -> str:
