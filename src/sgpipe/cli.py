@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -34,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         changes = dict(_pair(text) for text in options.set)
-        options.command(load_config(options.config, changes), options)
+        config = load_config(options.config, changes, fetching=options.command is _download)
+        options.command(config, options)
     except SgpipeError as error:
         print(f"sgpipe: {error}", file=sys.stderr)
         return 1
@@ -125,7 +125,7 @@ def _data(config: Config, options: argparse.Namespace) -> None:
 
 
 def _download(config: Config, options: argparse.Namespace) -> None:
-    download(make_plan(replace(config, data="auto")), options.tasks)
+    download(make_plan(config), options.tasks)
 
 
 def _failed(config: Config, options: argparse.Namespace) -> None:

@@ -83,7 +83,7 @@ def test_a_word_that_the_training_text_lacks_is_unknown(tmp_path):
     [
         ({"train": ""}, "train", "has no words"),
         ({"train": "a b \n"}, "valid", "the word 'c' is not in ptb.train.txt, which has no <unk> either"),
-        ({"test": b"\xff\xfe\0"}, "test", "cannot be read as text"),
+        ({"test": b"\xff\xfe\0"}, "test", "not a text in UTF-8"),
         (
             {"train": " ".join(f"w{n}" for n in range(10_000)) + "\n"},
             "train",

@@ -1,10 +1,13 @@
 """Where data come from: the best files that are there, named by what is in them; and fetched whole or not at all."""
 
+import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -14,7 +17,9 @@ import pytest
 from sgpipe.base.errors import SgpipeError
 from sgpipe.cli import main
 from sgpipe.data.files import download as downloads
+from sgpipe.data.files import in_place
 from sgpipe.data.files import published as registry
+from sgpipe.data.files import unpack as unpacking
 from sgpipe.data.files.download import fetch, fetch_task
 from sgpipe.data.files.published import COMPLETE, SETS, SETS_OF, Published, files_digest, remark
 from sgpipe.data.files.sources import Found, Sources
@@ -116,6 +121,7 @@ def test_every_run_of_a_plan_carries_its_source(tmp_path, monkeypatch):
     assert sorted(run.data.source for run in plan.tasks.values()) == ["embedded", "original", "synthetic"]
     assert make_plan(read_config(settings)).packs == plan.packs
     # config.yaml overrules the environment.
+    (tmp_path / "none").mkdir()
     plan = make_plan(read_config({**settings, "data_dir": str(tmp_path / "none")}))
     assert {run.data.source for run in plan.tasks.values()} == {"embedded", "synthetic"}
 
@@ -124,6 +130,39 @@ def test_config_takes_known_policies_alone():
     assert load_config(ROOT / "config.yaml").data == "auto"
     with pytest.raises(SgpipeError, match="data: 'orginal' .* did you mean 'original'"):
         load_config(ROOT / "config.yaml", {"data": "orginal"})
+
+
+def test_a_data_folder_that_is_named_has_to_be_there(tmp_path, monkeypatch):
+    monkeypatch.delenv("SGPIPE_DATA", raising=False)
+    assert read_config({}).data_dir == "data"  # nobody's word: stand-ins will do
+    gone = str(tmp_path / "gone")
+    with pytest.raises(SgpipeError, match="config.yaml: data_dir: .*/gone: no such folder; correct the path"):
+        read_config({"data_dir": gone})
+    monkeypatch.setenv("SGPIPE_DATA", gone)
+    with pytest.raises(SgpipeError, match="^SGPIPE_DATA: .*/gone: no such folder"):
+        read_config({})
+    for values, fetching in (({"data": "download"}, False), ({"data": "original"}, True)):
+        assert read_config(values, fetching=fetching).data_dir == gone  # made by what fetches
+    (tmp_path / "gone").write_text("")
+    with pytest.raises(SgpipeError, match="SGPIPE_DATA: .*/gone: is not a folder"):
+        read_config({}, fetching=True)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "files").mkdir()
+    config = read_config({"data_dir": "~/files", "results": "~/made", "experiments": ["~/mine.yaml"]})
+    assert config.data_dir == f"{tmp_path}/files" and config.folder == tmp_path / "made/laptop"
+    assert config.experiments == (f"{tmp_path}/mine.yaml",)
+    monkeypatch.setenv("SGPIPE_DATA", "~/files")
+    assert read_config({}).data_dir == f"{tmp_path}/files"
+    (tmp_path / "c.yaml").write_text("results: ~/there")
+    assert load_config("~/c.yaml").results == f"{tmp_path}/there"
+    with pytest.raises(SgpipeError, match="config.yaml: results: ~nobody-of-this-name/x: no such user's home"):
+        read_config({"results": "~nobody-of-this-name/x"})
+    (tmp_path / "made").write_text("")
+    with pytest.raises(SgpipeError, match="config.yaml: results: .*/made: is not a folder"):
+        read_config({"results": "~/made"})
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -391,6 +430,95 @@ def test_sha256_goes_before_md5(server, tmp_path):
         fetch(item(server, sha256="0" * 64), tmp_path)
 
 
+def refuses_all_but(content):
+    def check(path):
+        if path.read_bytes() != content:
+            raise SgpipeError(f"{path}: is broken; advice")
+
+    return check
+
+
+def test_a_damaged_file_is_set_aside_and_fetched_again(server, tmp_path, capsys):
+    server.files["file.bin"] = CONTENT
+    for number in ("", "-2"):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        (tmp_path / "set/file.bin").write_bytes(b"")
+        assert fetch(item(server), tmp_path, refuses_all_but(CONTENT))
+        assert (tmp_path / "set/file.bin").read_bytes() == CONTENT
+        assert (tmp_path / f"set/file.bin.damaged{number}").read_bytes() == b""
+        assert f"set/file.bin: is broken; set aside as file.bin.damaged{number}\n" in capsys.readouterr().err
+    assert not fetch(item(server), tmp_path, refuses_all_but(CONTENT))
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_is_set_aside_too(server, tmp_path, make):
+    server.files["file.bin"] = CONTENT
+    (tmp_path / "set").mkdir()
+    make(tmp_path / "set/file.bin")
+    assert fetch(item(server), tmp_path) and (tmp_path / "set/file.bin").read_bytes() == CONTENT
+    assert os.path.lexists(tmp_path / "set/file.bin.damaged")
+
+
+def test_nothing_is_set_aside_for_a_file_that_cannot_be_had(server, tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/file.bin").write_bytes(b"half")
+    with pytest.raises(SgpipeError, match="could not be downloaded"):
+        fetch(item(server), tmp_path, refuses_all_but(CONTENT))
+    assert left(tmp_path) == ["set/file.bin"]
+
+
+def test_another_version_that_can_be_read_is_left_and_said_to_be_one(server, tmp_path, capsys):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/file.bin").write_bytes(b"mine")
+    assert not fetch(item(server), tmp_path, refuses_all_but(b"mine")) and not server.asked
+    assert "set/file.bin: left as it is, but it is not the published file; rename it" in capsys.readouterr().err
+
+
+def test_a_damaged_unpacked_file_makes_way_for_the_gzipped_one(server, tmp_path, monkeypatch, capsys):
+    """As with a truncated shd_train.h5 beside a good shd_train.h5.gz."""
+    monkeypatch.setattr(in_place, "UNPACKED_MD5", {})
+    server.files["file.bin.gz"] = packed_file = gzip.compress(CONTENT)
+    gzipped = replace(item(server, "file.bin.gz", content=packed_file), path="set/file.bin.gz")
+
+    def check(path):
+        content = path.read_bytes()
+        refuses_all_but(CONTENT)(path) if path.suffix != ".gz" else gzip.decompress(content)
+
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/file.bin").write_bytes(CONTENT[:1000])
+    assert fetch(gzipped, tmp_path, check)
+    assert left(tmp_path) == ["set/file.bin.damaged", "set/file.bin.gz"]
+    (tmp_path / "set/file.bin").write_bytes(CONTENT[:1000])
+    assert not fetch(gzipped, tmp_path, check) and len(server.asked) == 1
+    assert left(tmp_path) == ["set/file.bin.damaged", "set/file.bin.damaged-2", "set/file.bin.gz"]
+    (tmp_path / "set/file.bin.gz").unlink()
+    (tmp_path / "set/file.bin").write_bytes(CONTENT)
+    assert not fetch(gzipped, tmp_path, check) and len(server.asked) == 1, "unpacked is as good"
+
+
+def test_download_mends_what_a_plan_cannot_be_made_from(server, tmp_path, monkeypatch, capsys):
+    server.files["good"] = TEXT.encode()
+    known = hashlib.md5(TEXT.encode()).hexdigest()
+    items = tuple(Published(f"ptb/{name}", (f"{server.address}good",), known) for name in PTB)
+    monkeypatch.setitem(registry.SETS, "ptb", items)
+    monkeypatch.chdir(ROOT)
+    ptb(tmp_path, text="")
+    (tmp_path / "ptb/ptb.test.txt").unlink()
+    (tmp_path / "ptb/ptb.test.txt").mkdir()
+    (tmp_path / "mine.yaml").write_text(
+        "paper: mine\nexperiments:\n  mine_fig1:\n    title: t\n    sweeps: {one: {grid: {data.task: [ptb]}}}\n"
+    )
+    settings = {"experiments": f"[{tmp_path}/mine.yaml]", "results": tmp_path / "results", "data_dir": tmp_path}
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    assert main(["plan", *words]) == 1
+    assert "ptb.test.txt: is a folder, where a file is meant" in capsys.readouterr().err
+    assert main(["download", *words]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "ptb: fetched ptb/ptb.train.txt, ptb/ptb.valid.txt, ptb/ptb.test.txt\n"
+    assert shown.err.count("set aside as") == 3 and "ptb.train.txt: has no words; set aside" in shown.err
+    assert main(["plan", *words]) == 0
+
+
 def archive(*members):
     """Return a gzipped tar of members: (name, content) or a TarInfo."""
     buffer = io.BytesIO()
@@ -454,6 +582,47 @@ def test_a_damaged_or_foreign_archive_is_refused(server, tmp_path):
     with pytest.raises(SgpipeError, match="has no folder with audio, list.txt"):
         fetch(packed(server, archive(("other.txt", b"x"))), tmp_path)
     assert left(tmp_path) == []
+
+
+def test_an_incomplete_folder_makes_way_for_the_archive(server, tmp_path, capsys):
+    (tmp_path / "set/audio").mkdir(parents=True)
+    (tmp_path / "set/audio/mine.wav").write_text("mine")
+    assert fetch(packed(server, archive(*GOOD)), tmp_path)
+    assert left(tmp_path) == ["set.damaged/audio/mine.wav", "set/audio/1.wav", "set/list.txt"]
+    assert "set: lacks list.txt; set aside as set.damaged" in capsys.readouterr().err
+
+
+def sized(name, size):
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(bytes(3_000_000)[:512] + sized("set/audio/1.wav", 10**12)),
+        gzip.compress(sized("set/audio/1.wav", 10**12) + bytes(3_000_000)),
+        gzip.compress(sized("set/audio/1.wav", 0)[:156] + b"x" + bytes(3_000_000)),  # not a header
+        archive(*GOOD, ("deep/set/list.txt/1", b"x")),
+        archive(*GOOD, ("n" * 300, b"x")),
+        gzip.compress(sized("set/1.wav", 2_000_000) + bytes(10_000_000)),
+    ],
+)
+def test_an_archive_that_swells_or_contradicts_itself_is_refused(server, tmp_path, monkeypatch, content):
+    monkeypatch.setattr(unpacking, "MOST_BYTES", 1_000_000)
+    with pytest.raises(SgpipeError) as caught:
+        fetch(packed(server, content), tmp_path)
+    assert "set.tar.gz" in str(caught.value) and "\n" not in str(caught.value) and left(tmp_path) == []
+
+
+def test_an_archive_whose_header_asks_for_memory_is_refused(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "MOST_AT_ONCE", 1 << 20)
+    header = tarfile.TarInfo("set/long")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 8_000_000
+    content = gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + b"a" * 8_000_000)
+    with pytest.raises(SgpipeError, match="not a whole archive"):
+        fetch(packed(server, content), tmp_path)
 
 
 def test_a_checksum_may_come_from_the_publishers_list(server, tmp_path):

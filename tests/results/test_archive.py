@@ -1,7 +1,9 @@
 """Runs carried from one store to another: the same bytes arrive, and nothing else gets in."""
 
 import io
+import os
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +56,24 @@ def test_a_run_that_is_here_is_left_as_it_is(store, tmp_path):
     export_runs(store, SPECS, tmp_path / "runs.tar")
     assert import_runs(other, tmp_path / "runs.tar") == (1, 1)
     assert other.get(SPECS[0]).rows[0].epoch == 7
+
+
+def test_an_export_replaces_a_plain_file_and_nothing_else(store, tmp_path):
+    path = tmp_path / "runs.tar"
+    path.write_text("an older one")
+    assert export_runs(store, SPECS, path) == 2 and tarfile.is_tarfile(path)
+    kept = path.read_bytes()
+    link, dangling, pipe = (tmp_path / name for name in ("link.tar", "dangling.tar", "pipe"))
+    link.symlink_to(path)
+    dangling.symlink_to("nowhere")
+    os.mkfifo(pipe)
+    for other in (link, dangling, pipe, tmp_path, Path("/dev/null")):
+        with pytest.raises(SgpipeError, match=f"{other}: is not a plain file, and is not replaced"):
+            export_runs(store, SPECS, other)
+    assert link.is_symlink() and dangling.is_symlink() and pipe.is_fifo() and Path("/dev/null").is_char_device()
+    with pytest.raises(SgpipeError, match=f"{path}/runs.tar: cannot be written"):
+        export_runs(store, SPECS, path / "runs.tar")
+    assert path.read_bytes() == kept
 
 
 def test_an_export_of_nothing_says_so(store, tmp_path):

@@ -26,11 +26,10 @@ if "SGPIPE_DATA" in os.environ:
 
 
 # Fetching what is missing must not fail because it is missing. (A job's own command line says `download:`.)
-if {"download", "download:"} & set(sys.argv[1:]):
-    config["data"] = "auto"
+FETCHING = bool({"download", "download:"} & set(sys.argv[1:]))
 
 try:
-    PLAN = make_plan(read_config(config))
+    PLAN = make_plan(read_config(config, fetching=FETCHING))
     # Snakemake's own message for an unknown target does not say what there is instead.
     for target in filter(PLAN.looks_like_experiment, sys.argv[1:]):
         PLAN.experiment(target)

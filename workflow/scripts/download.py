@@ -1,5 +1,5 @@
 from sgpipe.rules.download import download
 from sgpipe.rules.job import job
 
-with job(snakemake.config) as plan:
+with job(snakemake.config, fetching=True) as plan:
     download(plan)

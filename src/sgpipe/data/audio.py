@@ -5,40 +5,60 @@ from pathlib import Path
 import numpy as np
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.data.files.reading import FETCH_SET_AGAIN, size_of
+
+LONGEST = 20.0  # s; these data sets have single words
+HIGHEST_RATE = 192_000  # Hz
+MOST_CHANNELS = 8
 
 
 def read_audio(path: Path | str, rate: int | None = None) -> tuple[np.ndarray, int]:
     """Return a recording as float64 (samples,) of full scale 1, and its sample rate in Hz; channels are averaged.
 
-    Raises SgpipeError if the file is absent, empty, damaged or no audio, or if `rate` is given and is not its own.
+    Raises SgpipeError if the file is absent, empty, damaged or no audio, if it promises more than a word, or if `rate`
+    is given and is not its own.
     """
     import soundfile  # a tenth of a second that other tasks need not spend
 
+    path = Path(path)
+    if size_of(path) == 0:
+        raise SgpipeError(f"{path}: the file is empty; {FETCH_SET_AGAIN}")
     try:
-        signal, found = soundfile.read(str(path), dtype="float64", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            found = file.samplerate
+            _check(file, path, rate)
+            signal = file.read(dtype="float64", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
-        if not Path(path).is_file():
-            raise SgpipeError(f"{path}: no such file") from error
-        if Path(path).stat().st_size == 0:
-            raise SgpipeError(f"{path}: the file is empty; fetch it again") from error
-        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
-        raise SgpipeError(f"{path}: not an audio file ({reason}); fetch it again") from error
+        reason = " ".join(getattr(error, "error_string", str(error)).split()).rstrip(".")
+        raise SgpipeError(f"{path}: not an audio file ({reason}); {FETCH_SET_AGAIN}") from error
     if len(signal) == 0:
-        raise SgpipeError(f"{path}: holds no samples; fetch it again")
-    if rate is not None and found != rate:
-        raise SgpipeError(f"{path}: sampled at {found} Hz, but this data set has {rate} Hz; is it the original file?")
+        raise SgpipeError(f"{path}: holds no samples; {FETCH_SET_AGAIN}")
     signal = signal.mean(axis=1)
     if not np.all(np.isfinite(signal)):
-        raise SgpipeError(f"{path}: holds samples that are not finite numbers; fetch it again")
+        raise SgpipeError(f"{path}: holds samples that are not finite numbers; {FETCH_SET_AGAIN}")
     return signal, found
+
+
+def _check(file, path: Path, rate: int | None) -> None:
+    """Raise SgpipeError if an open recording is not what the data set has, before its samples take any memory."""
+    found = file.samplerate
+    if rate is not None and found != rate:
+        raise SgpipeError(f"{path}: sampled at {found} Hz, but this data set has {rate} Hz; is it the original file?")
+    if not 0 < found <= HIGHEST_RATE or file.channels > MOST_CHANNELS or file.frames > LONGEST * found:
+        raise SgpipeError(
+            f"{path}: promises {file.frames:,} samples of {file.channels} channels at {found} Hz, more than the "
+            f"{LONGEST:g} s of a spoken word; {FETCH_SET_AGAIN}"
+        )
 
 
 def audio_seconds(path: Path | str) -> float:
     """Return how long a recording lasts, from its header; 0 if it has none, which `read_audio` will complain about."""
     import soundfile
 
+    if not Path(path).is_file():
+        return 0.0
     try:
-        return soundfile.info(str(path)).duration
+        return soundfile.info(path).duration
     except (OSError, soundfile.SoundFileError):
         return 0.0
 

@@ -23,7 +23,8 @@ import numpy as np
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import permutation, stream
-from sgpipe.data.files.sources import Found, missing_of
+from sgpipe.data.files.reading import file_there, folder_there, missing_of, packed_or_not
+from sgpipe.data.files.sources import Found
 from sgpipe.data.idx import read_idx
 from sgpipe.data.samples import Analog, Events, Task
 from sgpipe.spec.tasks import MnistLatencyData
@@ -41,13 +42,16 @@ Images = tuple[np.ndarray, np.ndarray]  # pixels uint8 (samples, 784) and labels
 def find(folder: Path, data: MnistLatencyData) -> list[Found]:
     """Return the four published files, gzipped or not, if any of them is in `mnist/`."""
     root = folder / "mnist"
-    files = [_packed_or_not(root, name) for names in NAMES.values() for name in names]
-    there = tuple(path for path in files if path.is_file())
+    if not folder_there(root):
+        return []
+    files = [packed_or_not(root, name) for names in NAMES.values() for name in names]
+    there = tuple(path for path in files if file_there(path))
     return [Found("original", root, there, missing=missing_of(root, [path.name for path in files]))] if there else []
 
 
-def _packed_or_not(root: Path, name: str) -> Path:
-    return root / name if (root / name).is_file() else root / f"{name}.gz"
+def check_file(path: Path) -> None:
+    """Read one of the published files; raises SgpipeError if it is damaged."""
+    read_idx(path, (None, SIDE, SIDE) if "images" in path.name else (None,))
 
 
 def make(data: MnistLatencyData, folder: Path | None = None, workers: int = 1) -> Task:
@@ -98,7 +102,7 @@ def _split(data: MnistLatencyData, samples: int) -> tuple[np.ndarray, np.ndarray
 
 def _published(root: Path) -> tuple[Images, Images]:
     """Return the training and the test set; raises SgpipeError, naming the file, if one is bad."""
-    return tuple(_images(*(_packed_or_not(root, name) for name in NAMES[part])) for part in ("train", "test"))
+    return tuple(_images(*(packed_or_not(root, name) for name in NAMES[part])) for part in ("train", "test"))
 
 
 def _images(image_path: Path, label_path: Path) -> Images:

@@ -1,7 +1,7 @@
 """Penn Treebank at word level (Mikolov's files; herranz2022 section 2.1), or text from a grammar of ours.
 
-The published text is cut at spaces, the end of a line is the word <eos>. The vocabulary is that of the training text,
-10,000 words with <eos> and <unk>, numbered from the most frequent.
+The published text is cut at spaces (the ASCII character and no other), the end of a line is the word <eos>. The
+vocabulary is that of the training text, 10,000 words with <eos> and <unk>, numbered from the most frequent.
 """
 
 from collections import Counter
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.data.files.sources import Found, missing_of
+from sgpipe.data.files.reading import FETCH_AGAIN, file_there, folder_there, missing_of, read_text
+from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import SPLITS, Task, Words
 from sgpipe.data.standins.grammar import text
 from sgpipe.spec.tasks import PtbData
@@ -18,14 +19,21 @@ from sgpipe.spec.tasks import PtbData
 NAMES = {split: f"ptb.{split}.txt" for split in SPLITS}
 EMBEDDED_WORDS = {"train": 200_000, "valid": 20_000, "test": 20_000}
 EOS, UNKNOWN = "<eos>", "<unk>"
-REMEDY = "fetch it with `snakemake --cores 1 download`"
+MOST = 100_000_000  # bytes; the published training text has a twentieth of it
 
 
 def find(folder: Path, data: PtbData) -> list[Found]:
     """Return the three published files, if any of them is in `ptb/`."""
     root = folder / "ptb"
-    there = tuple(root / name for name in NAMES.values() if (root / name).is_file())
+    if not folder_there(root):
+        return []
+    there = tuple(root / name for name in NAMES.values() if file_there(root / name))
     return [Found("original", root, there, missing=missing_of(root, list(NAMES.values())))] if there else []
+
+
+def check_file(path: Path) -> None:
+    """Read one of the published files; raises SgpipeError if it is damaged."""
+    read_words(path)
 
 
 def make(data: PtbData, folder: Path | None = None, workers: int = 1) -> Task:
@@ -43,24 +51,22 @@ def vocabulary(words: list[str]) -> dict[str, int]:
 
 def _published(root: Path, size: int) -> dict[str, np.ndarray]:
     """Return the word ids of each split, int32; raises SgpipeError, naming the file, if one is bad."""
-    words = {split: _words(root / name) for split, name in NAMES.items()}
+    words = {split: read_words(root / name) for split, name in NAMES.items()}
     known = vocabulary(words["train"])
     if len(known) > size:
         raise SgpipeError(
             f"{root / NAMES['train']}: has {len(known):,} different words, expected {size:,}: not the published file; "
-            + REMEDY
+            "rename it, and `snakemake --cores 1 download` fetches that"
         )
     return {split: _numbered(parts, known, root / NAMES[split]) for split, parts in words.items()}
 
 
-def _words(path: Path) -> list[str]:
-    try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SgpipeError(f"{path}: cannot be read as text ({error}); {REMEDY}") from error
-    words = content.replace("\n", f" {EOS} ").split()
+def read_words(path: Path) -> list[str]:
+    """Return the words of a text, with <eos> for the end of each line; raises SgpipeError if it is none."""
+    text = read_text(path, MOST, FETCH_AGAIN)
+    words = [word for word in text.replace("\n", f" {EOS} ").split(" ") if word]
     if len(words) < 2:
-        raise SgpipeError(f"{path}: has no words; {REMEDY}")
+        raise SgpipeError(f"{path}: has no words; {FETCH_AGAIN}")
     return words
 
 

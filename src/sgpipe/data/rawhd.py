@@ -10,15 +10,16 @@ from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import permutation, stream
-from sgpipe.data.files.sources import Found, missing_of
+from sgpipe.data.files.reading import FETCH_SET_AGAIN, file_there, folder_there, missing_of, names_in
+from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import Task
-from sgpipe.data.speech import Recording, limited, spectrogram_task, tree
+from sgpipe.data.speech import Recording, apart, limited, list_entries, spectrogram_task, tree
 from sgpipe.data.standins.synthesiser import SPEECH_SEED, write_digits
 from sgpipe.spec.tasks import RawHDData
 
 FOLDER = "hd_audio"
 LISTS = {"train": "train_filenames.txt", "test": "test_filenames.txt"}
-NAME = re.compile(r"lang-(english|german)_speaker-\d+_trial-\d+_digit-(\d)\.flac")
+NAME = re.compile(r"lang-(english|german)_speaker-\d+_trial-\d+_digit-(\d)\.flac", re.ASCII)
 RATE = 48000
 VALID_SHARE = 0.1
 
@@ -26,12 +27,12 @@ VALID_SHARE = 0.1
 def find(folder: Path, data: RawHDData) -> list[Found]:
     """Return the published set, if there is anything of it in the data folder."""
     root = folder / FOLDER
-    if not root.is_dir():
+    if not folder_there(root):
         return []
-    audio = root / "audio"
-    missing = (*missing_of(root, tuple(LISTS.values())), *(() if audio.is_dir() else ("audio/",)))
-    files = tuple(path for name in LISTS.values() if (path := root / name).is_file())
-    return [Found("original", root, files, (audio,) if audio.is_dir() else (), ".flac", missing)]
+    folders = (root / "audio",) if folder_there(root / "audio") else ()
+    missing = (*missing_of(root, tuple(LISTS.values())), *(() if folders else ("audio/",)))
+    files = tuple(path for name in LISTS.values() if file_there(path := root / name))
+    return [Found("original", root, files, folders, ".flac", missing)]
 
 
 def make(data: RawHDData, folder: Path | None = None, workers: int = 1) -> Task:
@@ -39,11 +40,11 @@ def make(data: RawHDData, folder: Path | None = None, workers: int = 1) -> Task:
     with tree(folder and folder / FOLDER) as root:
         if folder is None:
             write_digits(root, SPEECH_SEED, rate=RATE, only=())
-            splits = _splits(data, {split: listed(root / name) for split, name in LISTS.items()})
+            splits = _splits(data, listed(root))
             spoken = {name for recordings in splits.values() for name, _ in recordings}
             write_digits(root, SPEECH_SEED, rate=RATE, only=spoken, workers=workers)
         else:
-            splits = _splits(data, {split: read_list(root, name) for split, name in LISTS.items()})
+            splits = _splits(data, read_lists(root))
         return spectrogram_task(data, root / "audio", splits, RATE, workers)
 
 
@@ -56,35 +57,34 @@ def _splits(data: RawHDData, lists: dict[str, list[Recording]]) -> dict[str, lis
     return limited(data, splits)
 
 
-def read_list(root: Path, name: str) -> list[Recording]:
-    """Return a list's recordings; raises SgpipeError if one is not there.
+def read_lists(root: Path) -> dict[str, list[Recording]]:
+    """Return the recordings of each list; raises SgpipeError if one is not there, or stands in the lists twice.
 
     The lists say what the set is: whoever has only a part of it cuts them to that part.
     """
-    recordings = listed(root / name)
-    there = {path.name for path in (root / "audio").iterdir()}
-    absent = [file for file, _ in recordings if file not in there]
-    if absent:
-        raise SgpipeError(
-            f"{root / name}: {len(absent)} of its {len(recordings)} recordings are not in audio/, {absent[0]} is the "
-            "first; fetch the set again, or cut the list to the recordings that you have"
-        )
-    return recordings
+    lists, there = listed(root), set(names_in(root / "audio"))
+    for split, recordings in lists.items():
+        absent = [file for file, _ in recordings if file not in there]
+        if absent:
+            raise SgpipeError(
+                f"{root / LISTS[split]}: {len(absent)} of its {len(recordings)} recordings are not in audio/, "
+                f"{absent[0]} is the first; cut the list to the recordings that you have, or {FETCH_SET_AGAIN}"
+            )
+    return lists
 
 
-def listed(path: Path) -> list[Recording]:
-    """Return what a list names, whether or not it is there."""
-    try:
-        names = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SgpipeError(f"{path}: not a list of recordings ({error})") from error
-    return [_recording(name.removeprefix("audio/"), path) for name in names]
+def listed(root: Path) -> dict[str, list[Recording]]:
+    """Return what each list names, whether or not it is there."""
+    paths = {split: root / name for split, name in LISTS.items()}
+    lists = {split: [_recording(entry, path) for entry in list_entries(path)] for split, path in paths.items()}
+    apart({paths[split]: [name for name, _ in recordings] for split, recordings in lists.items()})
+    return lists
 
 
-def _recording(name: str, where: Path) -> Recording:
-    match = NAME.fullmatch(name)
+def _recording(entry: str, where: Path) -> Recording:
+    match = NAME.fullmatch(entry.removeprefix("audio/"))
     if match is None:
         raise SgpipeError(
-            f"{where}: {name!r} is not the name of a recording, e.g. lang-english_speaker-00_trial-0_digit-0.flac"
+            f"{where}: {entry!r} is not the name of a recording, e.g. lang-english_speaker-00_trial-0_digit-0.flac"
         )
-    return name, int(match[2]) + (10 if match[1] == "english" else 0)
+    return match[0], int(match[2]) + (10 if match[1] == "english" else 0)

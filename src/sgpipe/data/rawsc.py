@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.data.files.sources import Found, missing_of
+from sgpipe.data.files.reading import FETCH_SET_AGAIN, file_there, folder_there, missing_of, names_in
+from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import Task
-from sgpipe.data.speech import Recording, limited, spectrogram_task, tree
+from sgpipe.data.speech import Recording, apart, limited, list_entries, spectrogram_task, tree
 from sgpipe.data.standins.phonemes import COMMANDS
 from sgpipe.data.standins.synthesiser import SPEECH_SEED, write_commands
 from sgpipe.spec.tasks import RawSCData
@@ -34,11 +35,11 @@ def _root(folder: Path, data: RawSCData) -> Path:
 def find(folder: Path, data: RawSCData) -> list[Found]:
     """Return the published set, if there is anything of it in the data folder."""
     root = _root(folder, data)
-    if not root.is_dir():
+    if not folder_there(root):
         return []
-    there = tuple(root / word for word in words(data.version) if (root / word).is_dir())
-    missing = tuple(f"{word}/" for word in words(data.version) if not (root / word).is_dir())
-    files = tuple(path for name in LISTS.values() if (path := root / name).is_file())
+    there = tuple(root / word for word in words(data.version) if folder_there(root / word))
+    missing = tuple(f"{word}/" for word in words(data.version) if root / word not in there)
+    files = tuple(path for name in LISTS.values() if file_there(path := root / name))
     return [Found("original", root, files, there, ".wav", (*missing_of(root, tuple(LISTS.values())), *missing))]
 
 
@@ -59,11 +60,11 @@ def make(data: RawSCData, folder: Path | None = None, workers: int = 1) -> Task:
 
 
 def _clips(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not folder_there(folder):
         raise SgpipeError(f"{folder}: no such folder; the data set has one for each word")
-    found = [path for path in folder.iterdir() if path.suffix == ".wav"]
+    found = [folder / name for name in names_in(folder) if name.endswith(".wav")]
     if not found:
-        raise SgpipeError(f"{folder}: has no .wav file; fetch the data set again")
+        raise SgpipeError(f"{folder}: has no .wav file; {FETCH_SET_AGAIN}")
     return found
 
 
@@ -76,6 +77,7 @@ def _splits(root: Path, paths: list[str], known: tuple[str, ...]) -> dict[str, l
     labels = {word: label for label, word in enumerate(known)}
     splits: dict[str, list[Recording]] = {"train": [], "valid": [], "test": []}
     listed = {split: read_list(root / name) for split, name in LISTS.items()}
+    apart({root / LISTS[split]: entries for split, entries in listed.items()})
     split_of = {path: split for split, entries in listed.items() for path in entries}
     for path in paths:
         word = path.partition("/")[0]
@@ -83,9 +85,7 @@ def _splits(root: Path, paths: list[str], known: tuple[str, ...]) -> dict[str, l
             splits[split_of.get(path, "train")].append((path, labels[word]))
     for split, entries in listed.items():
         if not splits[split]:
-            raise SgpipeError(
-                f"{root / LISTS[split]}: none of its {len(entries)} clips is there; fetch the data set again"
-            )
+            raise SgpipeError(f"{root / LISTS[split]}: none of its {len(entries)} clips is there; {FETCH_SET_AGAIN}")
     absent = len(split_of) - len(splits["valid"]) - len(splits["test"])
     if absent:
         print(f"sgpipe: {root}: a part of the data set: {absent} clips of its lists are not there", file=sys.stderr)
@@ -94,11 +94,8 @@ def _splits(root: Path, paths: list[str], known: tuple[str, ...]) -> dict[str, l
 
 def read_list(path: Path) -> list[str]:
     """Return a list's entries, `<word>/<speaker>_nohash_<n>.wav`; raises SgpipeError if it is none."""
-    try:
-        entries = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SgpipeError(f"{path}: not a list of clips ({error})") from error
+    entries = list_entries(path)
     for entry in entries:
-        if not re.fullmatch(r"\w+/\w+_nohash_\d+\.wav", entry):
+        if not re.fullmatch(r"\w+/\w+_nohash_\d+\.wav", entry, re.ASCII):
             raise SgpipeError(f"{path}: {entry!r} is not the name of a clip, e.g. yes/0a7c2a8d_nohash_0.wav")
     return entries

@@ -27,7 +27,8 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import permutation, stream
 from sgpipe.data import rawhd
 from sgpipe.data.ear import cochlea
-from sgpipe.data.files.sources import Found, missing_of
+from sgpipe.data.files.reading import file_there, folder_there, missing_of, packed_or_not
+from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import SPLITS, Events, Task
 from sgpipe.data.shd_files import Chunk, SpikeFile, open_spikes, write_spikes
 from sgpipe.data.standins.synthesiser import write_digits
@@ -39,20 +40,24 @@ FILES = {"train": "shd_train.h5", "test": "shd_test.h5"}
 SPEECH_SEED = 0  # the synthesised speech is one data set: `data.seed` draws splits, as with the published files
 SPEECH_VERSION = 1  # raised whenever the synthesised speech changes: kept spikes of another version are made anew
 HERRANZ_TEST = 2088
+MAKE_AGAIN = "delete it, and it is made again"
 
 
 def find(folder: Path, data: ShdData) -> list[Found]:
     """Return the published spikes, and the recordings to derive some from, as far as they are there."""
     root, found = folder / FOLDER, []
-    files = [_packed_or_not(root, name) for name in FILES.values()]
-    there = tuple(path for path in files if path.is_file())
+    files = [packed_or_not(root, name) for name in FILES.values()] if folder_there(root) else []
+    there = tuple(path for path in files if file_there(path))
     if there:
         found.append(Found("original", root, there, missing=missing_of(root, [path.name for path in files])))
     return found + [replace(audio, source="derived") for audio in rawhd.find(folder, data)]
 
 
-def _packed_or_not(root: Path, name: str) -> Path:
-    return root / name if (root / name).is_file() else root / f"{name}.gz"
+def check_file(path: Path) -> None:
+    """Read one of the published files; raises SgpipeError if it is damaged."""
+    with open_spikes(path) as file:
+        for _ in file.chunks():
+            pass
 
 
 def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path | None = None) -> Task:
@@ -62,7 +67,7 @@ def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path
     Raises SgpipeError, naming the file, if one is bad.
     """
     if data.source == "original":
-        paths = {split: _packed_or_not(folder / FOLDER, name) for split, name in FILES.items()}
+        paths = {split: packed_or_not(folder / FOLDER, name) for split, name in FILES.items()}
         with open_spikes(paths["train"]) as train, open_spikes(paths["test"]) as test:
             return _task(data, train, test, _rows(data, train.samples, test.samples))
     with TemporaryDirectory(prefix="sgpipe-shd-") as temporary:
@@ -70,7 +75,8 @@ def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path
         if root is None:
             root = Path(temporary) / "speech"
             write_digits(root, SPEECH_SEED, rate=rawhd.RATE, only=())
-        lists = {split: _listed(root, name, folder is None) for split, name in rawhd.LISTS.items()}
+        lists = rawhd.listed(root) if folder is None else rawhd.read_lists(root)
+        lists = {split: [_english_first(one) for one in recordings] for split, recordings in lists.items()}
         rows = _rows(data, len(lists["train"]), len(lists["test"]))
         # Only what is wanted is listened to, which a small `limit` makes much less.
         wanted = {"train": np.union1d(rows["train"], rows["valid"]), "test": rows["test"]}
@@ -81,13 +87,14 @@ def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(place / "lock"):  # another job may want the same spikes in other bins
             _listen(root, folder is None, heard, place, workers)
-        with open_spikes(place / FILES["train"]) as train, open_spikes(place / FILES["test"]) as test:
+        train_path, test_path = place / FILES["train"], place / FILES["test"]
+        with open_spikes(train_path, MAKE_AGAIN) as train, open_spikes(test_path, MAKE_AGAIN) as test:
             return _task(data, train, test, rows)
 
 
-def _listed(root: Path, name: str, spoken_later: bool) -> list[rawhd.Recording]:
-    recordings = rawhd.listed(root / name) if spoken_later else rawhd.read_list(root, name)
-    return [(file, (label + 10) % 20) for file, label in recordings]  # SHD has English first
+def _english_first(recording: rawhd.Recording) -> rawhd.Recording:
+    name, label = recording
+    return name, (label + 10) % 20
 
 
 def _origin(data: ShdData, heard: dict[str, list[rawhd.Recording]]) -> str:

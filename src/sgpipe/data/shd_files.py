@@ -7,22 +7,30 @@ extra/         speaker, keys and more, which no network sees
 """
 
 import gzip
-import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.base.files import atomic
+from sgpipe.base.files import DISK_FULL, atomic, disk_full
+from sgpipe.data.files.reading import FETCH_AGAIN, LARGEST, size_of
 
 UNITS, CLASSES = 700, 20
 LONGEST = 10.0  # s; the published recordings last 1.4 s at most
 AT_ONCE = 256  # samples
-ADVICE = "fetch it again with `snakemake --cores 1 download`"
+KINDS = {"spikes/times": "f", "spikes/units": "iu", "labels": "iu"}  # numpy's letters for floats and integers
+# The published files have some 8,000 samples of 8,000 spikes.
+MOST_SAMPLES = 100_000
+MOST_SPIKES, MOST_SPIKES_OF_ALL = 200_000, 200_000_000
+LARGEST_CHUNK = 100_000_000  # bytes that are unpacked together
+# What h5py raises on damaged files, types that numpy lacks, and sizes that do not fit into memory.
+HDF5_ERRORS = (OSError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -37,32 +45,86 @@ class Chunk:
 
 
 class SpikeFile:
-    """An open file of spikes; raises SgpipeError, naming it, on whatever is wrong with it."""
+    """An open file of spikes; raises SgpipeError, naming it, on whatever is wrong with it.
 
-    def __init__(self, path: Path, content):
-        self.path, self._content = path, content
-        missing = [name for name in ("spikes/times", "spikes/units", "labels") if name not in content]
-        if missing:
-            raise SgpipeError(f"{path}: has no {', '.join(missing)}: not a spiking Heidelberg file; {ADVICE}")
-        self.samples = len(content["labels"])
-        lengths = {name: len(content[name]) for name in ("spikes/times", "spikes/units")}
-        if self.samples == 0 or set(lengths.values()) != {self.samples}:
-            found = ", ".join(f"{count} of {name}" for name, count in lengths.items())
-            raise SgpipeError(f"{path}: has {self.samples} labels, but {found}; {ADVICE}")
+    Everything about the three data sets is checked before any of them is read. They have to lie in the file itself:
+    its checksum, which names a run, says nothing of what a link or another file leads to.
+    """
+
+    def __init__(self, path: Path, content, advice: str = FETCH_AGAIN):
+        self.path, self._advice = path, advice
+        with self._reading("be read"):
+            self._content = {name: self._dataset(content, name) for name in KINDS}
+            missing = [name for name, dataset in self._content.items() if dataset is None]
+            if missing:
+                raise self._wrong(f"has no {', '.join(missing)}: not a spiking Heidelberg file")
+            for name, dataset in self._content.items():
+                self._check_form(name, dataset)
+            self.samples, *lengths = (len(self._content[name]) for name in ("labels", "spikes/times", "spikes/units"))
+        if self.samples == 0 or set(lengths) != {self.samples}:
+            found = f"{lengths[0]} of spikes/times, {lengths[1]} of spikes/units"
+            raise self._wrong(f"has {self.samples} labels, but {found}")
+        if self.samples > MOST_SAMPLES:
+            raise self._wrong(f"has {self.samples:,} samples, where {MOST_SAMPLES:,} at most are meant")
+
+    def _wrong(self, what: str) -> SgpipeError:
+        return SgpipeError(f"{self.path}: {what}; {self._advice}")
+
+    @contextmanager
+    def _reading(self, where: str) -> Iterator[None]:
+        try:
+            yield
+        except HDF5_ERRORS as error:
+            raise self._wrong(f"cannot {where} ({' '.join(str(error).split()) or type(error).__name__})") from error
+
+    def _dataset(self, content, name: str):
+        """Return the data set of this name, None if there is none; no link is followed."""
+        import h5py
+
+        here = content
+        for part in name.split("/"):
+            if not isinstance(here, h5py.Group) or not here.id.links.exists(part.encode()):
+                return None
+            if here.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
+                raise self._wrong(f"has a link in the place of {name}, which may lead out of the file")
+            here = here[part]
+        return here if isinstance(here, h5py.Dataset) else None
+
+    def _check_form(self, name: str, dataset) -> None:
+        """Raise SgpipeError if a data set is not a list of what it should hold, kept in the file."""
+        import h5py
+
+        if dataset.is_virtual or dataset.external:
+            raise self._wrong(f"keeps {name} in another file")
+        if dataset.shape is None or len(dataset.shape) != 1:
+            raise self._wrong(f"has {name} of shape {dataset.shape}, where a list is meant")
+        kind, what = dataset.dtype, "a number"
+        if name != "labels":
+            kind, what = h5py.check_vlen_dtype(dataset.dtype), "a list of numbers"
+        if not isinstance(kind, np.dtype) or kind.kind not in KINDS[name] or kind.itemsize > 8:
+            raise self._wrong(f"has {name} of type {kind or dataset.dtype}, where {what} for each sample is meant")
+        if dataset.chunks and prod(dataset.chunks) * 16 > LARGEST_CHUNK:
+            raise self._wrong(f"keeps {name} in chunks of {dataset.chunks[0]:,} samples, which are too many at once")
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all samples, a few at a time."""
+        left = MOST_SPIKES_OF_ALL
         for first in range(0, self.samples, AT_ONCE):
             rows = slice(first, first + AT_ONCE)
-            try:
-                times, units = (self._content[name][rows] for name in ("spikes/times", "spikes/units"))
-                labels = self._content["labels"][rows].astype(np.int64)
-            except OSError as error:
-                raise SgpipeError(f"{self.path}: cannot be read after sample {first} ({error}); {ADVICE}") from error
-            counts = np.array([len(part) for part in times])
-            if np.any(counts != [len(part) for part in units]):
-                raise SgpipeError(f"{self.path}: a sample after {first} has more times than units, or fewer; {ADVICE}")
-            chunk = Chunk(first, counts, np.concatenate(times), np.concatenate(units).astype(np.int64), labels)
+            with self._reading(f"be read after sample {first}"):
+                times, units, labels = (
+                    self._content[name][rows] for name in ("spikes/times", "spikes/units", "labels")
+                )
+                counts = np.array([len(part) for part in times])
+                others = np.array([len(part) for part in units])
+            if np.any(counts != others):
+                raise self._wrong(f"a sample after {first} has more times than units, or fewer")
+            left -= int(counts.sum())
+            if counts.max() > MOST_SPIKES or left < 0:  # lists may share their content: many spikes, a small file
+                raise self._wrong(f"has {counts.max():,} spikes in a sample after {first}, or too many in all")
+            with self._reading(f"be read after sample {first}"):
+                joined = np.concatenate(times), np.concatenate(units).astype(np.int64), labels.astype(np.int64)
+            chunk = Chunk(first, counts, *joined)
             self._check(chunk)
             yield chunk
 
@@ -74,33 +136,41 @@ class SpikeFile:
         ):
             wrong = ~((values >= least) & (values <= most))  # so that NaN is wrong too
             if np.any(wrong):
-                raise SgpipeError(
-                    f"{self.path}: has {name} {values[wrong][0]} after sample {chunk.first}, "
-                    f"expected {least} to {most:g}; {ADVICE}"
-                )
+                found = values[wrong][0]
+                raise self._wrong(f"has {name} {found} after sample {chunk.first}, expected {least} to {most:g}")
 
 
 @contextmanager
-def open_spikes(path: Path | str) -> Iterator[SpikeFile]:
-    """Open a file of spikes, gzipped or not; raises SgpipeError if it is damaged or of another kind."""
+def open_spikes(path: Path | str, advice: str = FETCH_AGAIN) -> Iterator[SpikeFile]:
+    """Open a file of spikes, gzipped or not; raises SgpipeError, with `advice`, if it is damaged or of another kind."""
     import h5py  # an eighth of a second that other tasks need not spend
 
     path = Path(path)
+    size_of(path)
     with TemporaryDirectory(prefix="sgpipe-shd-") as temporary:
         plain = path
         if path.suffix == ".gz":  # HDF5 jumps to and fro in a file, which a gzipped one does not allow
             plain = Path(temporary) / path.stem
-            try:
-                with gzip.open(path) as packed, open(plain, "wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, 2**20)
-            except (OSError, EOFError, gzip.zlib.error) as error:
-                raise SgpipeError(f"{path}: cannot be unpacked ({error}); {ADVICE}") from error
+            _unpack(path, plain, advice)
         try:
             content = h5py.File(plain, "r")
-        except OSError as error:
-            raise SgpipeError(f"{path}: not a whole HDF5 file ({error}); {ADVICE}") from error
+        except HDF5_ERRORS as error:
+            raise SgpipeError(f"{path}: not a whole HDF5 file ({' '.join(str(error).split())}); {advice}") from error
         with content:
-            yield SpikeFile(path, content)
+            yield SpikeFile(path, content, advice)
+
+
+def _unpack(path: Path, plain: Path, advice: str) -> None:
+    try:
+        with gzip.open(path) as packed, open(plain, "wb") as unpacked:
+            while block := packed.read(2**20):
+                unpacked.write(block)
+                if unpacked.tell() > LARGEST:
+                    raise SgpipeError(f"{path}: unpacks to more than {LARGEST:,} bytes; {advice}")
+    except (OSError, EOFError, zlib.error) as error:
+        if getattr(error, "errno", None) in DISK_FULL:
+            raise disk_full(plain.parent) from error
+        raise SgpipeError(f"{path}: cannot be unpacked ({error}); {advice}") from error
 
 
 def write_spikes(

@@ -11,11 +11,13 @@ import numpy as np
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import permutation, stream
 from sgpipe.data.audio import read_audio
+from sgpipe.data.files.reading import FETCH_SET_AGAIN, read_text
 from sgpipe.data.mel import CHANNELS, features
 from sgpipe.data.samples import SPLITS, Analog, Task
 from sgpipe.spec.tasks import RawHDData, RawSCData
 
 Recording = tuple[str, int]  # the name of a file and its class
+LONGEST_LIST = 20_000_000  # bytes; published lists have a twentieth of it
 
 
 @contextmanager
@@ -26,6 +28,22 @@ def tree(root: Path | None) -> Iterator[Path]:
     else:
         with TemporaryDirectory(prefix="sgpipe-speech-") as temporary:
             yield Path(temporary)
+
+
+def list_entries(path: Path) -> list[str]:
+    """Return the names in a list of files, cut at newlines and spaces; raises SgpipeError if it is no text."""
+    return [name for name in read_text(path, LONGEST_LIST, FETCH_SET_AGAIN).replace("\n", " ").split(" ") if name]
+
+
+def apart(lists: Mapping[Path, Sequence[str]]) -> None:
+    """Raise SgpipeError if lists, by their files, name a recording twice: it would be in two splits at once."""
+    seen: dict[str, Path] = {}
+    for path, names in lists.items():
+        for name in names:
+            if name in seen:
+                also = "twice" if seen[name] == path else f"and so does {seen[name].name}"
+                raise SgpipeError(f"{path}: names {name} {also}; no recording may stand in the lists twice")
+            seen[name] = path
 
 
 def limited(data: RawHDData | RawSCData, splits: Mapping[str, Sequence[Recording]]) -> dict[str, list[Recording]]:

@@ -149,7 +149,8 @@ class Plan:
 def make_plan(config: Config) -> Plan:
     """Return the plan for a configuration; raises SgpipeError on anything wrong in the experiment files."""
     sources = Sources(config.data_dir, config.data, config.results)
-    experiments = load_experiments(config.experiments, config.scale, config.seed, sources.settle)
+    settle = sources.settle_if_there if config.fetching else sources.settle
+    experiments = load_experiments(config.experiments, config.scale, config.seed, settle)
     askers: dict[str, list[str]] = {}
     runs: dict[str, RunSpec] = {}
     for experiment in experiments.values():

@@ -1,6 +1,7 @@
 """Carrying trained runs from one store to another, as a plain tar file."""
 
 import io
+import os
 import re
 import tarfile
 from collections.abc import Iterable
@@ -20,20 +21,31 @@ MEMBER = re.compile(r"runs/[0-9a-f]{16}-[0-9a-f]{6}\.(parquet|weights\.npz)")
 def export_runs(store: Store, specs: Iterable[RunSpec], path: Path | str, weights: bool = True) -> int:
     """Write the ended runs among `specs`, with their weights unless told otherwise; return how many there were.
 
-    The same runs give the same bytes. Raises SgpipeError if the store has none of them.
+    The same runs give the same bytes. Raises SgpipeError if the store has none of them, or if something stands at
+    `path` that is no plain file: a folder, a link, a device.
     """
+    path = Path(path)
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise SgpipeError(f"{path}: is not a plain file, and is not replaced; give the archive another name")
     chosen = sorted((spec for spec in specs if spec in store), key=lambda spec: spec.id)
     if not chosen:
         raise SgpipeError(f"{store.root}: has none of these runs; `sgpipe plan` shows what is stored")
-    with atomic(Path(path)) as temporary, tarfile.open(temporary, "w") as archive:
-        for spec in chosen:
-            for file in (store.weights_path(spec), store.path(spec)):
-                if file.exists() and (weights or file.suffix == ".parquet"):
-                    member = tarfile.TarInfo(f"runs/{file.name}")  # no owner, no date
-                    member.size = file.stat().st_size
-                    with open(file, "rb") as content:
-                        archive.addfile(member, content)
+    try:
+        with atomic(path) as temporary, tarfile.open(temporary, "w") as archive:
+            for spec in chosen:
+                for file in (store.weights_path(spec), store.path(spec)):
+                    if file.exists() and (weights or file.suffix == ".parquet"):
+                        _add(archive, file)
+    except OSError as error:
+        raise SgpipeError(f"{path}: cannot be written ({error.strerror or error}); give it another name") from error
     return len(chosen)
+
+
+def _add(archive: tarfile.TarFile, file: Path) -> None:
+    member = tarfile.TarInfo(f"runs/{file.name}")  # no owner, no date
+    member.size = file.stat().st_size
+    with open(file, "rb") as content:
+        archive.addfile(member, content)
 
 
 def import_runs(store: Store, path: Path | str) -> tuple[int, int]:

@@ -12,8 +12,10 @@ from sgpipe.spec.config import read_config
 
 
 @contextmanager
-def job(config: Mapping[str, Any], log: Sequence[str] = ()) -> Iterator[Plan]:
+def job(config: Mapping[str, Any], log: Sequence[str] = (), fetching: bool = False) -> Iterator[Plan]:
     """Yield the plan of a configuration; send the standard error stream to the first of `log`.
+
+    `fetching`: the job fetches files, so that a plan is to be had without them.
 
     A SgpipeError ends the process with exit code 1 and its message, in the log if there is one.
     """
@@ -23,7 +25,7 @@ def job(config: Mapping[str, Any], log: Sequence[str] = ()) -> Iterator[Plan]:
         stream = open(log[0], "w", buffering=1)  # noqa: SIM115 (closed with the process)
     with redirect_stderr(stream):
         try:
-            yield make_plan(read_config(config))
+            yield make_plan(read_config(config, fetching=fetching))
         except SgpipeError as error:
             print(f"sgpipe: {error}", file=stream)
             sys.exit(1)

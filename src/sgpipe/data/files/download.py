@@ -2,23 +2,22 @@
 
 import hashlib
 import http.client
-import itertools
+import importlib
 import os
-import shutil
 import sys
-import tarfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from filelock import FileLock
 from tqdm import tqdm
 
 from sgpipe.base.errors import SgpipeError, one_of
 from sgpipe.base.files import DISK_FULL, disk_full
+from sgpipe.data.files.in_place import Check, looked_at, set_aside
 from sgpipe.data.files.published import SETS, SETS_OF, Published
+from sgpipe.data.files.unpack import unpack
 
 TRIES = 5  # at each place; a try that got any further does not count
 PAUSE = 1.0  # s between tries
@@ -39,38 +38,49 @@ def fetch_task(task: str, folder: Path | str) -> list[str]:
     """
     if task not in SETS_OF:
         raise one_of("download", task, SETS_OF)
-    return [item.path for name in SETS_OF[task] for item in SETS[name] if fetch(item, Path(folder))]
+    check = getattr(importlib.import_module(f"sgpipe.data.{task}"), "check_file", None)
+    return [item.path for name in SETS_OF[task] for item in SETS[name] if fetch(item, Path(folder), check)]
 
 
-def fetch(item: Published, folder: Path) -> bool:
+def fetch(item: Published, folder: Path, check: Check | None = None) -> bool:
     """Fetch one published file, or archive and unpack it, unless it is there; return whether it was fetched.
 
-    What there is already is left as it is. Processes side by side wait for each other.
+    What is there is left as it is, unless it is damaged: `check` raises SgpipeError on a file that cannot be read, a
+    folder has to hold what the archive does. That is renamed, never deleted, once there is something better. Processes
+    side by side wait for each other.
     """
     target = folder / item.path
-    if target.exists():
+    sound, damaged = looked_at(target, item, check)
+    if sound and not damaged:
         return False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".download.lock"):
-            if target.exists():
-                return False
-            part = target.with_name(f".{item.name}{PART}")
-            _from_anywhere(item, part)
-            if item.inside:
-                try:
-                    unpack(part, target, item.inside)
-                except SgpipeError:
-                    part.unlink()  # so that the next call fetches it anew
-                    raise
-                part.unlink()
-            else:
-                os.replace(part, target)
-            return True
+            sound, damaged = looked_at(target, item, check)
+            fetched = None if sound else _fetched(item, target)
+            for path, problem in damaged.items():
+                set_aside(path, problem)
+            if fetched:
+                os.replace(fetched, target)
+            return fetched is not None
     except OSError as error:
         if error.errno in DISK_FULL:
             raise disk_full(target) from error
         raise SgpipeError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+
+def _fetched(item: Published, target: Path) -> Path:
+    """Return the whole file, or the folder that was in it, under a hidden name beside its place."""
+    part = target.with_name(f".{item.name}{PART}")
+    _from_anywhere(item, part)
+    if not item.inside:
+        return part
+    fresh = target.with_name(f".{target.name}.unpacked")
+    try:
+        unpack(part, fresh, item.inside)
+    finally:
+        part.unlink()  # if it is bad, so that the next call fetches it anew
+    return fresh
 
 
 def _from_anywhere(item: Published, part: Path) -> None:
@@ -172,43 +182,3 @@ def _listed(item: Published) -> str | None:
         if len(words) == 2 and words[1].lstrip("*").rsplit("/", 1)[-1] == item.name and len(words[0]) == 32:
             return words[0].lower()
     return None
-
-
-def unpack(archive: Path, target: Path, inside: Iterable[str]) -> None:
-    """Unpack a tar archive so that `target` is the folder of it that holds all of `inside`.
-
-    Raises SgpipeError, and leaves nothing behind, on an archive that is damaged, lacks that folder, or has a member
-    that is not a plain file or folder below it: an absolute path, `..`, a link, a device.
-    """
-    aside = target.with_name(f".{target.name}.unpacking")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        with tarfile.open(archive) as members:
-            for member in members:
-                _extract(members, member, aside, archive)
-        folders = itertools.chain([aside], (path for path in aside.rglob("*") if path.is_dir()))
-        wanted = next((folder for folder in folders if all((folder / name).exists() for name in inside)), None)
-        if wanted is None:
-            raise SgpipeError(f"{archive}: has no folder with {', '.join(inside)}; it is not the published archive")
-        os.replace(wanted, target)
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise SgpipeError(
-            f"{archive}: not a whole archive ({error}); give the same command again to fetch it anew"
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _extract(members: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archive: Path) -> None:
-    """Write one member, as a plain file that we own."""
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or "\\" in member.name:
-        raise SgpipeError(f"{archive}: unsafe: {member.name!r} lies outside of it; nothing was unpacked")
-    if member.isdir():
-        (folder / path).mkdir(parents=True, exist_ok=True)
-        return
-    if not member.isreg():
-        raise SgpipeError(f"{archive}: unsafe: {member.name!r} is neither file nor folder; nothing was unpacked")
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    with members.extractfile(member) as content, open(folder / path, "wb") as file:
-        shutil.copyfileobj(content, file)

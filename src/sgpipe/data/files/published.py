@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sgpipe.data.files.digest import files_digest
+from sgpipe.data.standins.phonemes import COMMANDS
 
 ZENKE = ("https://zenkelab.org/datasets/", "https://compneuro.net/datasets/")
 MNIST = (
@@ -92,7 +93,7 @@ SETS: dict[str, tuple[Published, ...]] = {
             "6b74f3901214cb2c2934e98196829835",
             "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
             2_428_923_189,
-            inside=("validation_list.txt", "testing_list.txt"),
+            inside=("validation_list.txt", "testing_list.txt", *COMMANDS),
         ),
     ),
 }

@@ -13,9 +13,7 @@ prepares the task reads every file again and refuses if the digest is another on
 
 import importlib
 import json
-import os
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import Any
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
 from sgpipe.data.files.digest import files_digest, md5
+from sgpipe.data.files.reading import names_in, size_of
 from sgpipe.spec.run import RunSpec, digest
 
 POLICIES = ("auto", "embedded", "original", "download")
@@ -48,16 +47,15 @@ class Found:
         names = [path.relative_to(self.root).as_posix() for path in self.files]
         for folder in self.folders:
             inside = folder.relative_to(self.root).as_posix()
-            names += [f"{inside}/{name}" for name in os.listdir(folder) if name.endswith(self.suffix)]
+            names += [f"{inside}/{name}" for name in names_in(folder) if name.endswith(self.suffix)]
         return sorted(names)
 
     def glance(self) -> str:
         """Return a digest of what can be seen without reading the files."""
         seen = []
         for path in (*sorted(self.files), *sorted(self.folders)):
-            state = path.stat()
-            size = state.st_size if path in self.files else 0
-            seen.append((path.relative_to(self.root).as_posix(), size, state.st_mtime_ns))
+            size = size_of(path) if path in self.files else 0
+            seen.append((path.relative_to(self.root).as_posix(), size, path.stat().st_mtime_ns))
         return digest(json.dumps(seen))
 
     def digest(self) -> str:
@@ -75,8 +73,8 @@ class Found:
             return files_digest(dict(zip(names, pool.map(lambda name: md5(self.root / name), names), strict=True)))
 
     def size(self) -> int:
-        """Return the bytes of all its files."""
-        return sum((self.root / name).stat().st_size for name in self.members())
+        """Return the bytes of all its files; raises SgpipeError if one is no plain file, or is far too large."""
+        return sum(size_of(self.root / name) for name in self.members())
 
 
 class Sources:
@@ -88,6 +86,7 @@ class Sources:
         self.cache = Path(results) / "data" / "sources.json" if results is not None else None
         self._found: dict[Any, dict[str, Found]] = {}
         self._digests: dict[Found, str] = {}
+        self._unsettled: set[Any] = set()
 
     def found(self, data: Any) -> dict[str, Found]:
         """Return the sets of files that a task could be made from, by source, best first."""
@@ -113,6 +112,15 @@ class Sources:
             has = f"{self.folder} has {files}" if files else "embedded data have none"
             raise SgpipeError(f"{where}: data.files: asks for {spec.data.files}, but {has}")
         return spec.with_source(source, files, where)
+
+    def settle_if_there(self, spec: RunSpec, fixed: bool, where: str) -> RunSpec:
+        """Return the same, or the run as it is declared where its files are missing or cannot be read."""
+        if spec.data not in self._unsettled:
+            try:
+                return self.settle(spec, fixed, where)
+            except SgpipeError:
+                self._unsettled.add(spec.data)
+        return spec
 
     def choose(self, data: Any) -> str:
         """Return the source that the policy gives a task, there or not."""
@@ -171,8 +179,3 @@ class Sources:
                 f"{self.folder}: the files of {data.task} have changed ({now}, planned with {data.files}); "
                 "give the same command again"
             )
-
-
-def missing_of(root: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """Return which of some files are not in a folder."""
-    return tuple(name for name in names if not (root / name).is_file())

@@ -1,0 +1,80 @@
+"""What stands in the place of a published file before it is fetched: the file, a damaged one, or another one."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.data.files.published import UNPACKED, Published
+from sgpipe.data.files.reading import standing_at
+
+UNPACKED_MD5 = {name: md5 for files in UNPACKED.values() for name, md5 in files.items()}
+Check = Callable[[Path], None]  # raises SgpipeError on a file that its reader cannot use
+
+
+def looked_at(target: Path, item: Published, check: Check | None) -> tuple[list[Path], dict[Path, str]]:
+    """Return what can be used of what stands at a published file's place, and what is damaged there with the reason.
+
+    A file that is kept gzipped may also be there unpacked. One that can be read is left alone even if it is not the
+    published one, which is said on the error stream.
+    """
+    plain = target.with_name(target.name.removesuffix(".gz"))
+    sound: list[Path] = []
+    damaged: dict[Path, str] = {}
+    for path in dict.fromkeys((target, plain)):
+        if (found := standing_at(path)) is None:
+            continue
+        problem = _folder_problem(path, item, found) if item.inside else _file_problem(path, item, found, check)
+        if problem:
+            damaged[path] = problem
+        else:
+            sound.append(path)
+    return sound, damaged
+
+
+def _folder_problem(path: Path, item: Published, found: str) -> str | None:
+    if found != "a folder":
+        return f"is {found}, where a folder is meant"
+    lacking = [name for name in item.inside if standing_at(path / name) is None]
+    return f"lacks {', '.join(lacking)}" if lacking else None
+
+
+def _file_problem(path: Path, item: Published, found: str, check: Check | None) -> str | None:
+    if found != "a file":
+        return f"is {found}, where a file is meant"
+    if _published(path, item):
+        return None
+    try:
+        if check:
+            check(path)
+    except SgpipeError as error:
+        return str(error).removeprefix(f"{path}: ").split("; ")[0]
+    print(
+        f"sgpipe: {path}: left as it is, but it is not the published file; rename it to have that fetched",
+        file=sys.stderr,
+    )
+    return None
+
+
+def _published(path: Path, item: Published) -> bool:
+    """Return whether a file is the published one, packed as it is published or unpacked."""
+    kind, wanted = ("sha256", item.sha256) if item.sha256 else ("md5", item.md5)
+    if path.name in UNPACKED_MD5:
+        kind, wanted = "md5", UNPACKED_MD5[path.name]
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest() == wanted
+    except OSError as error:
+        raise SgpipeError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def set_aside(path: Path, problem: str) -> None:
+    """Rename a damaged file or folder, so that another can take its place, and say so on the error stream."""
+    number, aside = 1, path.with_name(f"{path.name}.damaged")
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+    os.rename(path, aside)
+    print(f"sgpipe: {path}: {problem}; set aside as {aside.name}", file=sys.stderr)
