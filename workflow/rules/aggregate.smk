@@ -30,6 +30,7 @@ rule experiment_table:
     wildcard_constraints:
         experiment=named(TRAINED),
     localrule: True
+    priority: AT_ONCE
     params:
         definition=lambda wildcards: of(wildcards).definition,
     script:
@@ -47,6 +48,7 @@ rule description_table:
     wildcard_constraints:
         experiment=named(DESCRIBED),
     localrule: True
+    priority: AT_ONCE
     params:
         definition=lambda wildcards: PLAN.definition(wildcards.experiment),
     script:
@@ -89,6 +91,7 @@ rule activity_table:
     wildcard_constraints:
         experiment=named(name for name in RECORDED if name not in COUNTED),
     localrule: True
+    priority: AT_ONCE
     params:
         definition=lambda wildcards: of(wildcards).definition,
     script:

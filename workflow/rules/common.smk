@@ -9,6 +9,7 @@ from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.spec.config import read_config
 from sgpipe.base.errors import SgpipeError
 from sgpipe.spec.numerics import SIMULATION
+from sgpipe.plan.order import AT_ONCE, Order
 from sgpipe.plan.outputs import (
     caption_of,
     claim_sources,
@@ -30,6 +31,7 @@ FETCHING = bool({"download", "download:"} & set(sys.argv[1:]))
 
 try:
     PLAN = make_plan(read_config(config, fetching=FETCHING))
+    ORDER = Order(PLAN)
     # Snakemake's own message for an unknown target does not say what there is instead.
     for target in filter(PLAN.looks_like_experiment, sys.argv[1:]):
         PLAN.experiment(target)

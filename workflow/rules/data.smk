@@ -5,6 +5,7 @@ rule prepare_task:
         statistics=f"{RESULTS}/data/{{data}}.json",
     log:
         f"{RESULTS}/logs/data/{{data}}.log",
+    priority: lambda wildcards: ORDER.task(wildcards.data)
     threads: lambda wildcards: cost.prepare_workers(PLAN.tasks[wildcards.data])
     resources:
         mem_mb=lambda wildcards: cost.prepare_memory_mb(PLAN.tasks[wildcards.data]),

@@ -11,6 +11,7 @@ for experiment in PLAN.experiments.values():
         log:
             f"{RESULTS}/logs/{PLAN.config.scale}/{experiment.id}.draw.log",
         localrule: True
+        priority: AT_ONCE
         params:
             draw=experiment.draw,
         script:

@@ -10,6 +10,7 @@ rule initial_state:
     wildcard_constraints:
         init=init_ids("theory"),
     localrule: True
+    priority: lambda wildcards: ORDER.state(wildcards.init)
     params:
         numerics=lambda wildcards: PLAN.init_numerics(wildcards.init),
     script:

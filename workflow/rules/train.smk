@@ -8,6 +8,7 @@ rule train_pack:
     log:
         f"{RESULTS}/logs/train/{{pack}}.log",
     threads: PLAN.config.threads
+    priority: lambda wildcards: ORDER.pack(wildcards.pack)
     resources:
         mem_mb=lambda wildcards: PLAN.pack(wildcards.pack).memory_mb,
         runtime=lambda wildcards, attempt: PLAN.minutes(wildcards.pack, attempt),

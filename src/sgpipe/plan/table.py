@@ -1,6 +1,7 @@
 """What a plan amounts to: runs, store hits, packs and time, by experiment."""
 
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -14,10 +15,8 @@ def overview(plan: Plan) -> str:
     Times are one core's. They are the static estimate times this machine's measured speed, as far as the store's
     runs of this plan tell it.
     """
-    stored = {
-        run.id: path for pack in plan.packs.values() for run in pack.runs if (path := plan.store.path(run)).exists()
-    }
-    speed = _measured_speed(plan, stored)
+    stored = stored_runs_of(plan)
+    speed = measured_speed(plan, stored)
     lines = [f"{'experiment':<20}{'runs':>7}{'stored':>8}{'to train':>10}{'packs':>7}{'core time':>12}"]
     for name, experiment in plan.experiments.items():
         if experiment.trains:
@@ -28,19 +27,27 @@ def overview(plan: Plan) -> str:
     return "\n".join([f"scale {plan.config.scale}, results in {plan.config.folder}", *lines, f"core time: {basis}"])
 
 
+def stored_runs_of(plan: Plan) -> dict[str, Path]:
+    """Return where each of a plan's runs lies that has ended, by run id."""
+    return {
+        run.id: path for pack in plan.packs.values() for run in pack.runs if (path := plan.store.path(run)).exists()
+    }
+
+
 def _line(name: str, runs: list, packs: int, stored: dict, speed: float) -> str:
     waiting = [run for run in runs if run.id not in stored]
     seconds = speed * sum(cost.run_seconds(run) for run in waiting)
-    return f"{name:<20}{len(runs):>7}{len(runs) - len(waiting):>8}{len(waiting):>10}{packs:>7}{_time(seconds):>12}"
+    return f"{name:<20}{len(runs):>7}{len(runs) - len(waiting):>8}{len(waiting):>10}{packs:>7}{time_words(seconds):>12}"
 
 
-def _time(seconds: float) -> str:
+def time_words(seconds: float) -> str:
+    """Return a time in words: s, min or h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _measured_speed(plan: Plan, stored: dict) -> float:
+def measured_speed(plan: Plan, stored: dict) -> float:
     """Return measured over estimated seconds, from up to 50 of the stored runs; 1 if there are none."""
     estimated = measured = 0.0
     specs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
