@@ -20,6 +20,7 @@ from sgpipe.engines.gpu.adam import PackAdam
 from sgpipe.engines.gpu.pack import Pack
 from sgpipe.engines.optimisers import Adam
 from sgpipe.engines.reference import ReferenceEngine
+from sgpipe.model.objectives import right
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.weights.schemes import layout
 
@@ -102,6 +103,7 @@ def assert_agree(specs, task, weights, kernels, indices=None):
     for run, (spec, weight) in enumerate(zip(specs, copies(weights), strict=True)):
         sums, expected = ReferenceEngine().open([spec], task, [weight]).batch(task.train, indices, True)
         found = table[:, run].sum(1)
+        found[2] = right(torch.from_numpy(table[2, run])).sum()
         np.testing.assert_allclose(found[:2], [sums.loss, sums.penalty], rtol=1e-9)
         assert found[2] == sums.correct and found[3:].tolist() == sums.spikes.tolist()
         for name, gradient in expected.items():
