@@ -19,6 +19,7 @@ from sgpipe.data.samples import Analog, Events, Task
 from sgpipe.engines.cpu.engine import CpuEngine
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.model.neurons.spike import spike
+from sgpipe.model.objectives import ahead, right
 from sgpipe.results.store import Store
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
@@ -137,7 +138,7 @@ def assert_agrees(c, weights, ptr, step, unit, labels, x, indices=None, rel=1e-9
     assert stats["spikes"] == counts
     assert stats["loss"] == pytest.approx(loss, rel=rel, abs=rel)
     assert stats["regulariser"] == pytest.approx(reg, rel=rel, abs=rel)
-    assert stats["correct"] == int((expected.argmax(1) == labels[indices]).sum())
+    assert stats["correct"] == right(ahead(torch.tensor(logits), torch.tensor(labels[indices]))).sum().item()
     np.testing.assert_allclose(logits, expected, rtol=0, atol=rel * max(1, np.abs(expected).max()))
     for got, want in zip(grads, expected_grads, strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=rel * max(np.abs(want).max(), 1e-12))

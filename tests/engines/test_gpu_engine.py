@@ -20,6 +20,7 @@ from sgpipe.engines.gpu.adam import PackAdam
 from sgpipe.engines.gpu.pack import Pack
 from sgpipe.engines.optimisers import Adam
 from sgpipe.engines.reference import ReferenceEngine
+from sgpipe.model.objectives import right
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.weights.schemes import layout
 
@@ -102,6 +103,7 @@ def assert_agree(specs, task, weights, kernels, indices=None):
     for run, (spec, weight) in enumerate(zip(specs, copies(weights), strict=True)):
         sums, expected = ReferenceEngine().open([spec], task, [weight]).batch(task.train, indices, True)
         found = table[:, run].sum(1)
+        found[2] = right(torch.from_numpy(table[2, run])).sum()
         np.testing.assert_allclose(found[:2], [sums.loss, sums.penalty], rtol=1e-9)
         assert found[2] == sums.correct and found[3:].tolist() == sums.spikes.tolist()
         for name, gradient in expected.items():
@@ -277,13 +279,22 @@ def test_pack_adam_is_adam_for_each_run(tiny):
     weights = rng.normal(size=(3, 20)).astype(np.float32)
     pack = PackAdam(specs, torch.from_numpy(weights.copy()))
     alone = [Adam(spec.optimiser, {"W": row.copy()}) for spec, row in zip(specs, weights, strict=True)]
+    # What may round differently in one step, in units of eps. torch takes its roots from a vector library that is off by
+    # up to one last digit (0.75 of one where numpy's is 0.5: one in five roots differs on AMD Zen 4). The four operations
+    # after the root then round half an eps off on either side, as does the subtraction from the weight.
+    eps, allowed = np.finfo(np.float32).eps, np.zeros((3, 20))
     for rate in pack.rates(5):
         gradients = rng.normal(size=(3, 20)).astype(np.float32)
+        before = pack.weights.numpy().copy()
         pack.step(torch.from_numpy(gradients), rate, torch.ones((3, 1), dtype=torch.bool))
+        after = pack.weights.numpy()
+        allowed += eps * ((1 + 4) * np.abs(after - before) + np.abs(after))
         for adam, gradient in zip(alone, gradients, strict=True):
             adam.step({"W": gradient})
-    for row, adam in zip(pack.weights.numpy(), alone, strict=True):
-        np.testing.assert_allclose(row, adam.weights["W"], rtol=3e-7)  # torch's root may be off by one rounding
+    wanted = np.stack([adam.weights["W"] for adam in alone])
+    assert (np.abs(pack.weights.numpy() - wanted) <= allowed).all()
+    for mine, name in ((pack.first, "first.W"), (pack.second, "second.W")):  # sums and products only: no root
+        np.testing.assert_array_equal(mine.numpy(), [adam.moments[name] for adam in alone])
 
 
 def assert_same_bits(found, wanted):

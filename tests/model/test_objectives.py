@@ -109,8 +109,9 @@ def test_the_answer_is_that_of_the_summed_logits_or_of_most_steps():
             spec = spec_of(head="steps", accuracy=accuracy)
             result = losses(spec, activity_of(readout), torch.tensor([label]))
             assert result.logits.argmax(1).item() == answer and result.correct.item() == (label == answer)
-    tied = losses(spec_of(head="steps", accuracy="mode"), activity_of(readout[:2]), torch.tensor([0]))
-    assert tied.correct.item() == 1  # the first class of those that are ahead equally often
+    # Classes 0 and 1 are ahead once each.
+    tied = losses(spec_of(head="steps", accuracy="mode"), activity_of(readout[:2].repeat(3, 1)), torch.arange(3))
+    assert tied.correct.tolist() == [0.5, 0.5, 0]
 
 
 def test_of_a_text_every_word_is_an_answer():
@@ -121,7 +122,7 @@ def test_of_a_text_every_word_is_an_answer():
     told[0, 0], told[3, 1], told[2, 1] = 1, 0, 4
     spec = RunSpec.make({"data.task": "ptb", "objective.lower_strength": 0})
     result = losses(spec, activity_of(readout), torch.from_numpy(told))
-    assert result.correct.tolist() == [0.75, 0.5]
+    assert result.correct.tolist() == [3, 2]
     right, wrong = np.log(np.exp(3.0) + 4) - 3, np.log(np.exp(3.0) + 4)
     np.testing.assert_allclose(result.supervised, [(3 * right + wrong) / 4, (2 * right + 2 * wrong) / 4])
 

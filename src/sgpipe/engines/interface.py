@@ -97,7 +97,7 @@ class Sums:
     samples: int = 0
     loss: float = 0.0
     penalty: float = 0.0
-    correct: int = 0
+    correct: float = 0.0  # exact: see `objectives.right`
     spikes: np.ndarray | float = 0.0  # float64 (hidden layers,)
 
     def add(self, other: "Sums") -> None:

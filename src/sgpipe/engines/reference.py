@@ -81,7 +81,7 @@ class ReferenceSession(MinibatchSession):
             labels.size,
             result.cross_entropy.sum().item() * answers,
             result.penalty.sum().item() * answers,
-            round(result.correct.sum().item() * answers),
+            result.correct.sum().item(),
             np.array(counts),
         )
         return sums, gradients, activity.state

@@ -15,8 +15,8 @@ class Losses(NamedTuple):
     """Per-sample losses and measures, each (batch,), logits (batch, classes), and spike counts, (batch, units) a layer.
 
     `supervised` is what is trained on, `cross_entropy` the same without label smoothing; the two are means over the
-    steps where each step has a target. `correct` is the share of a sample's answers that are right. Of a text each
-    word is an answer; its logits are those of the last step.
+    steps where each step has a target. `correct` is how many of a sample's answers are `right`.
+    Of a text each word is an answer; its logits are those of the last step.
     """
 
     supervised: torch.Tensor
@@ -34,10 +34,12 @@ def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
     """
     objective, readout = spec.objective, torch.stack(activity.readout)
     if labels.ndim == 2:
-        logits, correct = readout[-1], (readout.argmax(2) == labels).double().mean(0)
+        logits, correct = readout[-1], right(ahead(readout, labels)).sum(0)
     else:
         logits = head(readout, objective.head, objective.accuracy)
-        correct = (logits.argmax(1) == labels).double()
+        # torch.sum adds the last elements of a tensor in another order, which would part equal classes.
+        summed = objective.head != "max" and objective.accuracy != "mode"
+        correct = right(ahead(readout.detach().cumsum(0)[-1] if summed else logits, labels))
     every_step = labels.ndim == 2 or objective.head == "steps"
 
     def entropy(smoothing: float) -> torch.Tensor:
@@ -54,14 +56,33 @@ def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
     return Losses(supervised, penalty, logits, counts, plain, correct)
 
 
+def ahead(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return, for logits (..., classes) and labels (...), how many classes share the first place if the label's does.
+
+    0 if it does not, or if the largest logit is not a number.
+    """
+    first = logits == logits.amax(-1, keepdim=True)
+    return first.sum(-1) * first.gather(-1, labels[..., None])[..., 0]
+
+
+def right(ahead: torch.Tensor) -> torch.Tensor:
+    """Return how right an answer is, in float64: 1/m if the label is one of m classes that are `ahead`, else 0.
+
+    That is what a guess among the m is worth, so a network that tells no class from another is at 1 / classes on any
+    data. Rounded to 32 binary places: sums of up to two million answers are then exact, and equal in any order.
+    """
+    unit = 2.0**32
+    return torch.where(ahead > 0, torch.floor(unit / ahead.double() + 0.5) / unit, 0.0)
+
+
 def head(readout: torch.Tensor, kind: str, accuracy: str | None = None) -> torch.Tensor:
     """Return the logits (batch, classes) from the readout membrane (steps, batch, classes).
 
     For the head `steps` they decide the answer alone: by `accuracy` their sums over time (`summed`), or at how many
-    steps a class is ahead (`mode`). A tie falls to the first class.
+    steps a class is ahead (`mode`). Of classes that tie at a step each is ahead.
     """
     if kind == "steps" and accuracy == "mode":
-        return torch.nn.functional.one_hot(readout.argmax(2), readout.shape[2]).sum(0)
+        return (readout == readout.amax(2, keepdim=True)).sum(0)
     # torch.max passes the gradient to one index, and on the CPU ties go to the first step, as the engines do.
     return readout.max(0).values if kind == "max" else readout.sum(0)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import key
 from sgpipe.data.samples import Analog, Events, Task
 from sgpipe.engines.interface import MinibatchSession, Sums, Theory, Weights, only_in_the_reference
@@ -19,10 +20,17 @@ except ImportError:  # no compiler at installation
 
 
 def missing() -> str | None:
-    """Return why the extension cannot be used here, or None if it can."""
+    """Return why the extension cannot be used here, or None if it can.
+
+    Raises SgpipeError if SGPIPE_ISA in the environment asks for an instruction set that it has not.
+    """
     if _cpu is None:
         return "it is not built; install again with a C++ compiler at hand"
-    if not _cpu.isas():
+    try:
+        isas = _cpu.isas()
+    except ValueError as error:  # SGPIPE_ISA: said now, and not as the failure of every run
+        raise SgpipeError(str(error)) from None
+    if not isas:
         names = " and ".join(_cpu.built_isas())
         return f"it is built for {names} alone, which this processor cannot run; set up again: make setup ISA=all"
     return None
@@ -36,7 +44,9 @@ def built() -> bool:
 class CpuEngine:
     """Threads train runs side by side: the extension lets go of Python's lock.
 
-    A session may spread each batch over `threads` of its own; its results have the same bits for any number.
+    A session may spread each batch over `threads` of its own; its results have the same bits for any number. The
+    instruction set is the best that the processor has, or what SGPIPE_ISA in the environment says (`base`, `avx2`,
+    `avx512`): for tests and diagnosis, since it changes the last bits of results.
     """
 
     name = "cpu"

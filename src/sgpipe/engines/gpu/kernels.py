@@ -12,10 +12,10 @@ from sgpipe.engines.gpu.knobs import Knobs
 
 
 class Scores(NamedTuple):
-    """Cross-entropy and hits (runs, batch), and the gradient of the mean loss by the readout's drive."""
+    """Cross-entropy (runs, batch), `objectives.ahead`, and the gradient of the mean loss by the readout's drive."""
 
     loss: torch.Tensor
-    correct: torch.Tensor
+    ahead: torch.Tensor
     drive_gradient: torch.Tensor
 
 
@@ -59,7 +59,7 @@ class Kernels(Protocol):
         """
 
     def readout(self, knobs: Knobs, drive: torch.Tensor, labels: torch.Tensor, train: bool) -> Scores:
-        """Scan the readout and return losses and hits; if not training, the gradient means nothing."""
+        """Scan the readout and return losses and who is ahead; if not training, the gradient means nothing."""
 
     def regularise(self, knobs: Knobs, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return each sample's penalty and spikes, and the gradient of the mean penalty by the counts."""

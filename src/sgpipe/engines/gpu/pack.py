@@ -10,6 +10,7 @@ from sgpipe.engines.gpu.events import EventSplit
 from sgpipe.engines.gpu.kernels import Kernels
 from sgpipe.engines.gpu.knobs import Knobs
 from sgpipe.engines.interface import Measures, Weights
+from sgpipe.model.objectives import right
 from sgpipe.spec.run import RunSpec
 
 EVALUATION_BATCH = 250
@@ -53,7 +54,7 @@ class Pack:
         return {name: piece.unflatten(1, (columns, rows)) for (name, (rows, columns)), piece in pieces}
 
     def batch(self, split: EventSplit, samples: torch.Tensor, train: bool) -> torch.Tensor:
-        """Return loss, penalty, hits and spikes of each layer, (3 + layers, runs, batch), at `samples` (runs, batch).
+        """Return loss, penalty, `ahead` and each layer's spikes, (3 + layers, runs, batch), at `samples` (runs, batch).
 
         If training, the gradients of the mean losses are left in `self.gradient`.
         """
@@ -76,7 +77,7 @@ class Pack:
         scores = kernels.readout(self.knobs, drive("W_out"), split.labels[samples], train)
         if train:
             self._reverse(split, samples, weights, layers, scores.drive_gradient)
-        return torch.stack([scores.loss, penalty, scores.correct.to(penalty.dtype), *fired])
+        return torch.stack([scores.loss, penalty, scores.ahead.to(penalty.dtype), *fired])
 
     def _reverse(self, split, samples, weights, layers, drive_gradient) -> None:
         gradients, name = self.parts(self.gradient), "W_out"
@@ -144,5 +145,6 @@ class Pack:
 
 def _measures(records: list[torch.Tensor], seen: Sequence[int]) -> list[Measures]:
     table = np.concatenate([record.cpu().numpy() for record in records], 2, dtype=np.float64)
+    table[2] = right(torch.from_numpy(table[2])).numpy()
     means = [table[:, run, :n].sum(1) / n for run, n in enumerate(seen)]
     return [Measures(*row[:3].tolist(), tuple(row[3:].tolist())) for row in means]

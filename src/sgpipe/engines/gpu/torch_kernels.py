@@ -4,6 +4,7 @@ import torch
 
 from sgpipe.engines.gpu.events import EventSplit
 from sgpipe.engines.gpu.kernels import Scan, Scores
+from sgpipe.model.objectives import ahead
 from sgpipe.spec.surrogates import SURROGATES
 
 
@@ -81,9 +82,9 @@ class TorchKernels:
         logits = torch.where(takes_max, highest, total)
         log_chance = torch.stack([torch.log_softmax(one, 1) for one in logits])
         loss = -log_chance.gather(2, labels[:, :, None])[:, :, 0]
-        correct = logits.argmax(2) == labels
+        first = ahead(logits, labels)
         if not train:
-            return Scores(loss, correct, drive)
+            return Scores(loss, first, drive)
         is_label = torch.nn.functional.one_hot(labels, drive.shape[3])
         to_logit = (torch.stack([one.exp() for one in log_chance]) - is_label) / drive.shape[2]
         to_membrane = to_current = torch.zeros_like(current)
@@ -92,7 +93,7 @@ class TorchKernels:
             gradients.append(to_current)
             to_current = b_synapse * to_current + gain * to_membrane
             to_membrane = b_readout * to_membrane + torch.where((when == step) | ~takes_max, to_logit, 0)
-        return Scores(loss, correct, torch.stack(gradients[::-1], 1))
+        return Scores(loss, first, torch.stack(gradients[::-1], 1))
 
     def regularise(self, knobs, counts):
         _, rows, units = counts.shape

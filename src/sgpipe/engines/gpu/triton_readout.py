@@ -22,7 +22,7 @@ def score(
     drive_gradient,
     labels,
     loss,
-    correct,
+    ahead,
     knobs,
     steps,
     rows,
@@ -58,13 +58,14 @@ def score(
     logits = tl.where(unit[None, :] < classes, tl.where(takes_sum, total, highest), -float("inf"))
     label = tl.load(labels + run * rows + row, mask=row < rows, other=0)
     is_label = unit[None, :] == label[:, None]
-    shifted = logits - tl.max(logits, 1)[:, None]
+    highest_logit = tl.max(logits, 1)[:, None]
+    shifted = logits - highest_logit
     exponential = tl.exp(shifted)
     normaliser = tl.sum(exponential, 1)
     value = tl.log(normaliser) - tl.sum(tl.where(is_label, shifted, 0.0), 1)
-    hit = (tl.argmax(logits, 1) == label).to(tl.int8)
+    first = (logits == highest_logit).to(tl.int32)
     tl.store(loss + run * rows + row, value, mask=row < rows)
-    tl.store(correct + run * rows + row, hit, mask=row < rows)
+    tl.store(ahead + run * rows + row, tl.sum(first, 1) * tl.sum(tl.where(is_label, first, 0), 1), mask=row < rows)
     if TRAIN:
         to_logit = (exponential / normaliser[:, None] - tl.where(is_label, 1.0, 0.0).to(current.dtype)) / rows
         to_membrane = tl.zeros((BLOCK_ROWS, BLOCK_CLASSES), current.dtype)

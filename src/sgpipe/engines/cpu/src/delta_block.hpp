@@ -45,7 +45,7 @@ template <class T> class DeltaBlock : public BlockBase<T> {
     const int64_t label = job.samples.label(s.index);
     // A voltage that overflowed may hide behind a reset: it still spoils the loss.
     tally.loss += steps_loss(net, out.post_vectors, label, m.readout, s.logits, s.g) + (double)check;
-    tally.correct += leader(s.logits, net.classes) == label;
+    tally.correct += rightness(s.logits, net.classes, label);
     if (job.logits)
       for (int c = 0; c < net.classes; c++) job.logits[place * net.classes + c] = s.logits[c] + check;
   }

@@ -46,6 +46,16 @@ template <class T> static int leader(const T *logits, int classes) {
   return best;
 }
 
+// How right an answer is: 1, or 1/m if the label's logit is one of m equal largest ones, or 0.
+// Rounded to 32 binary places, so that sums are exact in any order (`objectives.py`).
+template <class T> static double rightness(const T *logits, int classes, int64_t label) {
+  const T most = logits[leader(logits, classes)];
+  int ahead = 0;
+  for (int c = 0; c < classes; c++) ahead += logits[c] == most;
+  const double unit = 4294967296.0;
+  return logits[label] == most ? std::floor(unit / ahead + 0.5) / unit : 0;
+}
+
 // Cross-entropy of the logits without smoothing of the labels, and into g (which may be the
 // same memory) the gradient with it.
 template <class T>

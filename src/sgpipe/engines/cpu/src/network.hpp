@@ -118,8 +118,7 @@ enum class Fault { none, unit, step, order, bounds };
 
 // What one accumulation block adds up.
 struct Tally {
-  double loss = 0, regulariser = 0;
-  int64_t correct = 0;
+  double loss = 0, regulariser = 0, correct = 0;
   int64_t spikes[MAX_LAYERS] = {};
   Fault fault = Fault::none;
   int64_t fault_sample = 0, fault_event = 0;

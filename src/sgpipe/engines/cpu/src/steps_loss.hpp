@@ -35,10 +35,11 @@ static double steps_loss(const Network &net, int vectors, int64_t label, T *read
       for (int c = 0; c < row; c++) answer[c] = readout[n * row + c] > answer[c] ? readout[n * row + c] : answer[c];
   } else {
     std::memset(answer, 0, row * sizeof(T));
-    for (int n = 0; n < steps; n++)
-      if (net.by_mode) answer[leader(readout + n * row, net.classes)] += T(1);
-      else
-        for (int c = 0; c < row; c++) answer[c] += readout[n * row + c];
+    for (int n = 0; n < steps; n++) {
+      const T *at = readout + n * row;
+      const T most = at[leader(at, net.classes)];
+      for (int c = 0; c < row; c++) answer[c] += net.by_mode ? T(at[c] == most) : at[c];
+    }
   }
   if (net.head == Head::steps) {
     double loss = 0;
