@@ -8,6 +8,7 @@ from sgpipe.plan import cost
 from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.spec.config import read_config
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.interpreter import unusable
 from sgpipe.spec.numerics import SIMULATION
 from sgpipe.plan.outputs import (
     caption_of,
@@ -17,6 +18,9 @@ from sgpipe.plan.outputs import (
     sources_of,
 )
 from sgpipe.plan.plan import make_plan
+
+if reason := unusable(sys.executable):
+    sys.exit(f"sgpipe: {reason}")
 
 # A job elsewhere must find the same files, and so the same ids.
 if "SGPIPE_DATA" in os.environ:
