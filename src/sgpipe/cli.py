@@ -12,6 +12,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
 from sgpipe.data.files.sources import Sources
 from sgpipe.data.files.table import data_overview
+from sgpipe.engines.cpu.engine import instruction_sets
 from sgpipe.plan.outputs import outputs_of, sources_of
 from sgpipe.plan.plan import make_plan
 from sgpipe.plan.table import overview
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sgpipe", description=__doc__)
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=f"sgpipe {__version__}; C++ engine: {instruction_sets()}")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--config", default="config.yaml", metavar="FILE", help="settings (config.yaml)")
     shared.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one, e.g. scale=paper")

@@ -185,3 +185,14 @@ def test_an_extension_built_for_another_processor_alone_says_how_to_build_it_for
     monkeypatch.setattr(cpu, "_cpu", SimpleNamespace(isas=list, built_isas=lambda: ["avx512"]))
     with pytest.raises(SgpipeError, match="built for avx512 alone, .* make setup ISA=all"):
         engines.chooser("cpu", "cpu")(tiny())
+
+
+@needs_extension
+def test_the_instruction_sets_that_are_built_are_told_and_the_best_of_them_is_used(capsys):
+    from sgpipe.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    told = capsys.readouterr().out
+    assert all(name in told for name in cpu._cpu.built_isas())
+    assert cpu._cpu.isas() == [name for name in cpu._cpu.built_isas() if name in cpu._cpu.isas()]

@@ -8,6 +8,7 @@ from sgpipe.plan import cost
 from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.spec.config import read_config
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.interpreter import unusable
 from sgpipe.spec.numerics import SIMULATION
 from sgpipe.plan.order import AT_ONCE, Order
 from sgpipe.plan.outputs import (
@@ -18,6 +19,9 @@ from sgpipe.plan.outputs import (
     sources_of,
 )
 from sgpipe.plan.plan import make_plan
+
+if reason := unusable(sys.executable):
+    sys.exit(f"sgpipe: {reason}")
 
 # A job elsewhere must find the same files, and so the same ids.
 if "SGPIPE_DATA" in os.environ:

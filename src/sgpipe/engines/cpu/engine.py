@@ -41,6 +41,11 @@ def built() -> bool:
     return missing() is None
 
 
+def instruction_sets() -> str:
+    """Return what of the extension runs here, the set that is used first: for `sgpipe --version`."""
+    return missing() or f"built for {', '.join(_cpu.built_isas())}; this processor runs {', '.join(_cpu.isas())}"
+
+
 class CpuEngine:
     """Threads train runs side by side: the extension lets go of Python's lock.
 
