@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from sgpipe.cli import main
 from sgpipe.plan.plan import make_plan
@@ -77,6 +78,16 @@ def test_train_fills_the_store_and_says_how_it_goes(settings, capsys):
     assert sum("finished" in line for line in lines) == 4 and "4 trained, 0 from the store" in lines[-1]
     assert call("train", settings, "zenke2021_fig2") == 0
     assert "0 trained, 4 from the store" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("engine", ["auto", "reference", "gpu"])
+def test_without_the_device_nothing_is_trained_and_nothing_filed(settings, tmp_path, engine, capsys):
+    assert call("train", {**settings, "engine": engine, "device": "cuda"}, "zenke2021_fig2") == 1
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith("sgpipe: config.yaml: device: cuda: torch cannot compute")
+    )
+    assert not list(tmp_path.glob("runs/??/*")) and not list(tmp_path.glob("packs/*"))
 
 
 @pytest.mark.parametrize(

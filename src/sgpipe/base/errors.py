@@ -7,6 +7,11 @@ class SgpipeError(Exception):
     """Bad input. The message is one line: which file or key, what is wrong, what to type instead."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, or its kind if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def one_of(where: str, value: object, allowed) -> SgpipeError:
     """Return the error for a value outside a list, naming the list and the nearest allowed word."""
     allowed = [str(item) for item in allowed]

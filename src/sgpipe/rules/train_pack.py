@@ -8,8 +8,8 @@ from sgpipe.initial_state.state import read_state
 from sgpipe.plan.plan import Plan
 from sgpipe.results.tables import runs_table, write_table
 from sgpipe.spec.config import Config
+from sgpipe.training.pack import Workshop, train_pack
 from sgpipe.training.progress import ProgressLog
-from sgpipe.training.trainer import train_pack
 
 
 def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None) -> None:
@@ -23,12 +23,8 @@ def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | 
         results = train_pack(
             pack.runs,
             load_task(Path(task_path)),
-            plan.store,
-            chooser(config.engine, config.device),
-            config.threads,
-            report=log.epoch,
-            ended=log.ended,
-            states={init_id: read_state(plan.init_path(init_id)) for init_id in pack.init_ids},
+            Workshop(plan.store, chooser(config.engine, config.device), config.threads, log),
+            {init_id: read_state(plan.init_path(init_id)) for init_id in pack.init_ids},
         )
     if output is not None:
         write_table(runs_table(results), output)
