@@ -169,3 +169,27 @@ def test_runs_are_carried_to_another_store(settings, tmp_path, capsys):
     assert call("import", there, archive) == 0
     assert make_plan(load_config(ROOT / "config.yaml", there)).store.get(spec).status == "finished"
     assert "1 runs filed, 0 were here already" in capsys.readouterr().out
+    Path(archive).write_bytes(Path(archive).read_bytes()[:1024])  # the manifest alone
+    assert call("import", {**settings, "results": str(tmp_path / "elsewhere")}, archive) == 1
+    said = capsys.readouterr()
+    assert (
+        "0 runs filed" in said.out
+        and f"1 runs are missing, since it is cut short or was changed: {spec.id}" in said.err
+    )
+    assert said.err.splitlines()[-1].endswith("see above; export or copy it again")
+
+
+def test_runs_that_cannot_be_read_block_neither_list_nor_retry(settings, tmp_path, capsys):
+    plan = make_plan(load_config(ROOT / "config.yaml", settings))
+    bad, odd = [spec for pack in plan.packs.values() for spec in pack.runs][:2]
+    plan.store.put(Result(bad, "failed", (), "ValueError: no"))
+    plan.store.path(odd).parent.mkdir(parents=True, exist_ok=True)
+    plan.store.path(odd).write_bytes(b"PAR1")
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs/cut.parquet").write_bytes(b"PAR1")
+    assert call("failed", settings) == 0
+    said = capsys.readouterr()
+    assert bad.id in said.out and str(plan.store.path(odd)) in said.err
+    assert call("retry", settings) == 0
+    said = capsys.readouterr()
+    assert "1 runs forgotten" in said.out and "packs/cut.parquet" in said.err and bad not in plan.store

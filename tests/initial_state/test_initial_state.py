@@ -343,7 +343,7 @@ def test_a_state_comes_back_from_its_file(tmp_path):
     assert table["layer"] == [1, 2] and table["dampening"] == [[0.5, 0.25], [0.75]] and table["tail"] == [None, None]
     assert table["target"] == [0.1, 0.3] and InitialState(layers, found).messages == ["hidden layer 2: condition I: no"]
     path.write_bytes(b"nothing")
-    with pytest.raises(SgpipeError, match=r"state\.parquet: not an initial state .* delete the file"):
+    with pytest.raises(SgpipeError, match=r"state\.parquet: damaged .* delete the file"):
         read_state(path)
 
 

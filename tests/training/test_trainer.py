@@ -211,6 +211,15 @@ def test_what_is_the_machines_stops_the_pack_and_files_nothing(tiny, task, tmp_p
     assert not list(tmp_path.glob("??/*"))
 
 
+@pytest.mark.parametrize("part", ["path", "weights_path", "checkpoint_path"])
+def test_a_folder_in_the_place_of_a_runs_file_stops_the_pack_before_anything_is_trained(tiny, task, tmp_path, part):
+    spec, store, trained = tiny(), Store(tmp_path), []
+    getattr(store, part)(spec).mkdir(parents=True)
+    with pytest.raises(SgpipeError, match="a folder, where a file .* is meant; move it away"):
+        train_pack([spec], task, Workshop(store, lambda spec: ENGINE, reporter=Listing(trained)))
+    assert not trained
+
+
 def test_what_ended_before_the_machine_failed_is_filed(tiny, task, tmp_path):
     specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]
     engines = {specs[0]: ENGINE, specs[1]: Raising(MemoryError())}

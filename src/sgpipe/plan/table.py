@@ -1,9 +1,10 @@
 """What a plan amounts to: runs, store hits, packs and time, by experiment."""
 
 import json
+from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.parquet import read_metadata
 from sgpipe.plan import cost
 from sgpipe.plan.plan import Plan
 
@@ -14,9 +15,8 @@ def overview(plan: Plan) -> str:
     Times are one core's. They are the static estimate times this machine's measured speed, as far as the store's
     runs of this plan tell it.
     """
-    stored = {
-        run.id: path for pack in plan.packs.values() for run in pack.runs if (path := plan.store.path(run)).exists()
-    }
+    store = plan.store
+    stored = {run.id: store.path(run) for pack in plan.packs.values() for run in pack.runs if run in store}
     speed = _measured_speed(plan, stored)
     lines = [f"{'experiment':<20}{'runs':>7}{'stored':>8}{'to train':>10}{'packs':>7}{'core time':>12}"]
     for name, experiment in plan.experiments.items():
@@ -45,9 +45,15 @@ def _measured_speed(plan: Plan, stored: dict) -> float:
     estimated = measured = 0.0
     specs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
     for run_id in sorted(stored)[:50]:
-        metadata = pq.read_schema(stored[run_id]).metadata or {}
-        seconds = json.loads(metadata.get(b"sgpipe.provenance", b"{}")).get("seconds")
-        if seconds:
+        if seconds := _seconds(stored[run_id]):
             measured += seconds
             estimated += cost.run_seconds(specs[run_id])
     return measured / estimated if estimated else 1.0
+
+
+def _seconds(path: Path) -> float | None:
+    """Return how long a stored run took; None if its file does not say."""
+    try:
+        return json.loads(read_metadata(path)["sgpipe.provenance"]).get("seconds")
+    except (SgpipeError, KeyError, ValueError, AttributeError, FileNotFoundError):
+        return None  # whoever needs the run deals with its file

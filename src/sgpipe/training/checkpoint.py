@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sgpipe.base.arrays import load_arrays, save_arrays
 from sgpipe.engines.interface import Session, Weights
-from sgpipe.results.store import Row, load_arrays, save_arrays
+from sgpipe.results.store import Row
 
 STATE, BEST = "state.", "best."
 

@@ -45,6 +45,8 @@ def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | No
     """
     ended = {spec: found for spec in specs if (found := workshop.store.get(spec))}
     engines = {spec: workshop.engine_for(spec) for spec in specs if spec not in ended}
+    for spec in engines:
+        workshop.store.check_places(spec)
     groups = _groups(engines, workshop.store)
     share = _ThreadShare(workshop.threads, len(groups))
     bench = _Bench(task, workshop, states or {}, share.each, git_revision() if groups else "")
