@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from sgpipe.cli import main
 from sgpipe.plan.plan import make_plan
@@ -77,6 +78,16 @@ def test_train_fills_the_store_and_says_how_it_goes(settings, capsys):
     assert sum("finished" in line for line in lines) == 4 and "4 trained, 0 from the store" in lines[-1]
     assert call("train", settings, "zenke2021_fig2") == 0
     assert "0 trained, 4 from the store" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("engine", ["auto", "reference", "gpu"])
+def test_without_the_device_nothing_is_trained_and_nothing_filed(settings, tmp_path, engine, capsys):
+    assert call("train", {**settings, "engine": engine, "device": "cuda"}, "zenke2021_fig2") == 1
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith("sgpipe: config.yaml: device: cuda: torch cannot compute")
+    )
+    assert not list(tmp_path.glob("runs/??/*")) and not list(tmp_path.glob("packs/*"))
 
 
 @pytest.mark.parametrize(
@@ -158,3 +169,27 @@ def test_runs_are_carried_to_another_store(settings, tmp_path, capsys):
     assert call("import", there, archive) == 0
     assert make_plan(load_config(ROOT / "config.yaml", there)).store.get(spec).status == "finished"
     assert "1 runs filed, 0 were here already" in capsys.readouterr().out
+    Path(archive).write_bytes(Path(archive).read_bytes()[:1024])  # the manifest alone
+    assert call("import", {**settings, "results": str(tmp_path / "elsewhere")}, archive) == 1
+    said = capsys.readouterr()
+    assert (
+        "0 runs filed" in said.out
+        and f"1 runs are missing, since it is cut short or was changed: {spec.id}" in said.err
+    )
+    assert said.err.splitlines()[-1].endswith("see above; export or copy it again")
+
+
+def test_runs_that_cannot_be_read_block_neither_list_nor_retry(settings, tmp_path, capsys):
+    plan = make_plan(load_config(ROOT / "config.yaml", settings))
+    bad, odd = [spec for pack in plan.packs.values() for spec in pack.runs][:2]
+    plan.store.put(Result(bad, "failed", (), "ValueError: no"))
+    plan.store.path(odd).parent.mkdir(parents=True, exist_ok=True)
+    plan.store.path(odd).write_bytes(b"PAR1")
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs/cut.parquet").write_bytes(b"PAR1")
+    assert call("failed", settings) == 0
+    said = capsys.readouterr()
+    assert bad.id in said.out and str(plan.store.path(odd)) in said.err
+    assert call("retry", settings) == 0
+    said = capsys.readouterr()
+    assert "1 runs forgotten" in said.out and "packs/cut.parquet" in said.err and bad not in plan.store

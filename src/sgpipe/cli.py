@@ -5,11 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from sgpipe import __version__
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
+from sgpipe.base.parquet import read_whole
 from sgpipe.data.files.sources import Sources
 from sgpipe.data.files.table import data_overview
 from sgpipe.engines.cpu.engine import instruction_sets
@@ -17,7 +16,8 @@ from sgpipe.plan.outputs import outputs_of, sources_of
 from sgpipe.plan.plan import make_plan
 from sgpipe.plan.table import overview
 from sgpipe.results.archive import export_runs, import_runs
-from sgpipe.results.store import Store, stored_runs
+from sgpipe.results.listing import stored_runs
+from sgpipe.results.store import Store
 from sgpipe.rules.aggregate import begun, collect
 from sgpipe.rules.claims import judge_claims
 from sgpipe.rules.download import download
@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sgpipe", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"sgpipe {__version__}; C++ engine: {instruction_sets()}")
+    parser.add_argument(
+        "--version", action="version", version=f"sgpipe {__version__}; C++ engine: {instruction_sets()}"
+    )
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--config", default="config.yaml", metavar="FILE", help="settings (config.yaml)")
     shared.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one, e.g. scale=paper")
@@ -112,7 +114,7 @@ def _train(config: Config, options: argparse.Namespace) -> None:
         raise SgpipeError(f"{options.experiment}: trains nothing; `snakemake --cores 1 {options.experiment}` makes it")
     for pack in plan.packs_of[options.experiment]:
         run = plan.packs[pack].runs[0]
-        task = Path(config.results) / "data" / f"{run.data_id}.arrow"
+        task = plan.task_path(run.data_id)
         if not task.exists():
             prepare_task(plan, run.data_id, task, task.with_suffix(".json"), config.threads)
         for init_id in plan.packs[pack].init_ids:
@@ -141,27 +143,49 @@ def _retry(config: Config, options: argparse.Namespace) -> None:
     stored = {run.spec.id: run for run in stored_runs(store.root)}
     unknown = [run_id for run_id in options.runs if run_id not in stored]
     if unknown:
-        raise SgpipeError(f"run {unknown[0]}: not in {store.root}; `sgpipe failed` lists those that failed")
+        raise SgpipeError(
+            f"run {unknown[0]}: not in {store.root}, or it cannot be read; `sgpipe failed` lists those that failed"
+        )
     chosen = options.runs or [run_id for run_id, run in stored.items() if run.status == "failed"]
     for run_id in chosen:
         store.forget(stored[run_id].spec)
     for path in (root / "packs").glob("*.parquet"):
-        if set(chosen) & set(pq.read_table(path, columns=["run_id"]).column(0).to_pylist()):
+        if set(chosen) & _runs_in(path):
             path.unlink()
     print(f"{len(chosen)} runs forgotten; the next `snakemake` trains them again")
+
+
+def _runs_in(pack_table: Path) -> set[str]:
+    """Return the ids of the runs in a pack's table; none if it is damaged, since whoever needs it makes it again."""
+    try:
+        return set(read_whole(pack_table, ["run_id"]).column(0).to_pylist())
+    except SgpipeError as error:
+        print(f"sgpipe: {error}", file=sys.stderr)
+        return set()
 
 
 def _export(config: Config, options: argparse.Namespace) -> None:
     plan = make_plan(config)
     chosen = [plan.experiment(name) for name in options.experiments] or list(plan.experiments.values())
     runs = {run_id: spec for experiment in chosen if experiment.trains for run_id, spec in experiment.runs.items()}
-    count = export_runs(plan.store, runs.values(), options.file, weights=not options.without_weights)
-    print(f"{count} of {len(runs)} runs in {options.file}")
+    done = export_runs(plan.store, runs.values(), options.file, weights=not options.without_weights)
+    bare = f", {done.bare} of them without weights, which the store has not" if done.bare else ""
+    print(f"{done.runs} of {len(runs)} runs in {options.file}{bare}")
+    _tell(done.problems, f"{options.file}: lacks {len(done.problems)} runs of the store, named above")
 
 
 def _import(config: Config, options: argparse.Namespace) -> None:
-    new, known = import_runs(Store(Path(config.results) / "runs"), options.file)
-    print(f"{new} runs filed, {known} were here already; `snakemake` takes them from the store")
+    done = import_runs(Store(Path(config.results) / "runs"), options.file)
+    print(f"{done.new} runs filed, {done.known} were here already; `snakemake` takes them from the store", flush=True)
+    _tell(done.problems, f"{options.file}: not everything in it was filed, see above; export or copy it again")
+
+
+def _tell(problems: Sequence[str], summary: str) -> None:
+    """Print a line for each problem; raise SgpipeError with their summary if there are any."""
+    for problem in problems:
+        print(f"sgpipe: {problem}", file=sys.stderr)
+    if problems:
+        raise SgpipeError(summary)
 
 
 def _collect(config: Config, options: argparse.Namespace) -> None:

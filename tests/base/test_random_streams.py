@@ -283,7 +283,7 @@ def drawn(spec):
             return [{}]
 
     class Engine:
-        def open(self, specs, task, weights, theory):
+        def open(self, specs, task, weights, theory, threads):
             return Session()
 
     states = states_of(spec, task=task)

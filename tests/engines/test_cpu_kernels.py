@@ -23,7 +23,7 @@ from sgpipe.model.objectives import ahead, right
 from sgpipe.results.store import Store
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
-from sgpipe.training.trainer import train_pack
+from sgpipe.training.pack import Workshop, train_pack
 
 _cpu = pytest.importorskip("sgpipe.engines.cpu._cpu", reason="the compiled CPU engine is not built")
 
@@ -462,20 +462,20 @@ class Recorder(CpuEngine):
         super().__init__()
         self.all_threads, self.seen, self.begun = all_threads, {}, threading.Event()
 
-    def open(self, specs, task, weights, theory=None):
-        session, (spec,) = super().open(specs, task, weights, theory), specs
+    def open(self, specs, task, weights, theory=None, threads=None):
+        session, (spec,) = super().open(specs, task, weights, theory, threads), specs
         batch = session.batch
 
         def noted(*given):
             deadline = time.monotonic() + 30
-            seen.append(self.threads)
+            seen.append(threads())
             if spec.training.epochs == 1:
                 self.begun.wait(30)
             else:
                 self.begun.set()
-                while self.threads < self.all_threads and time.monotonic() < deadline:
+                while threads() < self.all_threads and time.monotonic() < deadline:
                     time.sleep(0.01)
-                seen.append(self.threads)
+                seen.append(threads())
             return batch(*given)
 
         seen = self.seen.setdefault(spec, [])
@@ -489,7 +489,7 @@ def test_the_last_runs_of_a_pack_share_all_threads_and_keep_their_bits(tiny, tmp
     for threads in (1, 4):
         recorder = Recorder(threads)
         store = Store(tmp_path / str(threads))
-        results.append(train_pack(specs, task, store, lambda spec, engine=recorder: engine, threads))
+        results.append(train_pack(specs, task, Workshop(store, lambda spec, engine=recorder: engine, threads)))
         seen = [recorder.seen[spec] for spec in specs]
         assert all(sorted(one) == one and one[-1] <= threads for one in seen)
     assert seen[0][0] == 1 and seen[0][-1] == 4  # at first three runs for four threads, at last one

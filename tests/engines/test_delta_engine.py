@@ -232,7 +232,7 @@ def test_bits_do_not_depend_on_threads(neuron, precision):
     weights, task = problem(spec, samples=150)
     indices, found = np.random.default_rng(1).permutation(150)[:140], []
     for threads in (1, 2, 3):
-        session = CpuEngine(threads).open([spec], task, [weights])
+        session = CpuEngine().open([spec], task, [weights], threads=lambda threads=threads: threads)
         sums, gradients = session.batch(task.train, indices, True)
         found.append((sums.loss, sums.penalty, sums.correct, *(array.tobytes() for array in gradients.values())))
     assert found[0] == found[1] == found[2]

@@ -16,7 +16,8 @@ from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.results.store import Store
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
-from sgpipe.training.trainer import train_pack, train_run
+from sgpipe.training.pack import Workshop, train_pack
+from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import initial_weights
 
 needs_extension = pytest.mark.skipif(not built(), reason="the C++ engine is not built")
@@ -108,7 +109,7 @@ def test_the_gpu_engine_is_taken_only_when_asked_for_and_trains_packs(tiny, tmp_
     specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]
     choose, task = engines.chooser("gpu", "cpu"), prepare(specs[0])
     assert choose(specs[0]).name == "gpu" and choose(specs[0]).takes_packs
-    ended = train_pack(specs, task, Store(tmp_path), choose)
+    ended = train_pack(specs, task, Workshop(Store(tmp_path), choose))
     assert [result.status for result in ended] == ["finished", "finished"]
     alone = train_run(specs[0], task, ReferenceEngine())
     assert ended[0].rows[0].loss == pytest.approx(alone.rows[0].loss, rel=1e-3)

@@ -132,10 +132,10 @@ def folder(tmp_path_factory):
                 Result(spec, status_of(i), rows_of(spec, i, status_of(i)))
                 for i, (_, spec) in enumerate(sorted(experiment.runs.items()))
             ]
-            pack = folder / "pack.parquet"
-            write_table(runs_table(results), pack)
             metadata = {"sgpipe.experiment": json.dumps(experiment.metadata(), sort_keys=True)}
-            write_table(merge_packs([pack], experiment.sweeps), folder / case / f"{name}.parquet", metadata)
+            write_table(
+                merge_packs([runs_table(results)], experiment.sweeps), folder / case / f"{name}.parquet", metadata
+            )
             if name == "fig8":
                 write_table(pa.Table.from_pandas(counted(results)), folder / case / "fig8.activity.parquet")
         recorded = experiments["zenke2021_fig2"].recorded()[0].id

@@ -81,9 +81,8 @@ def folder(tmp_path_factory):
             Result(spec, status_of(i), rows_of(spec, i, status_of(i)))
             for i, (_, spec) in enumerate(sorted(experiment.runs.items()))
         ]
-        write_table(runs_table(results), folder / "pack.parquet")
         metadata = {"sgpipe.experiment": json.dumps(experiment.metadata(), sort_keys=True)}
-        table = merge_packs([folder / "pack.parquet"], experiment.sweeps)
+        table = merge_packs([runs_table(results)], experiment.sweeps)
         write_table(table, folder / case / f"{name}.parquet", metadata)
     return folder
 

@@ -36,9 +36,8 @@ def table_of(folder, name, rows_of, scale="laptop", file=FILE):
             for split, accuracy in (("train", valid), ("valid", valid), ("test", test))
         ]
         results.append(Result(spec, "finished", tuple(rows)))
-    write_table(runs_table(results), folder / "pack.parquet")
     metadata = {"sgpipe.experiment": json.dumps(experiment.metadata(), sort_keys=True)}
-    write_table(merge_packs([folder / "pack.parquet"], experiment.sweeps), folder / f"{name}.parquet", metadata)
+    write_table(merge_packs([runs_table(results)], experiment.sweeps), folder / f"{name}.parquet", metadata)
     return make.read_tables({"runs": folder / f"{name}.parquet"})
 
 

@@ -9,8 +9,8 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import stream
 from sgpipe.data import prepare
 from sgpipe.data.samples import Events, Task, Words
+from sgpipe.engines.cpu.lacks import lacks
 from sgpipe.engines.gpu import GpuEngine
-from sgpipe.engines.interface import only_in_the_reference
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.initial_state.make import Inputs, initial_state, inputs_of, theoretical
 from sgpipe.initial_state.state import InitialState, read_state, write_state
@@ -139,7 +139,7 @@ def test_a_run_with_conditions_does_not_start_without_its_initial_state():
 
 def test_the_gpu_engine_refuses_conditions():
     spec = RunSpec.make({"init.conditions": "I", "init.method": "calibrated"})
-    assert only_in_the_reference(spec) is None and "conditions" in GpuEngine("cpu").refuses(spec)
+    assert lacks(spec) is None and "conditions" in GpuEngine("cpu").refuses(spec)
 
 
 def test_the_second_layer_sees_spikes_and_the_weights_of_its_own_shape():
@@ -343,7 +343,7 @@ def test_a_state_comes_back_from_its_file(tmp_path):
     assert table["layer"] == [1, 2] and table["dampening"] == [[0.5, 0.25], [0.75]] and table["tail"] == [None, None]
     assert table["target"] == [0.1, 0.3] and InitialState(layers, found).messages == ["hidden layer 2: condition I: no"]
     path.write_bytes(b"nothing")
-    with pytest.raises(SgpipeError, match=r"state\.parquet: not an initial state .* delete the file"):
+    with pytest.raises(SgpipeError, match=r"state\.parquet: damaged .* delete the file"):
         read_state(path)
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from sgpipe.base import parquet
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
 from sgpipe.results import store as store_module
+from sgpipe.results.listing import stored_runs
 from sgpipe.results.store import Result, Row, Store
 from sgpipe.results.tables import merge_packs, runs_table, write_table
 
@@ -40,7 +42,61 @@ def test_a_damaged_file_is_set_aside_with_a_notice(tmp_path, tiny, capsys, damag
     assert store.get(spec) is None
     notice = capsys.readouterr().err
     assert notice.count("\n") == 1 and str(path) in notice and "set aside" in notice
-    assert path.with_suffix(".damaged").exists() and not path.exists()
+    assert path.with_name(f"{path.name}.damaged").exists() and not path.exists()
+
+
+def test_a_file_that_the_system_does_not_hand_over_stays_where_it_is(tmp_path, tiny, monkeypatch):
+    store, spec = Store(tmp_path), tiny()
+    store.put(result(spec))
+
+    def refuse(*given):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(parquet, "read_parquet", refuse)
+    with pytest.raises(SgpipeError, match="cannot be read .Too many open files"):
+        store.get(spec)
+    assert store.path(spec).exists()
+
+
+@pytest.mark.parametrize("part", ["path", "weights_path", "checkpoint_path"])
+def test_a_folder_in_the_place_of_a_file_is_one_line_and_stays(tmp_path, tiny, part):
+    store, spec = Store(tmp_path), tiny()
+    place = getattr(store, part)(spec)
+    (place / "inside").mkdir(parents=True)
+    for use in (store.check_places, store.forget, store.weights):
+        with pytest.raises(SgpipeError, match="a folder, where a file of a run is meant; move it away") as error:
+            use(spec)
+        assert str(place) in str(error.value) and "\n" not in str(error.value)
+    if part == "path":
+        assert spec not in store
+        with pytest.raises(SgpipeError, match="a folder"):
+            store.get(spec)
+    assert (place / "inside").exists()
+
+
+def test_runs_that_cannot_be_read_are_named_and_the_others_listed(tmp_path, tiny, monkeypatch, capsys):
+    store, specs = Store(tmp_path), [tiny({"surrogate.beta": beta}) for beta in range(1, 6)]
+    for spec in specs:
+        store.put(result(spec))
+    good, later, unknown, cut, mute = specs
+
+    def described(run, **about):
+        table = pq.read_table(store.path(run))
+        named = {f"sgpipe.{key}".encode(): value for key, value in about.items()}
+        pq.write_table(table.replace_schema_metadata({**table.schema.metadata, **named}), store.path(run))
+
+    described(later, format="99")
+    described(unknown, spec='{"network.teleport":true}')
+    store.path(cut).write_bytes(b"PAR1 cut")
+    pq.write_table(pq.read_table(store.path(mute)).replace_schema_metadata({}), store.path(mute))
+    folder = store.root / "00" / "folder.parquet"
+    folder.mkdir(parents=True)
+    assert [run.spec for run in stored_runs(store.root)] == [good]
+    notices = capsys.readouterr().err.splitlines()
+    places = [*(str(store.path(spec)) for spec in (later, unknown, cut, mute)), str(folder)]
+    assert sorted(notice.split(": passed over")[0] for notice in notices) == sorted(
+        f"sgpipe: {place}" for place in places
+    )
 
 
 def test_a_file_of_another_run_under_this_name_counts_as_damaged(tmp_path, tiny, capsys):
@@ -105,7 +161,7 @@ def test_equal_science_is_equal_bytes_whatever_the_packs(tmp_path, tiny):
         for number, pack in enumerate(packs):
             paths.append(tmp_path / f"{number}.parquet")
             write_table(runs_table(pack), paths[-1])
-        write_table(merge_packs(paths, sweeps), tmp_path / "all.parquet")
+        write_table(merge_packs(map(pq.read_table, paths), sweeps), tmp_path / "all.parquet")
         return (tmp_path / "all.parquet").read_bytes()
 
     assert table(some) == table(some[2:], some[:2]) == table([some[3], some[0]], [some[2], some[1]])
@@ -115,7 +171,7 @@ def test_equal_science_is_equal_bytes_whatever_the_packs(tmp_path, tiny):
 def test_a_run_that_no_pack_holds_is_an_error(tmp_path, tiny):
     write_table(runs_table([result(tiny())]), tmp_path / "pack.parquet")
     with pytest.raises(SgpipeError, match="1 runs are in no pack table"):
-        merge_packs([tmp_path / "pack.parquet"], {tiny().id: ("grid",), "0" * 16: ("grid",)})
+        merge_packs([pq.read_table(tmp_path / "pack.parquet")], {tiny().id: ("grid",), "0" * 16: ("grid",)})
 
 
 def test_a_failed_run_has_a_row(tiny):

@@ -6,7 +6,11 @@ import signal
 import time
 
 import pytest
+import torch
 
+from sgpipe.plan.plan import make_plan
+from sgpipe.results.store import Result
+from sgpipe.spec.config import load_config
 from tests.conftest import Project
 
 pytestmark = pytest.mark.workflow
@@ -109,6 +113,37 @@ def test_a_damaged_store_file_is_redone_with_a_notice(project):
     project.run(TABLE, *SETTINGS)
     assert (project.folder / TABLE).read_bytes() == table
     assert any("set aside" in log.read_text() for log in project.folder.glob("results/logs/train/*.log"))
+
+
+def test_what_failed_is_told_on_the_terminal_and_damaged_tables_are_made_again(project, monkeypatch):
+    write(project)
+    monkeypatch.chdir(project.folder)
+    plan = make_plan(load_config(changes={"scale": "smoke", "experiments": ["mine.yaml"]}))
+    (pack,) = plan.packs
+    plan.store.put(Result(plan.packs[pack].runs[0], "failed", (), "ValueError: no"))
+    told = [f"sgpipe: {what}: of 4 runs 1 failed; `sgpipe failed` lists them" for what in (f"pack {pack}", "mine_fig1")]
+    lines = project.run("mine_fig1", *SETTINGS).stderr.splitlines()
+    assert [line for line in lines if line.startswith("sgpipe:")] == told
+
+    kept, stored = (project.folder / TABLE).read_bytes(), project.stored()
+    for path in (plan.pack_path(pack), project.folder / TABLE):
+        path.write_bytes(path.read_bytes()[:-100])
+        project.run("mine_fig1", *SETTINGS)
+        assert path.with_name(f"{path.name}.damaged").exists()
+        assert (project.folder / TABLE).read_bytes() == kept and project.stored() == stored
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_files_nothing_and_the_right_one_trains(project):
+    write(project)
+    done = project.run(TABLE, *SETTINGS, "device=cuda", check=False)
+    assert done.returncode != 0 and not project.stored() and not (project.folder / TABLE).exists()
+    told = [
+        line for line in done.stderr.splitlines() if "sgpipe: config.yaml: device: cuda: torch cannot compute" in line
+    ]
+    assert len(told) == 1 and "Traceback" not in done.stderr
+    project.run(TABLE, *SETTINGS, "device=cpu")
+    assert len(project.stored()) == 4
 
 
 @pytest.mark.parametrize(

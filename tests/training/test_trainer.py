@@ -1,11 +1,13 @@
 """A run's result depends on its spec alone: not on its pack, the threads, or having been interrupted."""
 
+import errno
 import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
+import torch
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data import prepare
@@ -13,9 +15,21 @@ from sgpipe.engines.interface import Measures
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.results.store import Store
 from sgpipe.training import trainer
-from sgpipe.training.trainer import train_pack, train_run
+from sgpipe.training.pack import Workshop, train_pack
+from sgpipe.training.progress import Silent
+from sgpipe.training.trainer import train_run
 
 ENGINE = ReferenceEngine()
+
+
+class Listing(Silent):
+    """Notes which runs have ended."""
+
+    def __init__(self, trained):
+        self.trained = trained
+
+    def ended(self, spec, status):
+        self.trained.append(spec)
 
 
 @pytest.fixture
@@ -109,12 +123,25 @@ def test_a_damaged_checkpoint_starts_the_run_anew(tiny, task, tmp_path):
     same(train_run(spec, task, ENGINE), train_run(spec, task, ENGINE, [path]))
 
 
+def test_a_checkpoint_that_does_not_fit_starts_the_run_anew_with_a_notice(tiny, task, tmp_path, monkeypatch, capsys):
+    spec, path = tiny(), tmp_path / "run.checkpoint.npz"
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+    train_run(tiny({"network.hidden": [9]}), task, ENGINE, [path])
+    same(train_run(spec, task, ENGINE), train_run(spec, task, ENGINE, [path]))
+    np.savez(path, progress=np.frombuffer(b'{"epoch": 1}', np.uint8))  # as another version might leave it
+    same(train_run(spec, task, ENGINE), train_run(spec, task, ENGINE, [path]))
+    notices = capsys.readouterr().err.splitlines()
+    assert len(notices) == 2 and all(str(path) in notice and "begins anew" in notice for notice in notices)
+
+
 def test_a_result_does_not_depend_on_pack_order_or_threads(tiny, task, tmp_path):
     specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5, 20)]
     alone = [train_run(spec, task, ENGINE) for spec in specs]
     for number, (order, threads) in enumerate([(specs, 1), (specs[::-1], 1), (specs, 3)]):
         store = Store(tmp_path / str(number))
-        packed = {result.spec: result for result in train_pack(order, task, store, lambda spec: ENGINE, threads)}
+        packed = {
+            result.spec: result for result in train_pack(order, task, Workshop(store, lambda spec: ENGINE, threads))
+        }
         for result in alone:
             same(result, packed[result.spec])
 
@@ -125,7 +152,7 @@ def test_a_pack_takes_from_the_store_and_trains_the_rest(tiny, task, tmp_path):
 
     def pack(runs):
         trained.clear()
-        return train_pack(runs, task, store, lambda spec: ENGINE, ended=lambda spec, status: trained.append(spec))
+        return train_pack(runs, task, Workshop(store, lambda spec: ENGINE, reporter=Listing(trained)))
 
     first = pack(specs[:2])
     assert trained == specs[:2]
@@ -138,15 +165,68 @@ def test_a_run_that_raises_is_a_result_and_the_pack_goes_on(tiny, task, tmp_path
     class Broken:
         name, device, takes_packs = "broken", "cpu", False
 
-        def open(self, specs, task, weights, theory):
+        def open(self, specs, task, weights, theory, threads):
             raise ValueError("no such kernel\nand more")
 
     specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]
     engines = {specs[0]: Broken(), specs[1]: ENGINE}
     store = Store(tmp_path)
-    results = train_pack(specs, task, store, engines.__getitem__)
+    results = train_pack(specs, task, Workshop(store, engines.__getitem__))
     assert [result.status for result in results] == ["failed", "finished"]
     assert store.get(specs[0]).error == "ValueError: no such kernel"
+
+
+class Raising:
+    """An engine of which a run raises."""
+
+    name, device = "raising", "cpu"
+
+    def __init__(self, error, takes_packs=False):
+        self.error, self.takes_packs = error, takes_packs
+
+    def open(self, specs, task, weights, theory, threads):
+        raise self.error
+
+
+MACHINES = [
+    MemoryError("Unable to allocate 3 TiB"),
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EMFILE, "Too many open files"),
+    ImportError("libcudart.so.12: cannot open shared object file"),
+    AssertionError("Torch not compiled with CUDA enabled"),
+    RuntimeError("CUDA error: no kernel image is available\nfor execution on the device"),
+    torch.OutOfMemoryError("CUDA out of memory"),
+    TypeError("forward() got an unexpected keyword"),
+]
+
+
+@pytest.mark.parametrize("error", MACHINES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("takes_packs", [False, True])
+def test_what_is_the_machines_stops_the_pack_and_files_nothing(tiny, task, tmp_path, error, takes_packs):
+    specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]
+    with pytest.raises(SgpipeError, match="not by the run") as raised:
+        train_pack(specs, task, Workshop(Store(tmp_path), lambda spec: Raising(error, takes_packs)))
+    told = str(raised.value)
+    assert "\n" not in told and type(error).__name__ in told and specs[0].id in told
+    assert not list(tmp_path.glob("??/*"))
+
+
+@pytest.mark.parametrize("part", ["path", "weights_path", "checkpoint_path"])
+def test_a_folder_in_the_place_of_a_runs_file_stops_the_pack_before_anything_is_trained(tiny, task, tmp_path, part):
+    spec, store, trained = tiny(), Store(tmp_path), []
+    getattr(store, part)(spec).mkdir(parents=True)
+    with pytest.raises(SgpipeError, match="a folder, where a file .* is meant; move it away"):
+        train_pack([spec], task, Workshop(store, lambda spec: ENGINE, reporter=Listing(trained)))
+    assert not trained
+
+
+def test_what_ended_before_the_machine_failed_is_filed(tiny, task, tmp_path):
+    specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]
+    engines = {specs[0]: ENGINE, specs[1]: Raising(MemoryError())}
+    store = Store(tmp_path)
+    with pytest.raises(SgpipeError, match="MemoryError"):
+        train_pack(specs, task, Workshop(store, engines.__getitem__))
+    assert specs[0] in store and specs[1] not in store
 
 
 def test_what_the_user_must_put_right_stops_the_pack(tiny, task, tmp_path):
@@ -154,7 +234,7 @@ def test_what_the_user_must_put_right_stops_the_pack(tiny, task, tmp_path):
         raise SgpipeError("config.yaml: engine: cpu cannot train this run")
 
     with pytest.raises(SgpipeError):
-        train_pack([tiny()], task, Store(tmp_path), refuse)
+        train_pack([tiny()], task, Workshop(Store(tmp_path), refuse))
     assert not list(tmp_path.glob("??/*.parquet"))
 
 
@@ -166,10 +246,10 @@ class InStep:
     def __init__(self, broken=()):
         self.opened, self.broken = [], broken
 
-    def open(self, specs, task, weights, theory):
+    def open(self, specs, task, weights, theory, threads):
         self.opened.append(len(specs))
         if set(self.broken) & set(specs):
-            raise MemoryError("too many")
+            raise ValueError("too many")
         sessions = [ENGINE.open([spec], task, [weight]) for spec, weight in zip(specs, weights, strict=True)]
 
         class Session:
@@ -194,7 +274,7 @@ def test_an_engine_may_take_the_pack_in_step(tiny, task, tmp_path, monkeypatch):
     longer, wider = tiny({"training.epochs": 4}), tiny({"network.hidden": [9]})
     store, engine = Store(tmp_path), InStep()
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
-    ended = train_pack([*specs, longer, wider], task, store, lambda spec: engine)
+    ended = train_pack([*specs, longer, wider], task, Workshop(store, lambda spec: engine))
     assert engine.opened[::2] == [3, 1, 1]  # those of equal shape and length; each opened again for the best weights
     for result in ended:
         same(result, train_run(result.spec, task, ENGINE))
@@ -204,7 +284,7 @@ def test_an_engine_may_take_the_pack_in_step(tiny, task, tmp_path, monkeypatch):
 def test_one_run_that_raises_does_not_fail_the_others_in_step(tiny, task, tmp_path):
     specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5, 20)]
     engine = InStep(specs[1:2])
-    ended = train_pack(specs, task, Store(tmp_path), lambda spec: engine)
+    ended = train_pack(specs, task, Workshop(Store(tmp_path), lambda spec: engine))
     assert [result.status for result in ended] == ["finished", "failed", "finished"]
 
 
@@ -225,7 +305,7 @@ def test_a_diverged_run_is_recorded_up_to_where_it_diverged(tiny, task):
     class Engine:
         name, device, takes_packs = "diverging", "cpu", False
 
-        def open(self, specs, task, weights, theory):
+        def open(self, specs, task, weights, theory, threads):
             return Session()
 
     result = train_run(tiny({"training.epochs": 9}), task, Engine())
@@ -261,6 +341,6 @@ with store.lock(spec):
     while not (tmp_path / "held").exists():
         assert elsewhere.poll() is None
         time.sleep(0.02)
-    results = train_pack([theirs, mine], task, store, lambda spec: ENGINE, ended=lambda spec, _: trained.append(spec))
+    results = train_pack([theirs, mine], task, Workshop(store, lambda spec: ENGINE, reporter=Listing(trained)))
     assert elsewhere.wait() == 0
     assert trained == [mine] and [result.spec for result in results] == [theirs, mine]

@@ -7,6 +7,19 @@ class SgpipeError(Exception):
     """Bad input. The message is one line: which file or key, what is wrong, what to type instead."""
 
 
+class DamagedFile(SgpipeError):
+    """A file that sgpipe has made, or another program since, and that is not whole."""
+
+    def __init__(self, path: object, problem: str):
+        super().__init__(f"{path}: damaged ({problem}); delete the file to have it made again")
+        self.path, self.problem = path, problem
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, or its kind if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def one_of(where: str, value: object, allowed) -> SgpipeError:
     """Return the error for a value outside a list, naming the list and the nearest allowed word."""
     allowed = [str(item) for item in allowed]

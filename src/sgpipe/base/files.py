@@ -1,7 +1,9 @@
 """Files that are either whole or absent."""
 
 import errno
+import itertools
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,3 +39,15 @@ def atomic(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def set_aside(path: Path | str, problem: str, then: str) -> None:
+    """Rename a file that cannot be used, so that another can take its place; say so, and what happens `then`."""
+    path = Path(path)
+    names = (f"{path.name}.damaged{number}" for number in itertools.chain([""], map("-{}".format, itertools.count(2))))
+    aside = next(free for name in names if not os.path.lexists(free := path.with_name(name)))
+    try:
+        path.rename(aside)
+    except FileNotFoundError:  # another process was faster
+        return
+    print(f"sgpipe: {path}: {problem}; set aside as {aside.name}, {then}", file=sys.stderr)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.parquet import metadata_of, read_whole
 from sgpipe.claims.declare import Group
 from sgpipe.data.files.published import data_kind
 from sgpipe.results import selection
@@ -58,22 +59,27 @@ def read_table(path: Path | str, activity: Path | str | None = None) -> Experime
 
     With the table of its activity, if spikes were counted, there are the columns of `spike_counts`.
     """
+    table, beside = read_whole(path), Path(path).with_suffix(".missing.parquet")
     try:
-        table = pq.read_table(path)
-        about = json.loads((table.schema.metadata or {})[b"sgpipe.experiment"])
-        runs = outcomes(table.to_pandas())
+        about = json.loads(metadata_of(table)["sgpipe.experiment"])
+        runs = outcomes(table.to_pandas(use_threads=False))
         if activity is not None:
-            counts = pq.read_table(activity, filters=[("kind", "=", "count"), ("moment", "=", "after")]).to_pandas()
-            runs = runs.join(spike_counts(counts, runs), on="run_id")
+            runs = runs.join(spike_counts(_counts_after(activity), runs), on="run_id")
         missing = runs.head(0)
         if about.get("missing"):
-            beside = Path(path).with_suffix(".missing.parquet")
             if not beside.exists():
                 raise SgpipeError(f"{beside}: is not there, but {path} lacks runs; copy it too, or collect again")
-            missing = outcomes(pq.read_table(beside).to_pandas())
-    except (OSError, KeyError, ValueError) as error:
+            missing = outcomes(read_whole(beside).to_pandas(use_threads=False))
+    except (KeyError, ValueError) as error:
         raise SgpipeError(f"{path}: not the table of an experiment that trains; delete it and make it anew") from error
     return ExperimentTable(about["id"], about["scale"], about.get("best"), missing, runs)
+
+
+def _counts_after(activity: Path | str) -> pd.DataFrame:
+    """Return the spike counts after training of a table of activity."""
+    table = read_whole(activity)
+    wanted = pc.and_(pc.equal(table["kind"], "count"), pc.equal(table["moment"], "after"))
+    return table.filter(wanted).to_pandas(use_threads=False)
 
 
 def spike_counts(counts: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

@@ -154,5 +154,5 @@ class Task:
         """Return self; raise SgpipeError if an array is out of shape or range."""
         for split in SPLITS:
             if not getattr(self, split).sound(self.steps, self.units, self.classes):
-                raise SgpipeError(f"{where}: the {split} split is out of shape or range; delete the file to remake it")
+                raise SgpipeError(f"{where}: the {split} split is out of shape or range")
         return self

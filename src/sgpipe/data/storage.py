@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sgpipe.base.errors import SgpipeError
+from sgpipe.base.errors import DamagedFile, SgpipeError, first_line
 from sgpipe.base.files import atomic
 from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
 
@@ -27,16 +27,27 @@ def save_task(task: Task, path: Path | str) -> None:
 
 
 def load_task(path: Path | str) -> Task:
-    """Map a prepared task into memory and check its arrays; raises SgpipeError if it is damaged."""
+    """Map a prepared task into memory and check its arrays.
+
+    Raises DamagedFile if it is not whole, FileNotFoundError if it is absent, SgpipeError if the system refuses it.
+    """
     try:
         with pa.memory_map(str(path)) as source:
             reader = pa.ipc.open_file(source)
             shape = json.loads(reader.schema.metadata[b"sgpipe.task"])
             splits = [_from_arrow(reader.get_batch(number), shape) for number in range(len(SPLITS))]
         task = Task(shape["units"], shape["classes"], shape["steps"], *splits)
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise SgpipeError(f"{path}: not a prepared task ({error}); delete the file to remake it") from error
-    return task.check(str(path))
+        return task.check(str(path))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno:
+            raise SgpipeError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DamagedFile(path, first_line(error)) from error
+    except MemoryError:
+        raise
+    except (SgpipeError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise DamagedFile(path, first_line(error)) from error
 
 
 def _to_arrow(samples: Events | Analog | Words) -> pa.RecordBatch:

@@ -14,7 +14,8 @@ def chooser(engine: str, device: str) -> Callable[[RunSpec], Engine]:
     """Return the function from a run to its engine, for the `engine` and `device` of config.yaml.
 
     `auto` takes the C++ engine where it is built and accepts the run, and the torch reference otherwise, with one
-    notice for each reason. Raises SgpipeError, when a run asks, if `cpu` or `gpu` is insisted on and cannot be had.
+    notice for each reason. Raises SgpipeError, when a run asks, if `cpu` or `gpu` is insisted on and cannot be had, or
+    if torch cannot compute on the device. It is asked then and not for the plan: a cluster's jobs run elsewhere.
     """
     fast = CpuEngine()
 
@@ -25,14 +26,18 @@ def chooser(engine: str, device: str) -> Callable[[RunSpec], Engine]:
     # Both of these import torch, which costs two seconds that jobs of the C++ engine need not pay.
     @cache
     def reference() -> Engine:
+        from sgpipe.engines.device import check_device
         from sgpipe.engines.reference import ReferenceEngine
 
+        check_device(device)
         return ReferenceEngine(device)
 
     @cache
     def gpu() -> Engine:
+        from sgpipe.engines.device import check_device
         from sgpipe.engines.gpu import GpuEngine
 
+        check_device(device)
         return GpuEngine(device)
 
     def choose(spec: RunSpec) -> Engine:

@@ -8,7 +8,8 @@ import torch
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data.samples import Samples, Task, Words
-from sgpipe.engines.interface import Measures, MinibatchSession, Sums, Theory, Weights
+from sgpipe.engines.interface import Measures, Theory, Threads, Weights, one_thread
+from sgpipe.engines.minibatch import MinibatchSession, Sums
 from sgpipe.model.activity import detached
 from sgpipe.model.dropout import dropout_factors
 from sgpipe.model.network import as_tensors, forward
@@ -30,7 +31,12 @@ class ReferenceEngine:
         return None
 
     def open(
-        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+        self,
+        specs: Sequence[RunSpec],
+        task: Task,
+        weights: Sequence[Weights],
+        theory: Theory | None = None,
+        threads: Threads = one_thread,
     ) -> "ReferenceSession":
         # Small matrices gain nothing from more threads, and runs side by side need the cores.
         torch.set_num_threads(1)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
+from sgpipe.base.parquet import read_whole
 from sgpipe.data.files.published import remark
 from sgpipe.figures import style
 from sgpipe.figures.regime import regime_words
@@ -81,11 +81,13 @@ def find(module: str, function: str) -> ModuleType:
 
 def read_tables(tables: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Return the tables as frames, and the experiment that the table `runs` belongs to."""
-    read = {name: pq.read_table(path) for name, path in tables.items()}
+    read = {name: read_whole(path) for name, path in tables.items()}
     metadata = read["runs"].schema.metadata or {}
     if b"sgpipe.experiment" not in metadata:
         raise SgpipeError(f"{tables['runs']}: no experiment in its metadata; delete it, and it is made anew")
-    return {name: table.to_pandas() for name, table in read.items()}, json.loads(metadata[b"sgpipe.experiment"])
+    return {name: table.to_pandas(use_threads=False) for name, table in read.items()}, json.loads(
+        metadata[b"sgpipe.experiment"]
+    )
 
 
 def corner_note(experiment: Mapping, runs: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
+from sgpipe.base.parquet import read_whole
 from sgpipe.spec.layer_settings import LayerSettings
 
 NAMES = tuple(field.name for field in fields(LayerSettings))
@@ -52,11 +53,8 @@ def write_state(state: InitialState, path: Path | str, metadata: Mapping[str, st
 
 
 def read_state(path: Path | str) -> tuple[LayerSettings, ...]:
-    """Return what a table sets for each hidden layer; raises SgpipeError if it is absent or damaged."""
-    try:
-        rows = pq.read_table(path, columns=list(NAMES)).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise SgpipeError(f"{path}: not an initial state ({error}); delete the file to remake it") from error
+    """Return what a table sets for each hidden layer; raises as `read_whole` does."""
+    rows = read_whole(path, list(NAMES)).to_pylist()
     return tuple(LayerSettings(**{name: _value(value) for name, value in row.items()}) for row in rows)
 
 

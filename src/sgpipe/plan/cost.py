@@ -7,7 +7,7 @@ must find the same packs.
 from collections.abc import Sequence
 from itertools import pairwise
 
-from sgpipe.engines.interface import only_in_the_reference
+from sgpipe.engines.cpu.lacks import lacks
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.tasks.data_knobs import SpectrogramKnobs
 
@@ -41,7 +41,7 @@ def run_seconds(spec: RunSpec) -> float:
     """Return the estimated time of one run on one core of the fastest engine that trains it, in seconds."""
     samples = spec.training.epochs * spec.data.train_samples * EVALUATION_SHARE
     updates = samples / spec.training.batch_size
-    if only_in_the_reference(spec):
+    if lacks(spec):
         neuron = REFERENCE_LAYER_STEP.get(spec.network.neuron, REFERENCE_LAYER_STEP_OTHERS)
         per_update = neuron * len(spec.network.hidden)
         return spec.data.steps * (updates * per_update + samples * REFERENCE_WEIGHT_STEP * _weights(spec))
@@ -71,7 +71,7 @@ def _weights(spec: RunSpec) -> int:
 def pack_minutes(specs: Sequence[RunSpec], reference: bool) -> int:
     """Return the time limit to ask a cluster for, in minutes; with `reference`, enough for the torch reference."""
     margin, start = (REFERENCE_SLOWDOWN, REFERENCE_SLOWDOWN) if reference else (MARGIN, 1.0)
-    slow = [run_seconds(spec) * (REFERENCE_MARGIN if only_in_the_reference(spec) else margin) for spec in specs]
+    slow = [run_seconds(spec) * (REFERENCE_MARGIN if lacks(spec) else margin) for spec in specs]
     return 10 + int((START_SECONDS * start + sum(slow)) / 60)
 
 

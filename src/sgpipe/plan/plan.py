@@ -123,6 +123,14 @@ class Plan:
         simulated = [spec for one in self.experiments.values() if one.simulate for spec in one.runs.values()]
         return {spec.init_id: spec for spec in [*simulated, *trained] if spec.conditions}
 
+    def task_path(self, data_id: str) -> Path:
+        """Return where a prepared task lies or would lie; its statistics lie beside it, as `.json`."""
+        return Path(self.config.results) / "data" / f"{data_id}.arrow"
+
+    def pack_path(self, pack_id: str) -> Path:
+        """Return where the table of a pack lies or would lie."""
+        return Path(self.config.results) / "packs" / f"{pack_id}.parquet"
+
     def init_path(self, init_id: str) -> Path:
         """Return where an initial state lies or would lie."""
         return Path(self.config.results) / "init" / f"{init_id}.parquet"

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.parquet import read_metadata
 from sgpipe.plan import cost
 from sgpipe.plan.plan import Plan
 
@@ -52,9 +52,15 @@ def measured_speed(plan: Plan, stored: dict) -> float:
     estimated = measured = 0.0
     specs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
     for run_id in sorted(stored)[:50]:
-        metadata = pq.read_schema(stored[run_id]).metadata or {}
-        seconds = json.loads(metadata.get(b"sgpipe.provenance", b"{}")).get("seconds")
-        if seconds:
+        if seconds := _seconds(stored[run_id]):
             measured += seconds
             estimated += cost.run_seconds(specs[run_id])
     return measured / estimated if estimated else 1.0
+
+
+def _seconds(path: Path) -> float | None:
+    """Return how long a stored run took; None if its file does not say."""
+    try:
+        return json.loads(read_metadata(path)["sgpipe.provenance"]).get("seconds")
+    except (SgpipeError, KeyError, ValueError, AttributeError, FileNotFoundError):
+        return None  # whoever needs the run deals with its file

@@ -1,22 +1,22 @@
 """What a run leaves behind: its rows and weights, and the store that keeps them."""
 
 import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from sgpipe.base.errors import SgpipeError
-from sgpipe.base.files import DISK_FULL, atomic, disk_full
+from sgpipe.base.arrays import load_arrays, save_arrays
+from sgpipe.base.errors import DamagedFile, SgpipeError, first_line
+from sgpipe.base.files import DISK_FULL, atomic, disk_full, set_aside
+from sgpipe.base.parquet import metadata_of, read_whole
 from sgpipe.spec.numerics import versions
-from sgpipe.spec.run import RunSpec, digest, from_canonical
+from sgpipe.spec.run import RunSpec, digest
 
 STORE_FORMAT = 1
 STATUSES = ("finished", "diverged", "failed")
@@ -104,42 +104,34 @@ class Store:
             lock.release()
 
     def __contains__(self, spec: RunSpec) -> bool:
-        return self.path(spec).exists()
+        return self.path(spec).is_file()
+
+    def check_places(self, spec: RunSpec) -> None:
+        """Raise SgpipeError if a folder is where a file of this run lies or would lie."""
+        for path in (self.path(spec), self.weights_path(spec), self.checkpoint_path(spec)):
+            if path.is_dir():
+                raise SgpipeError(f"{path}: a folder, where a file of a run is meant; move it away")
 
     def get(self, spec: RunSpec) -> Result | None:
         """Return a run's result, None if it is not here.
 
         A damaged file is set aside with a notice, and counts as not here. Raises SgpipeError on a file of another
-        store format, which is left as it is.
+        store format, on a folder in its place, and if the system refuses the file; all are left as they are.
         """
         path = self.path(spec)
         try:
-            table = pq.read_table(path)
-            meta = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-            if int(meta["sgpipe.format"]) != STORE_FORMAT:
-                raise SgpipeError(
-                    f"{path}: store format {meta['sgpipe.format']}, but this sgpipe reads {STORE_FORMAT}; "
-                    "use the sgpipe that wrote it, or set another `results` folder in config.yaml"
-                )
-            if meta["sgpipe.spec"] != spec.canonical() or meta["sgpipe.status"] not in STATUSES:
-                raise ValueError("it describes another run")
-            return Result(
-                spec,
-                meta["sgpipe.status"],
-                tuple(_row(values) for values in table.to_pylist()),
-                meta["sgpipe.error"],
-                json.loads(meta["sgpipe.provenance"]),
-            )
+            table = read_whole(path)
+            about = metadata_of(table)
+            check_format(path, about)
+            return result_of(spec, table, about)
         except FileNotFoundError:
             return None
-        except (pa.ArrowInvalid, KeyError, ValueError, TypeError, OSError) as problem:
-            aside = path.with_suffix(".damaged")
-            path.replace(aside)
-            print(
-                f"sgpipe: {path}: damaged ({_first_line(problem)}); set aside as {aside.name}, its run is redone",
-                file=sys.stderr,
-            )
-            return None
+        except DamagedFile as damaged:
+            problem = damaged.problem
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            problem = first_line(error)
+        set_aside(path, f"damaged ({problem})", "its run is redone")
+        return None
 
     def put(self, result: Result) -> None:
         """File an ended run: first its weights, then its rows, so that a run that is here is whole."""
@@ -161,6 +153,7 @@ class Store:
 
     def weights(self, spec: RunSpec) -> dict[str, np.ndarray]:
         """Return a finished run's weights at its best validation epoch; raises SgpipeError if they are gone."""
+        self.check_places(spec)
         path = self.weights_path(spec)
         arrays = load_arrays(path)
         if arrays is None:
@@ -168,49 +161,33 @@ class Store:
         return arrays
 
     def forget(self, spec: RunSpec) -> None:
-        """Remove a run's result, so that it is trained again."""
+        """Remove a run's result, so that it is trained again; raises SgpipeError on a folder in its place."""
+        self.check_places(spec)
         for path in (self.path(spec), self.weights_path(spec), self.checkpoint_path(spec)):
             path.unlink(missing_ok=True)
-
-
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named plain arrays, atomically."""
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
-
-
-def load_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """Return named arrays; None if the file is absent or damaged. Nothing is unpickled."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
-        return None
 
 
 def _row(values: dict) -> Row:
     return Row(**{**values, "spikes": tuple(values["spikes"])})
 
 
-def _first_line(problem: Exception) -> str:
-    return (str(problem).splitlines() or [type(problem).__name__])[0]
+def result_of(spec: RunSpec, table: pa.Table, about: Mapping[str, str]) -> Result:
+    """Return what a file of the store says, without weights; raises ValueError, KeyError and the like if it is damaged.
+
+    `about` is what the file says of itself.
+    """
+    if about["sgpipe.spec"] != spec.canonical() or about["sgpipe.status"] not in STATUSES:
+        raise ValueError("it describes another run")
+    rows = tuple(_row(values) for values in table.to_pylist())
+    return Result(spec, about["sgpipe.status"], rows, about["sgpipe.error"], json.loads(about["sgpipe.provenance"]))
 
 
-@dataclass(frozen=True)
-class StoredRun:
-    """What a store file says of its run without reading its rows."""
-
-    spec: RunSpec
-    status: str
-    error: str
-
-
-def stored_runs(root: Path | str) -> Iterable[StoredRun]:
-    """Yield every readable run in the store, sorted by file name."""
-    for path in sorted(Path(root).glob("??/*.parquet")):
-        try:
-            meta = pq.read_schema(path).metadata
-            words = [meta[f"sgpipe.{name}".encode()].decode() for name in ("spec", "status", "error")]
-        except (pa.ArrowInvalid, KeyError, TypeError, OSError):
-            continue  # whoever needs the run sets the file aside
-        yield StoredRun(from_canonical(words[0]), *words[1:])
+def check_format(path: Path | str, about: Mapping[str, str]) -> None:
+    """Raise SgpipeError if a file of the store, which says `about` of itself, is of another format; KeyError if it
+    does not say.
+    """
+    if about["sgpipe.format"] != str(STORE_FORMAT):
+        raise SgpipeError(
+            f"{path}: store format {about['sgpipe.format']}, but this sgpipe reads {STORE_FORMAT}; "
+            "use the sgpipe that wrote it, or set another `results` folder in config.yaml"
+        )

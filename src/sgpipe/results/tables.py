@@ -84,13 +84,13 @@ def write_table(table: pa.Table, path: Path | str, metadata: Mapping[str, str] |
         pq.write_table(table, temporary, compression="zstd", compression_level=9, use_dictionary=repeated, **layout)
 
 
-def merge_packs(paths: Iterable[Path | str], sweeps: Mapping[str, tuple[str, ...]]) -> pa.Table:
+def merge_packs(packs: Iterable[pa.Table], sweeps: Mapping[str, tuple[str, ...]]) -> pa.Table:
     """Return one experiment's table from the tables of its packs.
 
     `sweeps` maps each run id of the experiment to the names of the sweeps that ask for it; they become the list
     column `sweeps`. Rows of other experiments' runs are left out; the order is by run id, whatever the packs.
     """
-    table = pa.concat_tables([pq.read_table(path) for path in paths], promote_options="default")
+    table = pa.concat_tables(list(packs), promote_options="default")
     missing = set(sweeps) - set(table.column("run_id").to_pylist())
     if missing:
         raise SgpipeError(

@@ -3,17 +3,44 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.parquet import read_whole
 from sgpipe.plan.plan import Plan
 from sgpipe.results.store import Result
 from sgpipe.results.tables import experiment_table, merge_packs, runs_table, write_table
+from sgpipe.rules.notice import tell_of_failures
 from sgpipe.rules.table_metadata import table_metadata
+from sgpipe.rules.whole import whole
 
 
 def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path | str) -> None:
-    """Write an experiment's table from the tables of its packs."""
+    """Write an experiment's table from the tables of its packs; of those, damaged ones are made again."""
     experiment = plan.experiment(name)
-    write_table(merge_packs(packs, experiment.sweeps), output, table_metadata(experiment))
+    table = merge_packs((pack_table(plan, path) for path in packs), experiment.sweeps)
+    write_table(table, output, table_metadata(experiment))
+    statuses = dict(zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True))
+    tell_of_failures(plan.config, name, statuses.values())
+
+
+def pack_table(plan: Plan, path: Path | str) -> pa.Table:
+    """Return the table of a pack; one that is damaged is made again from the store.
+
+    Raises SgpipeError if runs are missing there. The damaged table is out of the way by then, so that `snakemake`
+    trains them.
+    """
+    path = Path(path)
+
+    def again() -> None:
+        runs = plan.pack(path.stem).runs
+        results = [result for spec in runs if (result := plan.store.get(spec))]
+        if len(results) < len(runs):
+            missing = f"{len(runs) - len(results)} of its {len(runs)} runs are not in the store"
+            raise SgpipeError(f"{path}: {missing}; give the same command again to train them")
+        write_table(runs_table(results), path)
+
+    return whole(plan, path, read_whole, again)
 
 
 def begun(plan: Plan) -> Iterator[str]:

@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.data import Analog, Events, load_task
+from sgpipe.data import Analog, Events, Task
 from sgpipe.data.randman import embed
 from sgpipe.plan.plan import Plan
 from sgpipe.results.tables import write_table
+from sgpipe.rules.prepare_task import prepared
 from sgpipe.rules.table_metadata import table_metadata
 from sgpipe.spec.experiments import Experiment
 from sgpipe.spec.run import RunSpec
@@ -25,7 +26,7 @@ def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | s
     """
     experiment = plan.experiment(name)
     if experiment.samples:
-        table = shown_samples(experiment, plan.shown(experiment), tasks)
+        table = shown_samples(experiment, plan.shown(experiment), (prepared(plan, path) for path in tasks))
     elif experiment.shows == "knobs":
         table = knobs_of_sweeps(experiment)
     elif experiment.shows == "graph":
@@ -35,7 +36,7 @@ def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | s
     write_table(table, output, table_metadata(experiment))
 
 
-def shown_samples(experiment: Experiment, specs: Iterable[RunSpec], tasks: Iterable[Path | str]) -> pa.Table:
+def shown_samples(experiment: Experiment, specs: Iterable[RunSpec], tasks: Iterable[Task]) -> pa.Table:
     """Return inputs of samples: a row per event or per frame and unit.
 
     Columns: `sweep`, the data knobs, `label`, `step`, `unit`, `value` (1 for an event). Of each label that the
@@ -43,8 +44,8 @@ def shown_samples(experiment: Experiment, specs: Iterable[RunSpec], tasks: Itera
     Raises SgpipeError if there is none at all.
     """
     parts = []
-    for spec, path in zip(specs, tasks, strict=True):
-        task, sweep = load_task(path), experiment.sweeps[spec.id][0]
+    for spec, task in zip(specs, tasks, strict=True):
+        sweep = experiment.sweeps[spec.id][0]
         for label in experiment.samples.get(sweep, ()):
             found = [split.take(np.flatnonzero(split.labels == label)) for split in (task.test, task.valid, task.train)]
             found = [samples for samples in found if len(samples)]

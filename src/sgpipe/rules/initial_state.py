@@ -1,13 +1,15 @@
 """Rules `initial_state` and `calibrated_state`: what runs with conditions start from."""
 
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.data import load_task
-from sgpipe.initial_state.state import write_state
+from sgpipe.initial_state.state import read_state, write_state
 from sgpipe.plan.plan import Plan
+from sgpipe.rules.prepare_task import known_statistics, prepared
+from sgpipe.rules.whole import whole
+from sgpipe.spec.layer_settings import LayerSettings
 
 
 def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path | str) -> None:
@@ -23,12 +25,22 @@ def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path 
         name for name, item in plan.experiments.items() if any(run.init_id == init_id for run in item.runs.values())
     ]
     where = f"{', '.join(askers)}: run {spec.id} ({spec.init.conditions})"
-    described = path.with_suffix(".json")
+    task = prepared(plan, path)
+    known = known_statistics(plan, path) if path.with_suffix(".json").exists() else None
     try:
-        known = json.loads(described.read_text()) if described.exists() else None
-        state = initial_state(spec, load_task(path), known)
+        state = initial_state(spec, task, known)
     except SgpipeError as error:
         raise SgpipeError(f"{where}: {error}") from error
     for message in state.messages:
         print(f"sgpipe: {where}: {message}", file=sys.stderr)
     write_state(state, output, {"sgpipe.init": spec.init_id, "sgpipe.spec": spec.canonical()})
+
+
+def ready_state(plan: Plan, path: Path | str) -> Sequence[LayerSettings]:
+    """Return an initial state that has been made; one that is damaged is made again."""
+    path = Path(path)
+
+    def again() -> None:
+        initial_state(plan, path.stem, plan.task_path(plan.initial_states[path.stem].data_id), path)
+
+    return whole(plan, path, read_state, again)

@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+from sgpipe.base.errors import DamagedFile, first_line
 from sgpipe.base.files import atomic
-from sgpipe.data import prepare, save_task, statistics
+from sgpipe.data import Task, load_task, prepare, save_task, statistics
 from sgpipe.plan.plan import Plan
+from sgpipe.rules.whole import whole
+from sgpipe.spec.run import RunSpec
 
 
 def prepare_task(
@@ -19,6 +23,36 @@ def prepare_task(
     plan.sources.check(spec.data)
     task = prepare(spec, plan.config.data_dir, workers, keep=Path(task_path).parent)
     save_task(task, task_path)
+    _write_statistics(spec, task, statistics_path)
+
+
+def prepared(plan: Plan, path: Path | str) -> Task:
+    """Return a prepared task; one that is damaged is made again."""
+    path = Path(path)
+    return whole(plan, path, load_task, lambda: prepare_task(plan, path.stem, path, path.with_suffix(".json")))
+
+
+def known_statistics(plan: Plan, task_path: Path | str) -> dict[str, Any]:
+    """Return the statistics of a prepared task; those that are damaged are made again from it."""
+    path = Path(task_path).with_suffix(".json")
+
+    def again() -> None:
+        _write_statistics(plan.tasks[path.stem], prepared(plan, task_path), path)
+
+    return whole(plan, path, _read_statistics, again)
+
+
+def _write_statistics(spec: RunSpec, task: Task, path: Path | str) -> None:
     described = {"data": vars(spec.data), **statistics(task)}
-    with atomic(statistics_path) as temporary:
+    with atomic(path) as temporary:
         temporary.write_text(json.dumps(described, indent=1) + "\n")
+
+
+def _read_statistics(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise DamagedFile(path, first_line(error)) from error
+    if not isinstance(found, dict):
+        raise DamagedFile(path, "it is not a table of statistics")
+    return found

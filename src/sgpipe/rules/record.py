@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.data import load_task
-from sgpipe.initial_state.state import read_state
 from sgpipe.plan.plan import Plan
 from sgpipe.results.tables import write_table
+from sgpipe.rules.initial_state import ready_state
+from sgpipe.rules.prepare_task import prepared
 
 
 def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: Path | str) -> None:
@@ -28,9 +28,9 @@ def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: 
         if ended is not None and ended.status != "finished":
             print(f"sgpipe: {name}: run {spec.id} {ended.status}: its activity is not recorded", file=sys.stderr)
             continue
-        task, weights = load_task(path), plan.store.weights(spec)
+        task, weights = prepared(plan, path), plan.store.weights(spec)
         samples = _first_of_each_class(name, task.test.labels, asked["samples_per_class"], asked.get("labels"))
-        theory = read_state(plan.init_path(spec.init_id)) if spec.conditions else None
+        theory = ready_state(plan, plan.init_path(spec.init_id)) if spec.conditions else None
         moments = asked.get("moments", MOMENTS)
         parts.append(record(spec, task, samples, weights, theory, moments, asked.get("membranes")))
         if asked.get("counts"):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from sgpipe.data import load_task
-from sgpipe.initial_state.state import read_state
 from sgpipe.plan.plan import Plan
 from sgpipe.results.tables import write_table
 from sgpipe.rules.describe import as_cell
+from sgpipe.rules.initial_state import ready_state
+from sgpipe.rules.prepare_task import prepared
 from sgpipe.rules.table_metadata import table_metadata
 
 
@@ -27,13 +27,13 @@ def simulate(
     experiment = plan.experiment(name)
     asked, rows = experiment.simulate, []
     for run_id, spec in experiment.runs.items():
-        state = read_state(states[spec.init_id]) if spec.conditions else None
-        found = measured(spec, load_task(tasks[spec.data_id]), state, asked["samples"], asked["steps"])
+        state = ready_state(plan, states[spec.init_id]) if spec.conditions else None
+        found = measured(spec, prepared(plan, tasks[spec.data_id]), state, asked["samples"], asked["steps"])
         knobs = {key: as_cell(value) for key, value in spec.flat().items()}
         for kind, part in zip(("course", "mean"), found, strict=True):
             rows += [{"kind": kind, "sweeps": list(experiment.sweeps[run_id]), **knobs, **row} for row in part]
     first = next(iter(experiment.runs.values()))
-    task = load_task(tasks[first.data_id])
+    task = prepared(plan, tasks[first.data_id])
     phase = {key.removeprefix("phase."): value for key, value in asked.items() if key.startswith("phase.")}
     if phase:
         rows += [{"kind": "phase", **row} for row in phase_rows(first, task, **phase)]

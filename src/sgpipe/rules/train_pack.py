@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from sgpipe.data import load_task
 from sgpipe.engines.choose import chooser
-from sgpipe.initial_state.state import read_state
 from sgpipe.plan.plan import Plan
 from sgpipe.results.tables import runs_table, write_table
+from sgpipe.rules.initial_state import ready_state
+from sgpipe.rules.notice import tell_of_failures
+from sgpipe.rules.prepare_task import prepared
 from sgpipe.spec.config import Config
+from sgpipe.training.pack import Workshop, train_pack
 from sgpipe.training.progress import ProgressLog
-from sgpipe.training.trainer import train_pack
 
 
 def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None) -> None:
@@ -22,13 +23,10 @@ def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | 
     with ProgressLog(f"pack {pack_id}", pack.runs) as log:
         results = train_pack(
             pack.runs,
-            load_task(Path(task_path)),
-            plan.store,
-            chooser(config.engine, config.device),
-            config.threads,
-            report=log.epoch,
-            ended=log.ended,
-            states={init_id: read_state(plan.init_path(init_id)) for init_id in pack.init_ids},
+            prepared(plan, task_path),
+            Workshop(plan.store, chooser(config.engine, config.device), config.threads, log),
+            {init_id: ready_state(plan, plan.init_path(init_id)) for init_id in pack.init_ids},
         )
     if output is not None:
         write_table(runs_table(results), output)
+    tell_of_failures(config, f"pack {pack_id}", (result.status for result in results))

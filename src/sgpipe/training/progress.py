@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 from tqdm import tqdm
 
@@ -10,6 +11,26 @@ from sgpipe.engines.interface import Measures
 from sgpipe.spec.run import RunSpec
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+class Reporter(Protocol):
+    """Who is told how the runs of a pack go."""
+
+    def epoch(self, spec: RunSpec, epoch: int, measures: Measures) -> None:
+        """Note that a run has finished an epoch."""
+
+    def ended(self, spec: RunSpec, status: str) -> None:
+        """Note that a run has ended and is in the store."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def epoch(self, spec: RunSpec, epoch: int, measures: Measures) -> None:
+        pass
+
+    def ended(self, spec: RunSpec, status: str) -> None:
+        pass
 
 
 class ProgressLog:

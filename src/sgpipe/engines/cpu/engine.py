@@ -7,7 +7,9 @@ import numpy as np
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import key
 from sgpipe.data.samples import Analog, Events, Task
-from sgpipe.engines.interface import MinibatchSession, Sums, Theory, Weights, only_in_the_reference
+from sgpipe.engines.cpu.lacks import lacks
+from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
+from sgpipe.engines.minibatch import MinibatchSession, Sums
 from sgpipe.model.neurons.decay import decay
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
@@ -49,7 +51,7 @@ def instruction_sets() -> str:
 class CpuEngine:
     """Threads train runs side by side: the extension lets go of Python's lock.
 
-    A session may spread each batch over `threads` of its own; its results have the same bits for any number. The
+    A session may spread each batch over threads of its own; its results have the same bits for any number. The
     instruction set is the best that the processor has, or what SGPIPE_ISA in the environment says (`base`, `avx2`,
     `avx512`): for tests and diagnosis, since it changes the last bits of results.
     """
@@ -58,19 +60,21 @@ class CpuEngine:
     device = "cpu"
     takes_packs = False
 
-    def __init__(self, threads: int = 1):
-        self.threads = threads
-
     def refuses(self, spec: RunSpec) -> str | None:
         shape = spec.surrogate.shape
         unknown = f"it has no surrogate {shape}" if shape and built() and shape not in _cpu.surrogates() else None
-        return only_in_the_reference(spec) or unknown
+        return lacks(spec) or unknown
 
     def open(
-        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+        self,
+        specs: Sequence[RunSpec],
+        task: Task,
+        weights: Sequence[Weights],
+        theory: Theory | None = None,
+        threads: Threads = one_thread,
     ) -> "CpuSession":
         (spec,), (weight,), (layers,) = specs, weights, theory or (None,)
-        return CpuSession(self, spec, task, weight, layers)
+        return CpuSession(spec, task, weight, threads, layers)
 
 
 class CpuSession(MinibatchSession):
@@ -78,14 +82,14 @@ class CpuSession(MinibatchSession):
 
     def __init__(
         self,
-        engine: CpuEngine,
         spec: RunSpec,
         task: Task,
         weights: Weights,
+        threads: Threads,
         theory: Sequence[LayerSettings] | None = None,
     ):
         super().__init__(spec, task, weights)
-        self.engine, self.settings = engine, settings(spec, task, theory)
+        self.threads, self.settings = threads, settings(spec, task, theory)
         self._keys: tuple[int, list[int]] = 0, []
         self.gradients = {name: np.zeros_like(array) for name, array in weights.items()}
 
@@ -98,10 +102,10 @@ class CpuSession(MinibatchSession):
                 known = {**known, "dropout": share, "dropout_keys": self._dropout_keys()}
         if isinstance(samples, Events):
             given = samples.ptr, samples.step, samples.unit, samples.labels, indices
-            totals = _cpu.batch(known, weights, *given, gradients, self.engine.threads)
+            totals = _cpu.batch(known, weights, *given, gradients, self.threads())
         else:
             *given, numbers = self._frames(samples, indices)
-            totals = _cpu.batch_dense(known, weights, *given, gradients, self.engine.threads, numbers=numbers)
+            totals = _cpu.batch_dense(known, weights, *given, gradients, self.threads(), numbers=numbers)
         spikes = np.array(totals["spikes"], dtype=float)
         sums = Sums(len(indices), totals["loss"], totals["regulariser"], totals["correct"], spikes)
         return sums, self.gradients

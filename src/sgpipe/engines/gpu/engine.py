@@ -14,7 +14,7 @@ from sgpipe.engines.gpu.memory import bytes_of, free_bytes
 from sgpipe.engines.gpu.pack import Pack
 from sgpipe.engines.gpu.session import GpuSession
 from sgpipe.engines.gpu.surrogate import FORMS
-from sgpipe.engines.interface import Theory, Weights, only_in_the_reference
+from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.spec.run import RunSpec
 
 MOST_RUNS = 65535  # what an axis of a grid but the first may have
@@ -42,7 +42,7 @@ class GpuEngine:
 
     def refuses(self, spec: RunSpec) -> str | None:
         network, optimiser, most = spec.network, spec.optimiser, self.kernels.most_recurrent_units
-        if reason := only_in_the_reference(spec) or _unknown(spec):
+        if reason := _unknown(spec):
             return reason
         if spec.conditions:
             return "it takes no conditions on the initial state"
@@ -55,7 +55,12 @@ class GpuEngine:
         return None
 
     def open(
-        self, specs: Sequence[RunSpec], task: Task, weights: Sequence[Weights], theory: Theory | None = None
+        self,
+        specs: Sequence[RunSpec],
+        task: Task,
+        weights: Sequence[Weights],
+        theory: Theory | None = None,
+        threads: Threads = one_thread,
     ) -> GpuSession:
         if self.device == "cpu":
             torch.set_num_threads(1)
@@ -88,8 +93,10 @@ class GpuEngine:
 
 
 def _unknown(spec: RunSpec) -> str | None:
-    """Return what a run has that the C++ engine knows and these kernels do not."""
+    """Return what a run has that these kernels do not know, None if there is no such thing."""
     network, objective = spec.network, spec.objective
+    if spec.words:
+        return "it reads no words"
     if network.neuron not in (None, "lif"):
         return f"it has no {network.neuron} neurons"
     if objective.head not in ("max", "sum"):

@@ -1,0 +1,33 @@
+"""Named plain arrays in one file."""
+
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named plain arrays, atomically."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_arrays(path: Path | BinaryIO) -> dict[str, np.ndarray] | None:
+    """Return named arrays; None if the file is absent or damaged. Nothing is unpickled.
+
+    Raises SgpipeError if the system does not hand the file over: then nothing is known of it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except OSError as error:
+        if error.errno in (None, errno.ENOENT):
+            return None
+        raise SgpipeError(f"{path}: cannot be read ({error.strerror})") from error
+    except Exception:  # what zipfile and numpy raise on a damaged file is a long list, a matter of their versions
+        return None

@@ -1,0 +1,62 @@
+"""Reading our Parquet files, and telling those that are not whole."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sgpipe.base.errors import DamagedFile, SgpipeError, first_line
+
+
+def read_parquet(source: Path | str | pa.BufferReader, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a table, read by this thread alone; raises what pyarrow raises.
+
+    `pq.read_table` starts threads that outlive it. Now and then one is still at work when the process ends, which then
+    aborts (apache/arrow issue 34314). Our tables are small: threads gain nothing.
+    """
+    source = str(source) if isinstance(source, Path) else source
+    with pq.ParquetFile(source, pre_buffer=False) as file:
+        return file.read(columns=columns, use_threads=False)
+
+
+def read_whole(path: Path | str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a table; raises DamagedFile if the file is not whole, FileNotFoundError if it is absent,
+    SgpipeError if a folder is in its place or the system refuses it."""
+    with _told(path):
+        table = read_parquet(path, columns)
+        if lacking := set(columns or ()) - set(table.column_names):
+            raise DamagedFile(path, f"it has no column {sorted(lacking)[0]}")
+        return table
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """Return what a table says of itself, without its rows; raises as `read_whole` does."""
+    with _told(path):
+        return metadata_of(pq.read_schema(path))
+
+
+def metadata_of(table: pa.Table | pa.Schema) -> dict[str, str]:
+    """Return what a table says of itself, as text."""
+    schema = table.schema if isinstance(table, pa.Table) else table
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+
+
+@contextmanager
+def _told(path: Path | str) -> Iterator[None]:
+    """Tell a damaged file from one that the system does not hand over: only those have the number of an error."""
+    if Path(path).is_dir():
+        raise SgpipeError(f"{path}: a folder, where a file is meant; move it away")
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno:
+            raise SgpipeError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DamagedFile(path, first_line(error)) from error
+    except MemoryError:
+        raise
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise DamagedFile(path, first_line(error)) from error

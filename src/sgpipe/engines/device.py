@@ -1,0 +1,22 @@
+"""Whether torch can compute on a device: asked once, before anything is trained on it."""
+
+import torch
+
+from sgpipe.base.errors import SgpipeError, first_line
+
+
+def check_device(device: str) -> None:
+    """Raise SgpipeError if torch cannot compute on `device`, by adding two numbers there.
+
+    So a build of torch without CUDA is found, a driver that is missing or too old, and a GPU that torch has no kernels
+    for.
+    """
+    try:
+        sum_ = (torch.ones(1, device=device) + 1).item()
+    except Exception as error:  # torch raises AssertionError, RuntimeError and others of its own
+        raise SgpipeError(
+            f"config.yaml: device: {device}: torch cannot compute on it ({first_line(error)}); "
+            "set device: cpu, or install torch with CUDA on a machine that has a GPU"
+        ) from error
+    if sum_ != 2:
+        raise SgpipeError(f"config.yaml: device: {device}: torch adds 1 and 1 to {sum_} there; set device: cpu")

@@ -1,0 +1,44 @@
+"""What a store holds: a look at every run that leaves out its rows."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.parquet import read_metadata
+from sgpipe.results.store import check_format
+from sgpipe.spec.run import RunSpec, from_canonical
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a store file says of its run without reading its rows."""
+
+    spec: RunSpec
+    status: str
+    error: str
+
+
+def stored_runs(root: Path | str) -> Iterator[StoredRun]:
+    """Yield every run in the store that this version can read, sorted by file name.
+
+    A file that is damaged, or of another version, is named on the error stream and left as it is.
+    """
+    for path in sorted(Path(root).glob("??/*.parquet")):
+        try:
+            about = read_metadata(path)
+            check_format(path, about)
+            run = StoredRun(from_canonical(about["sgpipe.spec"]), about["sgpipe.status"], about["sgpipe.error"])
+        except FileNotFoundError:
+            continue  # another process has removed it meanwhile
+        except (SgpipeError, KeyError, ValueError, TypeError, AttributeError) as error:
+            print(f"sgpipe: {path}: passed over: {_reason(path, error)}", file=sys.stderr)
+            continue
+        yield run
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it does not say {error.args[0].removeprefix('sgpipe.')}"
+    return str(error).removeprefix(f"{path}: ").splitlines()[0]

@@ -1,0 +1,35 @@
+"""Files under `results` that are damaged, made again from what they were made from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock
+
+from sgpipe.base.errors import DamagedFile
+from sgpipe.base.files import set_aside
+from sgpipe.plan.plan import Plan
+
+Content = TypeVar("Content")
+
+
+def whole(plan: Plan, path: Path, read: Callable[[Path], Content], make: Callable[[], None]) -> Content:
+    """Return what `read` returns of a file; one that is damaged is set aside with a notice, and `make` makes it again.
+
+    Jobs side by side that need the same file make it once.
+    """
+    try:
+        return read(path)
+    except (DamagedFile, FileNotFoundError):  # absent: another job is about to make it again
+        pass
+    locks = plan.store.root / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{path.name}.lock"):
+        try:
+            return read(path)
+        except FileNotFoundError:
+            pass
+        except DamagedFile as damaged:
+            set_aside(path, f"damaged ({damaged.problem})", "it is made again")
+        make()
+        return read(path)

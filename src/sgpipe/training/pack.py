@@ -1,0 +1,141 @@
+"""A pack of runs in, ended runs in the store: which go side by side, and that none is trained twice."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+from filelock import Timeout
+
+from sgpipe.base.errors import first_line
+from sgpipe.data.samples import Task
+from sgpipe.engines.interface import Engine, Threads
+from sgpipe.results.store import Result, Store
+from sgpipe.spec.run import RunSpec
+from sgpipe.training.checkpoint import epochs_done
+from sgpipe.training.failures import OWN_FAILURES, machines_errors
+from sgpipe.training.progress import Reporter, Silent
+from sgpipe.training.provenance import git_revision, provenance
+from sgpipe.training.trainer import States, train_runs
+
+Group = Sequence[RunSpec]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a pack is trained with: where runs are kept, what trains each, how many threads, and who is told."""
+
+    store: Store
+    engine_for: Callable[[RunSpec], Engine]
+    threads: int = 1
+    reporter: Reporter = field(default_factory=Silent)
+
+
+def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | None = None) -> list[Result]:
+    """Return the results of all runs: from the store what it has, the rest trained and filed as they end.
+
+    A run that another process is training is left to the end and then taken from the store, if that one filed it.
+    A run that fails by its own doing becomes a result of status `failed`; the pack goes on (see `failures`). An engine
+    that takes packs gets all runs that can go in step at once; else each run goes alone, spread over the threads. Once
+    fewer runs than threads are left, each may use several. `states` has the initial state of every run with conditions.
+
+    Raises SgpipeError on what the user or the machine has to put right; what had ended by then is filed.
+    """
+    ended = {spec: found for spec in specs if (found := workshop.store.get(spec))}
+    engines = {spec: workshop.engine_for(spec) for spec in specs if spec not in ended}
+    for spec in engines:
+        workshop.store.check_places(spec)
+    groups = _groups(engines, workshop.store)
+    share = _ThreadShare(workshop.threads, len(groups))
+    bench = _Bench(task, workshop, states or {}, share.each, git_revision() if groups else "")
+
+    def settle(group: Group) -> Mapping[RunSpec, Result]:
+        settled = _settle(group, engines[group[0]], bench)
+        share.leave()
+        return settled
+
+    with ThreadPoolExecutor(workshop.threads) as pool:
+        for settled in pool.map(settle, groups):
+            ended |= settled
+    for spec in specs:
+        if spec not in ended:
+            ended |= _settle([spec], engines[spec], bench, wait=True)
+    return [ended[spec] for spec in specs]
+
+
+class _ThreadShare:
+    """The threads of a pack: the fewer groups are left, the more each may use."""
+
+    def __init__(self, threads: int, groups: int):
+        self._threads, self._groups, self._lock = threads, groups, Lock()
+
+    def each(self) -> int:
+        return max(1, self._threads // max(1, self._groups))
+
+    def leave(self) -> None:
+        with self._lock:
+            self._groups -= 1
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What all groups of a pack are trained with."""
+
+    task: Task
+    workshop: Workshop
+    states: States
+    threads: Threads
+    revision: str
+
+
+def _groups(engines: Mapping[RunSpec, Engine], store: Store) -> list[Group]:
+    """Return which runs go in step: alone, or for an engine that takes packs, all of one shape, length and progress."""
+    groups: dict[tuple, list[RunSpec]] = {}
+    for spec, engine in engines.items():
+        network, training = spec.network, spec.training
+        shape = (network.neuron, network.hidden, network.recurrent)
+        pace = (engine.name, *shape, training.epochs, training.batch_size, training.precision)
+        key = (*pace, epochs_done(store.checkpoint_path(spec))) if engine.takes_packs else (spec,)
+        groups.setdefault(key, []).append(spec)
+    return list(groups.values())
+
+
+def _settle(group: Group, engine: Engine, bench: _Bench, wait: bool = False) -> dict[RunSpec, Result]:
+    """Return the results of those runs of a group that no other process is training; file what was trained here."""
+    store, settled, mine = bench.workshop.store, {}, []
+    with machines_errors(group), ExitStack() as locks:
+        for spec in group:
+            try:
+                locks.enter_context(store.lock(spec, timeout=-1 if wait else 0))
+            except Timeout:
+                continue
+            if found := store.get(spec):
+                settled[spec] = found
+            else:
+                mine.append(spec)
+        for result in _trained(mine, engine, bench) if mine else ():
+            store.put(result)
+            settled[result.spec] = result
+            bench.workshop.reporter.ended(result.spec, result.status)
+    return settled
+
+
+def _trained(specs: Group, engine: Engine, bench: _Bench) -> Iterator[Result]:
+    """Train runs in step, and if one of them fails each alone; what fails by its own doing is a result."""
+    known = provenance(specs[0], engine, bench.revision)
+    checkpoints = [bench.workshop.store.checkpoint_path(spec) for spec in specs]
+    try:
+        report = bench.workshop.reporter.epoch
+        results = train_runs(specs, bench.task, engine, checkpoints, report, bench.states, bench.threads)
+    except OWN_FAILURES as error:
+        if len(specs) > 1:  # find out which of them it was
+            for spec in specs:
+                yield from _trained([spec], engine, bench)
+            return
+        message = f"{type(error).__name__}: {first_line(error)}"
+        print(f"sgpipe: run {specs[0].id} failed: {message}", file=sys.stderr)
+        results = [Result(specs[0], "failed", (), message)]
+    for result in results:
+        yield replace(result, provenance={**known, **result.provenance})

@@ -1,0 +1,37 @@
+"""Where a result comes from: the program, the engine and the machine that made it."""
+
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import sgpipe
+from sgpipe.engines.interface import Engine
+from sgpipe.spec.run import RunSpec
+
+
+def provenance(spec: RunSpec, engine: Engine, revision: str) -> dict[str, str]:
+    """Return what is kept beside a run's rows and is no part of its result; `revision` is that of `git_revision`."""
+    return {
+        "sgpipe": sgpipe.__version__,
+        "git": revision,
+        "source": spec.data.source,
+        "engine": engine.name,
+        "device": engine.device,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def git_revision() -> str:
+    """Return the commit of the source tree, with `+` if it has changes; `unknown` outside a repository."""
+    folder = Path(sgpipe.__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
