@@ -97,7 +97,7 @@ def assert_agree(specs, task, weights, kernels, indices=None):
     session = GpuEngine(DEVICE, kernels).open(specs, task, copies(weights))
     ((_, pack),) = session.packs
     samples = torch.from_numpy(indices).to(DEVICE).expand(len(specs), -1).contiguous()
-    table = pack.batch(pack.splits["train"], samples, True).cpu().numpy()
+    table = pack.batch(pack.splits["train"], samples, True)[0].cpu().numpy()
     gradients = {name: stacked.cpu().numpy() for name, stacked in pack.parts(pack.gradient).items()}
     totals = []
     for run, (spec, weight) in enumerate(zip(specs, copies(weights), strict=True)):
@@ -215,7 +215,7 @@ def test_before_anything_arrives_there_is_no_gradient(tiny, steps, kernels):
     session = GpuEngine(DEVICE, kernels).open(specs, task, [random_weights(spec, task) for spec in specs])
     ((_, pack),) = session.packs
     pack.gradient.fill_(np.nan)
-    table = pack.batch(pack.splits["train"], torch.arange(4, device=DEVICE).expand(3, -1).contiguous(), True)
+    table = pack.batch(pack.splits["train"], torch.arange(4, device=DEVICE).expand(3, -1).contiguous(), True)[0]
     np.testing.assert_allclose(table[0].cpu(), np.log(3))
     assert not pack.gradient.any()
 

@@ -34,6 +34,8 @@ class Measures:
     penalty: float
     accuracy: float
     spikes: tuple[float, ...]
+    # Head max: share of classes whose maximum is the readout's start, which no weight moves, for all samples.
+    dead: float | None = None
 
 
 class Session(Protocol):

@@ -21,16 +21,21 @@ class Sums:
     penalty: float = 0.0
     correct: float = 0.0  # exact: see `objectives.right`
     spikes: np.ndarray | float = 0.0  # float64 (hidden layers,)
+    # Head max: whether a class has its maximum past the readout's start in any of the samples, (classes,).
+    moved: np.ndarray | None = None
 
     def add(self, other: "Sums") -> None:
         """Add the totals of more samples."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
+        for name in ("samples", "loss", "penalty", "correct", "spikes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.moved is not None:
+            self.moved = other.moved if self.moved is None else self.moved | other.moved
 
     def measures(self) -> Measures:
         """Return the means."""
-        n = self.samples
-        return Measures(self.loss / n, self.penalty / n, self.correct / n, tuple(np.asarray(self.spikes / n).tolist()))
+        n, dead = self.samples, None if self.moved is None else 1 - float(np.mean(self.moved))
+        spikes = tuple(np.asarray(self.spikes / n).tolist())
+        return Measures(self.loss / n, self.penalty / n, self.correct / n, spikes, dead)
 
 
 class MinibatchSession(ABC):

@@ -89,6 +89,7 @@ class ReferenceSession(MinibatchSession):
             result.penalty.sum().item() * answers,
             result.correct.sum().item(),
             np.array(counts),
+            None if result.moved is None else result.moved.cpu().numpy(),
         )
         return sums, gradients, activity.state
 

@@ -16,7 +16,8 @@ class Losses(NamedTuple):
 
     `supervised` is what is trained on, `cross_entropy` the same without label smoothing; the two are means over the
     steps where each step has a target. `correct` is how many of a sample's answers are `right`.
-    Of a text each word is an answer; its logits are those of the last step.
+    Of a text each word is an answer; its logits are those of the last step. For the maximum of a leaky readout `moved`
+    (classes,) says which classes have it past the readout's start in any sample.
     """
 
     supervised: torch.Tensor
@@ -25,6 +26,7 @@ class Losses(NamedTuple):
     counts: list[torch.Tensor]
     cross_entropy: torch.Tensor
     correct: torch.Tensor
+    moved: torch.Tensor | None = None
 
 
 def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
@@ -36,7 +38,7 @@ def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
     if labels.ndim == 2:
         logits, correct = readout[-1], right(ahead(readout, labels)).sum(0)
     else:
-        logits = head(readout, objective.head, objective.accuracy)
+        logits = head(readout[objective.max_from or 0 :], objective.head, objective.accuracy)
         # torch.sum adds the last elements of a tensor in another order, which would part equal classes.
         summed = objective.head != "max" and objective.accuracy != "mode"
         correct = right(ahead(readout.detach().cumsum(0)[-1] if summed else logits, labels))
@@ -53,7 +55,10 @@ def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
     penalty = torch.zeros_like(supervised)
     for count in counts:
         penalty = penalty + lower_penalty(spec, count) + upper_penalty(spec, count)
-    return Losses(supervised, penalty, logits, counts, plain, correct)
+    moved = None
+    if objective.max_from is not None:
+        moved = ((readout[objective.max_from :].argmax(0) + objective.max_from) > 0).any(0)
+    return Losses(supervised, penalty, logits, counts, plain, correct, moved)
 
 
 def ahead(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

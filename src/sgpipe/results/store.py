@@ -32,6 +32,7 @@ ROW_SCHEMA = pa.schema(
         ("accuracy", pa.float64()),  # fraction
         ("spikes", pa.list_(pa.float64())),  # mean spikes per sample, one number a hidden layer
         ("best", pa.bool_()),  # the epoch of best validation accuracy
+        ("dead", pa.float64()),  # head max: share of classes whose maximum is the readout's start for all samples
     ]
 )
 
@@ -47,6 +48,7 @@ class Row:
     accuracy: float
     spikes: tuple[float, ...]
     best: bool = False
+    dead: float | None = None
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,9 @@ class Objective:
         "what cross-entropy sees: maximum or sum of the readout over time, or the readout of all steps, one by one",
         choices=("max", "sum", "steps"),
     )
+    max_from: int | None = knob(
+        0, "head max: the first step whose readout counts; at 0 its constant start does", "steps", least=0
+    )
     label_smoothing: float = knob(0.0, "share of the target spread evenly over all classes", least=0, below=1)
     accuracy: str | None = knob(
         "summed",
@@ -277,7 +280,7 @@ class RunSpec:
     def _idle(self, where: str) -> list[str]:
         """Return the knobs that cannot matter; raise SgpipeError if the combination makes no sense."""
         idle = [f"data.{name}" for name in self.data.idle()]
-        idle += self._idle_network(where) + self._idle_objective()
+        idle += self._idle_network(where) + self._idle_objective(where)
         idle += [f"init.{name}" for name in idle_conditions(self, where)]
         if not self.spikes:
             idle += [f"surrogate.{name}" for name in vars(self.surrogate)]
@@ -320,12 +323,19 @@ class RunSpec:
             )
         return [f"network.{name}" for name in idle]
 
-    def _idle_objective(self) -> list[str]:
+    def _idle_objective(self, where: str) -> list[str]:
         objective, idle = self.objective, []
         if self.words:  # there is one way to say the next word at every step
             idle += ["head", "accuracy"]
         elif objective.head != "steps":
             idle.append("accuracy")
+        leaky = not self.network.hidden or self.network.neuron == "lif"
+        if self.words or objective.head != "max" or not leaky:
+            idle.append("max_from")
+        elif (objective.max_from or 0) >= self.data.steps:
+            raise SgpipeError(
+                f"{where}: objective.max_from: {objective.max_from} is not one of the steps 0 to {self.data.steps - 1}"
+            )
         if not self.spikes:
             idle += ["lower_strength", "upper_strength"]
         if not self.spikes or objective.lower_strength == 0:

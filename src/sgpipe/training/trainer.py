@@ -115,4 +115,4 @@ def _test(session: Session, best: Session, runs: Sequence[Progress]) -> None:
 
 
 def _measures(row: Row) -> Measures:
-    return Measures(row.loss, row.penalty, row.accuracy, row.spikes)
+    return Measures(row.loss, row.penalty, row.accuracy, row.spikes, row.dead)

@@ -107,7 +107,8 @@ class CpuSession(MinibatchSession):
             *given, numbers = self._frames(samples, indices)
             totals = _cpu.batch_dense(known, weights, *given, gradients, self.threads(), numbers=numbers)
         spikes = np.array(totals["spikes"], dtype=float)
-        sums = Sums(len(indices), totals["loss"], totals["regulariser"], totals["correct"], spikes)
+        moved = np.array(totals["moved"]) if totals["moved"] else None
+        sums = Sums(len(indices), totals["loss"], totals["regulariser"], totals["correct"], spikes, moved)
         return sums, self.gradients
 
     def _dropout_keys(self) -> list[int]:
@@ -164,6 +165,7 @@ def _current_based(spec: RunSpec) -> dict[str, object]:
         "b_mem": decay(dt, network.tau_membrane) if network.hidden else 0.0,
         "b_out": decay(dt, network.tau_readout),
         "readout_start": network.readout_start,
+        "max_from": spec.objective.max_from,
     }
 
 

@@ -12,10 +12,15 @@ from sgpipe.engines.gpu.knobs import Knobs
 
 
 class Scores(NamedTuple):
-    """Cross-entropy (runs, batch), `objectives.ahead`, and the gradient of the mean loss by the readout's drive."""
+    """What the readout says of each sample.
+
+    Cross-entropy (runs, batch), `objectives.ahead`, which classes have their maximum past the readout's start (runs,
+    batch, classes), and the gradient of the mean loss by the readout's drive.
+    """
 
     loss: torch.Tensor
     ahead: torch.Tensor
+    moved: torch.Tensor
     drive_gradient: torch.Tensor
 
 

@@ -26,6 +26,7 @@ class Row(NamedTuple):
     reset_attached: bool
     recurrent_propagated: bool
     max_head: bool
+    max_from: int
     lower_strength: float
     lower_threshold: float
     upper_strength: float
@@ -50,6 +51,7 @@ class Row(NamedTuple):
             reset_attached=network.reset_gradient == "attached",
             recurrent_propagated=network.recurrent_gradient == "propagated",
             max_head=objective.head == "max",
+            max_from=objective.max_from or 0,
             lower_strength=objective.lower_strength or 0.0,
             lower_threshold=objective.lower_threshold or 0.0,
             upper_strength=objective.upper_strength or 0.0,

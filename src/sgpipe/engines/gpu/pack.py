@@ -53,10 +53,12 @@ class Pack:
         pieces = zip(self.layout.items(), flat.split(sizes, 1), strict=True)
         return {name: piece.unflatten(1, (columns, rows)) for (name, (rows, columns)), piece in pieces}
 
-    def batch(self, split: EventSplit, samples: torch.Tensor, train: bool) -> torch.Tensor:
-        """Return loss, penalty, `ahead` and each layer's spikes, (3 + layers, runs, batch), at `samples` (runs, batch).
+    def batch(self, split: EventSplit, samples: torch.Tensor, train: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what is measured at `samples` (runs, batch).
 
-        If training, the gradients of the mean losses are left in `self.gradient`.
+        That is loss, penalty, `ahead` and each layer's spikes, (3 + layers, runs, batch), and which classes have their
+        maximum past the readout's start in any of them, (runs, classes). If training, the gradients of the mean losses
+        are left in `self.gradient`.
         """
         kernels, weights, layers, fired = self.kernels, self.parts(self.flat), [], []
         spikes, penalty = None, self.flat.new_zeros(samples.shape)
@@ -77,7 +79,7 @@ class Pack:
         scores = kernels.readout(self.knobs, drive("W_out"), split.labels[samples], train)
         if train:
             self._reverse(split, samples, weights, layers, scores.drive_gradient)
-        return torch.stack([scores.loss, penalty, scores.ahead.to(penalty.dtype), *fired])
+        return torch.stack([scores.loss, penalty, scores.ahead.to(penalty.dtype), *fired]), scores.moved.any(1)
 
     def _reverse(self, split, samples, weights, layers, drive_gradient) -> None:
         gradients, name = self.parts(self.gradient), "W_out"
@@ -107,23 +109,36 @@ class Pack:
         (runs, n), size = orders.shape, self.specs[0].training.batch_size
         alive = torch.ones((runs, 1), dtype=torch.bool, device=self.device)
         updates, seen = torch.zeros((2, runs, 1), dtype=torch.int64, device=self.device)
-        rates, records = self.optimiser.rates(-(-n // size)), []
+        rates, records, moved = self.optimiser.rates(-(-n // size)), [], []
         for rate, samples in zip(rates, orders.split(size, 1), strict=True):
-            records.append(self.batch(self.splits["train"], samples.contiguous(), True))
+            record, past_start = self.batch(self.splits["train"], samples.contiguous(), True)
+            records.append(record)
+            moved.append(past_start & alive)
             seen += alive * samples.shape[1]
             # A run that diverges stands still from there on; nobody waits for the device to say which one it is.
             alive = alive & records[-1][:2].isfinite().all(2).all(0)[:, None]
             updates += alive
             self.optimiser.step(self.gradient, rate, alive)
         self.optimiser.counts = [a + b for a, b in zip(self.optimiser.counts, updates[:, 0].tolist(), strict=True)]
-        return _measures(records, seen[:, 0].tolist())
+        return self._measures(records, moved, seen[:, 0].tolist())
 
     def evaluate(self, split: str) -> list[Measures]:
         """Measure on a split without training."""
         events, runs = self.splits[split], len(self.specs)
         indices = torch.arange(len(events.labels), device=self.device).expand(runs, -1)
-        records = [self.batch(events, part.contiguous(), False) for part in indices.split(EVALUATION_BATCH, 1)]
-        return _measures(records, [indices.shape[1]] * runs)
+        parts = [self.batch(events, part.contiguous(), False) for part in indices.split(EVALUATION_BATCH, 1)]
+        records, moved = zip(*parts, strict=True)
+        return self._measures(records, moved, [indices.shape[1]] * runs)
+
+    def _measures(self, records: Sequence, moved: Sequence, seen: Sequence[int]) -> list[Measures]:
+        table = np.concatenate([record.cpu().numpy() for record in records], 2, dtype=np.float64)
+        table[2] = right(torch.from_numpy(table[2])).numpy()
+        means = [table[:, run, :n].sum(1) / n for run, n in enumerate(seen)]
+        dead = 1 - torch.stack(list(moved)).any(0).double().mean(1).cpu().numpy()
+        return [
+            Measures(*row[:3].tolist(), tuple(row[3:].tolist()), float(share) if spec.objective.head == "max" else None)
+            for spec, row, share in zip(self.specs, means, dead, strict=True)
+        ]
 
     def states(self) -> list[Weights]:
         """Return copies of the weights and the optimiser's state of each run."""
@@ -141,10 +156,3 @@ class Pack:
         self.optimiser.first.copy_(self._stack(states, "optimiser.first."))
         self.optimiser.second.copy_(self._stack(states, "optimiser.second."))
         self.optimiser.counts = [int(state["optimiser.step_count"]) for state in states]
-
-
-def _measures(records: list[torch.Tensor], seen: Sequence[int]) -> list[Measures]:
-    table = np.concatenate([record.cpu().numpy() for record in records], 2, dtype=np.float64)
-    table[2] = right(torch.from_numpy(table[2])).numpy()
-    means = [table[:, run, :n].sum(1) / n for run, n in enumerate(seen)]
-    return [Measures(*row[:3].tolist(), tuple(row[3:].tolist())) for row in means]

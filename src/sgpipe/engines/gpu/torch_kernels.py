@@ -74,7 +74,7 @@ class TorchKernels:
         total, when = current, torch.zeros_like(current, dtype=torch.int32)
         for step, arriving in enumerate(drive.unbind(1)):
             # A tie keeps its first step; a membrane that is not a number must reach the loss, where it ends the run.
-            higher = (membrane > highest) | membrane.isnan()
+            higher = (membrane > highest) | membrane.isnan() | (step <= knobs["max_from"])
             highest, when = torch.where(higher, membrane, highest), when.masked_fill(higher, step)
             total = total + membrane
             membrane = b_readout * membrane + gain * current
@@ -84,7 +84,7 @@ class TorchKernels:
         loss = -log_chance.gather(2, labels[:, :, None])[:, :, 0]
         first = ahead(logits, labels)
         if not train:
-            return Scores(loss, first, drive)
+            return Scores(loss, first, when > 0, drive)
         is_label = torch.nn.functional.one_hot(labels, drive.shape[3])
         to_logit = (torch.stack([one.exp() for one in log_chance]) - is_label) / drive.shape[2]
         to_membrane = to_current = torch.zeros_like(current)
@@ -93,7 +93,7 @@ class TorchKernels:
             gradients.append(to_current)
             to_current = b_synapse * to_current + gain * to_membrane
             to_membrane = b_readout * to_membrane + torch.where((when == step) | ~takes_max, to_logit, 0)
-        return Scores(loss, first, torch.stack(gradients[::-1], 1))
+        return Scores(loss, first, when > 0, torch.stack(gradients[::-1], 1))
 
     def regularise(self, knobs, counts):
         _, rows, units = counts.shape

@@ -95,11 +95,12 @@ class TritonKernels:
         runs, steps, rows, classes = drive.shape
         gradient = torch.empty_like(drive) if train else drive
         loss, ahead = drive.new_empty((runs, rows)), labels.new_empty((runs, rows), dtype=torch.int32)
+        moved = labels.new_empty((runs, rows, classes), dtype=torch.int8)
         triton_readout.score[(triton.cdiv(rows, 16), runs)](
-            drive, gradient, labels, loss, ahead, knobs.table, steps, rows, classes,
+            drive, gradient, labels, loss, ahead, moved, knobs.table, steps, rows, classes,
             TRAIN=train, BLOCK_ROWS=16, BLOCK_CLASSES=_power(classes, 2, 2**20), **ROUNDED,
         )  # fmt: skip
-        return Scores(loss, ahead, gradient)
+        return Scores(loss, ahead, moved.bool(), gradient)
 
     def regularise(self, knobs, counts):
         runs, rows, units = counts.shape

@@ -6,9 +6,9 @@ import triton.language as tl
 from sgpipe.engines.gpu.knobs import Row
 
 KNOBS = tl.constexpr(len(Row._fields))
-READOUT_DECAY, READOUT_GAIN, SYNAPSE_DECAY, READOUT_START, MAX_HEAD = (
+READOUT_DECAY, READOUT_GAIN, SYNAPSE_DECAY, READOUT_START, MAX_HEAD, MAX_FROM = (
     tl.constexpr(Row._fields.index(name))
-    for name in ("readout_decay", "readout_gain", "synapse_decay", "readout_start", "max_head")
+    for name in ("readout_decay", "readout_gain", "synapse_decay", "readout_start", "max_head", "max_from")
 )
 LOWER_STRENGTH, LOWER_THRESHOLD, UPPER_STRENGTH, UPPER_THRESHOLD, UPPER_SQUARED = (
     tl.constexpr(Row._fields.index(name))
@@ -23,6 +23,7 @@ def score(
     labels,
     loss,
     ahead,
+    moved,
     knobs,
     steps,
     rows,
@@ -40,6 +41,8 @@ def score(
     b_readout, gain = tl.load(knobs + READOUT_DECAY), tl.load(knobs + READOUT_GAIN)
     b_synapse, takes_sum = tl.load(knobs + SYNAPSE_DECAY), tl.load(knobs + MAX_HEAD) == 0
 
+    first_step = tl.load(knobs + MAX_FROM)
+
     current = tl.zeros((BLOCK_ROWS, BLOCK_CLASSES), drive.dtype.element_ty)
     membrane = current + tl.load(knobs + READOUT_START)
     highest, total = membrane, current
@@ -50,6 +53,9 @@ def score(
         higher = (membrane > highest) | (membrane != membrane)
         highest = tl.where(higher, membrane, highest)
         when = tl.where(higher, step, when)
+        if step <= first_step:  # until the first step that counts has come, the newest is the highest
+            highest = membrane
+            when = tl.full((BLOCK_ROWS, BLOCK_CLASSES), step, tl.int32)
         total += membrane
         membrane = b_readout * membrane + gain * current
         current = b_synapse * current + tl.load(drive + here + cell, mask=inside, other=0.0)
@@ -66,6 +72,7 @@ def score(
     first = (logits == highest_logit).to(tl.int32)
     tl.store(loss + run * rows + row, value, mask=row < rows)
     tl.store(ahead + run * rows + row, tl.sum(first, 1) * tl.sum(tl.where(is_label, first, 0), 1), mask=row < rows)
+    tl.store(moved + run * rows * classes + cell, (when > 0).to(tl.int8), mask=inside)
     if TRAIN:
         to_logit = (exponential / normaliser[:, None] - tl.where(is_label, 1.0, 0.0).to(current.dtype)) / rows
         to_membrane = tl.zeros((BLOCK_ROWS, BLOCK_CLASSES), current.dtype)

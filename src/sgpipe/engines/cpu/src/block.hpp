@@ -54,7 +54,8 @@ template <class T> class Block : public BlockBase<T> {
     const T *drive = dense && net.layers == 0 ? m.drive : nullptr;
     in_groups<4>(out.post_vectors, [&](int v, auto n) {
       check += readout_group<T, decltype(n)::value>(out, v, net.steps, input_of(net.layers, s),
-                                                    drive, net.head_sum(), T(net.readout_start), d,
+                                                    drive, net.head_sum(), net.max_from,
+                                                    T(net.readout_start), d,
                                                     s.logits, s.reached);
     });
     const int64_t label = job.samples.label(s.index);
@@ -69,6 +70,8 @@ template <class T> class Block : public BlockBase<T> {
       T latest = 0;
       for (int c = 0; c < net.classes; c++)
         if (s.reached[c] > latest) latest = s.reached[c];
+      tally.moved.resize(net.classes);
+      for (int c = 0; c < net.classes; c++) tally.moved[c] |= s.reached[c] > 0;
       s.last = (int)latest;
     }
     if (s.last > last) last = s.last;

@@ -187,6 +187,8 @@ inline void read_neuron(Reader &c, Network &n, Constants &constants) {
     for (double b : {n.b_syn, n.b_mem, n.b_out})
       if (!(b >= 0 && b <= 1)) refuse("config: b_syn, b_mem and b_out must lie in [0, 1]");
     n.readout_start = c.get<double>("readout_start", 0.0);
+    n.max_from = c.get<int>("max_from", 0);
+    if (n.max_from < 0 || n.max_from >= n.steps) refuse("config: max_from must be one of the steps");
     return;
   }
   if (n.layers == 0) refuse("config: delta neurons need a hidden layer");

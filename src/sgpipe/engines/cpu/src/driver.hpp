@@ -108,6 +108,8 @@ template <class T> class Batch {
       sum.regulariser += t.regulariser;
       sum.correct += t.correct;
       for (int l = 0; l < net.layers; l++) sum.spikes[l] += t.spikes[l];
+      sum.moved.resize(std::max(sum.moved.size(), t.moved.size()));
+      for (size_t c = 0; c < t.moved.size(); c++) sum.moved[c] |= t.moved[c];
     }
     if (!finite) sum.loss = std::numeric_limits<double>::quiet_NaN();
     return sum;

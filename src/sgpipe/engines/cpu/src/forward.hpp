@@ -204,10 +204,10 @@ static __attribute__((noinline)) T forward_recurrent(const Projection<T> &w,
   return lane_sum<T>(check);
 }
 
-// Readout: logits and, for the max, the step each class first reached it.
+// Readout: logits and, for the max over the steps from `from` on, the step each class first reached it.
 template <class T, int NV>
 static __attribute__((noinline)) T readout_group(const Projection<T> &w, int v0, int steps,
-                                                 Events in, const T *drive, bool sum, T start,
+                                                 Events in, const T *drive, bool sum, int from, T start,
                                                  Decay<T> d, T *logits, T *reached) {
   constexpr int W = LANES<T>;
   const ptrdiff_t row = (ptrdiff_t)w.post_vectors * W;
@@ -223,6 +223,9 @@ static __attribute__((noinline)) T readout_group(const Projection<T> &w, int v0,
     each<NV>([&](auto k) SGPIPE_LAMBDA {
       if (sum) {
         best[k] += U[k];
+      } else if (n <= from) {
+        best[k] = U[k];
+        at[k] = splat(T(n));
       } else {
         Mask<T> m = above(U[k], best[k]);
         best[k] = pick(m, U[k], best[k]);

@@ -184,6 +184,9 @@ nb::dict run(const Network &net, const Constants &constants, const Engine &engin
   stats["regulariser"] = t.regulariser;
   stats["correct"] = t.correct;
   stats["spikes"] = spikes;
+  nb::list moved;
+  for (uint8_t m : t.moved) moved.append((bool)m);
+  stats["moved"] = moved;
   return stats;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace sgpipe {
 
@@ -48,6 +49,7 @@ struct Network {
   double smoothing = 0;  // of the labels
   Surrogate surrogate[MAX_LAYERS];
   double b_syn = 0, b_mem = 0, b_out = 0, readout_start = 0;
+  int max_from = 0;  // head max: the first step that counts
   double lower = 0, lower_count = 0;  // lambda_lower, nu_lower
   double upper = 0, upper_count = 0;  // lambda_upper, nu_upper
   int upper_power = 1;
@@ -120,6 +122,7 @@ enum class Fault { none, unit, step, order, bounds };
 struct Tally {
   double loss = 0, regulariser = 0, correct = 0;
   int64_t spikes[MAX_LAYERS] = {};
+  std::vector<uint8_t> moved;  // head max: the classes whose maximum was past the start in some sample
   Fault fault = Fault::none;
   int64_t fault_sample = 0, fault_event = 0;
 };
