@@ -192,4 +192,5 @@ def test_runs_that_cannot_be_read_block_neither_list_nor_retry(settings, tmp_pat
     assert bad.id in said.out and str(plan.store.path(odd)) in said.err
     assert call("retry", settings) == 0
     said = capsys.readouterr()
+    assert call("retry", settings, odd.id) == 0 and not plan.store.path(odd).exists()  # though it cannot be read
     assert "1 runs forgotten" in said.out and "packs/cut.parquet" in said.err and bad not in plan.store

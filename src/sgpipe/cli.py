@@ -141,14 +141,15 @@ def _retry(config: Config, options: argparse.Namespace) -> None:
     root = Path(config.results)
     store = Store(root / "runs")
     stored = {run.spec.id: run for run in stored_runs(store.root)}
-    unknown = [run_id for run_id in options.runs if run_id not in stored]
-    if unknown:
-        raise SgpipeError(
-            f"run {unknown[0]}: not in {store.root}, or it cannot be read; `sgpipe failed` lists those that failed"
-        )
+    unread = {run_id: store.files_of(run_id) for run_id in options.runs if run_id not in stored}
+    if unknown := [run_id for run_id, files in unread.items() if not files]:
+        raise SgpipeError(f"run {unknown[0]}: not in {store.root}; `sgpipe failed` lists those that failed")
     chosen = options.runs or [run_id for run_id, run in stored.items() if run.status == "failed"]
     for run_id in chosen:
-        store.forget(stored[run_id].spec)
+        if run_id in stored:
+            store.forget(stored[run_id].spec)
+        for path in unread.get(run_id, ()):
+            path.unlink()
     for path in (root / "packs").glob("*.parquet"):
         if set(chosen) & _runs_in(path):
             path.unlink()

@@ -1,6 +1,7 @@
 """What a run leaves behind: its rows and weights, and the store that keeps them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -161,6 +162,11 @@ class Store:
         if arrays is None:
             raise SgpipeError(f"{path}: missing or damaged; `sgpipe retry {spec.id}` trains the run again")
         return arrays
+
+    def files_of(self, run_id: str) -> list[Path]:
+        """Return all files of a run, those that cannot be read too, and those of other numerics versions."""
+        found = re.fullmatch("[0-9a-f]{16}", run_id) and self.root.glob(f"{run_id[:2]}/{run_id}-*")
+        return sorted(path for path in found or () if path.is_file())
 
     def forget(self, spec: RunSpec) -> None:
         """Remove a run's result, so that it is trained again; raises SgpipeError on a folder in its place."""
