@@ -43,7 +43,7 @@ template <class T> class BlockBase {
   bool read(Sample<T> &s) {
     if (dense) {
       read_dense(s);
-      dense_drive(net, m, job.weights.forward[0]);
+      dense_drive(net, m, job.weights.forward[0], net.delta ? s.trace[0].history : m.drive);
       return true;
     }
     const Fault fault = index_events(net, job.samples, s.index, s.start, tally.fault_event);
@@ -97,9 +97,10 @@ template <class T> class BlockBase {
     Trace<T> &t = s.trace[l];
     const T *adjoint = s.trace[l + 1].history;
     const T *counts = pushed[l] ? t.counts : nullptr, *init = drops ? nullptr : counts;
-    for (int n = 0; n < end; n += ROWS)
+    constexpr int together = 4 * ROWS;
+    for (int n = 0; n < end; n += together)
       product<T>({adjoint + n * up_row, up_row, 1}, up.panels, up.post, w.post_vectors,
-                 {init, 0, 1}, {t.above + n * row, row, 1});
+                 {init, 0, 1}, {t.above + n * row, row, 1}, end - n < together ? end - n : together);
     for (int n = 0; drops && n < end; n++) {
       drop_row(net, l + 1, job.samples.number(s.index), n, t.above + n * row);
       if (counts) add_row<T>(t.above + n * row, counts, w.post_vectors);

@@ -52,7 +52,7 @@ static __attribute__((noinline)) void reverse_together(const H &h, const Project
           sparse_row<T>(c.dJ + r * row, v.rows, vectors, near[r].units + near[r].start[n],
                         near[r].units + near[r].start[n + 1], c.dS + r * row);
       } else {
-        product<T>({c.dJ, row, 1}, v.panels, v.post, vectors, {c.B, row, 1}, {c.dS, row, 1});
+        product<T>({c.dJ, row, 1}, v.panels, v.post, vectors, {c.B, row, 1}, {c.dS, row, 1}, count);
       }
       for (int r = 0; r < count; r++)
         reverse_row<T, H, ATTACHED>(h, t[r], n, vectors, c.dS + r * row, c.dU + r * row,

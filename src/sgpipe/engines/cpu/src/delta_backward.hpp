@@ -45,6 +45,10 @@ SGPIPE_INLINE void reverse_delta_row(const H &h, const Network &net, const Neuro
       const ptrdiff_t at = (ptrdiff_t)k * W;
       const Mask<T> x = mask_at<T>(before, k);
       const Vec<T> alpha = load(q.alpha + at), P = load(history + at);
+      // Too many rows at once for the processor to guess the next ones.
+      __builtin_prefetch(history - row + at);
+      __builtin_prefetch(above - row + at);
+      if constexpr (ADAPTIVE) __builtin_prefetch(adapted - row + at);
       const Vec<T> y = reset.gates_drive ? unless(x, P) : P;
       Vec<T> threshold = load(q.threshold + at), b{};
       if constexpr (ADAPTIVE) {
@@ -109,7 +113,7 @@ static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network
   const int vectors = w.post_vectors, bytes = bits_row(w.post);
   const ptrdiff_t row = (ptrdiff_t)vectors * LANES<T>;
   for (int n = net.steps - 1; n >= 0; n--) {
-    if (v) product<T>({scan->dI, row, 1}, v->panels, v->post, vectors, {scan->B, row, 1}, {scan->dS, row, 1});
+    if (v) product<T>({scan->dI, row, 1}, v->panels, v->post, vectors, {scan->B, row, 1}, {scan->dS, row, 1}, count);
     for (int r = 0; r < count; r++)
       reverse_delta_row<T, H, ADAPTIVE>(h, net, q, scan[r], n, vectors, bytes, sums);
   }

@@ -14,18 +14,14 @@ template <class T> class DeltaBlock : public BlockBase<T> {
     bool reached = false;  // with a derivative that is zero everywhere nothing is
     for (int l = 0; l < net.layers; l++) reached |= net.surrogate[l].dampening != 0;
     for (int r = 0; r < count; r++) {
-      Sample<T> &s = m.sample[r];
-      s.index = job.indices[first + r];
-      if (!this->read(s)) return;
-      T check = 0;
-      for (int l = 0; l < net.layers; l++) {
-        check += forward_delta<T>(net, job.weights.forward[l], net.recurrent[l] ? &job.weights.recurrent[l] : nullptr,
-                                  job.weights.neurons[l], input_of(l, s), dense && l == 0 ? m.drive : nullptr,
-                                  s.trace[l]);
-        this->count_spikes(l, s);
-      }
-      readout(s, first + r, check);
-      if (job.train) readout_back(s, reached);
+      m.sample[r].index = job.indices[first + r];
+      if (!this->read(m.sample[r])) return;
+    }
+    T check[ROWS] = {};
+    for (int l = 0; l < net.layers; l++) forward(l, check);
+    for (int r = 0; r < count; r++) {
+      readout(m.sample[r], first + r, check[r]);
+      if (job.train) readout_back(m.sample[r], reached);
     }
     if (job.train && reached) hidden_back();
   }
@@ -34,6 +30,18 @@ template <class T> class DeltaBlock : public BlockBase<T> {
   typedef BlockBase<T> Base;
   using Base::count, Base::dense, Base::first, Base::grad, Base::job, Base::m, Base::net, Base::out,
       Base::pushed, Base::row_of, Base::tally, Base::input_of, Base::W;
+
+  // Layer l of all samples; `check` turns to NaN if a voltage of a sample was not finite.
+  void forward(int l, T *check) {
+    Trace<T> traces[ROWS];
+    for (int r = 0; r < count; r++) {
+      traces[r] = m.sample[r].trace[l];
+      if (!dense || l > 0) drive_delta<T>(job.weights.forward[l], net.steps, input_of(l, m.sample[r]), traces[r].history);
+    }
+    forward_delta<T>(net, job.weights.forward[l], net.recurrent[l] ? &job.weights.recurrent[l] : nullptr,
+                     job.weights.neurons[l], traces, count, check);
+    for (int r = 0; r < count; r++) this->count_spikes(l, m.sample[r]);
+  }
 
   // The logits of every step, then their gradients in their place.
   void readout(Sample<T> &s, int64_t place, T check) {
@@ -59,7 +67,7 @@ template <class T> class DeltaBlock : public BlockBase<T> {
     gather<T>(grad.forward[net.layers], m.readout, out.post_vectors, &all, 1, net.width[l], m.by_unit);
     for (int n = 0; n < net.steps; n++) add_row(grad.readout_bias, m.readout + n * out_row, out.post_vectors);
     for (int n = 0; reached && n < net.steps; n += ROWS)
-      product_plain<T>({m.readout + n * out_row, out_row, 1}, out.plain, net.classes, w.post_vectors,
+      product_plain<T>({m.readout + n * out_row, out_row, 1}, out.plain, row, net.classes, w.post_vectors,
                        {pushed[l] ? t.counts : nullptr, 0, 1}, {t.above + n * row, row, 1});
   }
 

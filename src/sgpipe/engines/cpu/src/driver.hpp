@@ -57,8 +57,8 @@ template <class T> class Batch {
     // Accumulation blocks: fixed by the batch, so that the order of the sums is too.
     const size_t sums = gradient_size();
     // Few if the sums are large beside the work, for each block zeroes and adds them all.
-    const double work = cost();
-    const int parts = (int)std::min<int64_t>(blocks, 1e3 * (double)sums < work ? 8 : 4);
+    const double work = cost(), share = work / (double)sums;
+    const int parts = (int)std::min<int64_t>(blocks, share > 1000 ? 8 : share > 100 ? 4 : 2);
     // A thread is worth its start if it has some 0.2 ms to do.
     const int workers = std::max(1, std::min({threads, parts, (int)std::min(work / 2e6, 1e6)}));
     const size_t scratch = entry_.scratch(net, job.train, dense, together);
@@ -150,6 +150,7 @@ template <class T> class Batch {
       const bool out = l == net.layers;
       auto make = [&](int pre, int post, bool panels, bool plain) {
         Projection<T> p;
+        p.slice = net.delta && !out ? SLICE : vectors(post);
         p.pre = pre;
         p.post = post;
         p.pre_vectors = vectors(pre);
@@ -171,10 +172,15 @@ template <class T> class Batch {
 
   // Delta neurons have no connection to themselves.
   bool pack_one(const Projection<T> &p, const T *w, T scale, bool diagonal = true) {
-    const size_t post = padded(p.post);
     const bool finite = entry_.finite(w, (int64_t)p.pre * p.post);
-    for (int j = 0; j < p.pre; j++) std::fill(p.rows + j * post + p.post, p.rows + (j + 1) * post, T(0));
-    entry_.transpose(w, p.post, p.pre, (ptrdiff_t)p.pre, p.rows, (ptrdiff_t)post, scale);
+    for (int v = 0; v < p.post_vectors; v += p.slice) {
+      const int from = v * entry_.lanes, width = std::min(p.slice, p.post_vectors - v) * entry_.lanes;
+      const int filled = std::min(width, p.post - from);
+      T *slice = p.rows + (size_t)from * p.pre;
+      for (int j = 0; j < p.pre; j++) std::fill(slice + j * width + filled, slice + (j + 1) * width, T(0));
+      entry_.transpose(w + (size_t)from * p.pre, filled, p.pre, (ptrdiff_t)p.pre, slice, (ptrdiff_t)width, scale);
+      for (int j = from; j < from + filled && !diagonal; j++) slice[j * width + j - from] = 0;
+    }
     for (T *to : {p.panels, p.plain}) {
       if (!to) continue;
       const int group = to == p.plain ? p.pre_vectors : entry_.panel;
@@ -189,7 +195,6 @@ template <class T> class Batch {
         }
       }
     }
-    for (int j = 0; j < p.pre && !diagonal; j++) p.rows[j * post + j] = 0;
     return finite;
   }
   T scale_of(int l) const {

@@ -58,6 +58,20 @@ SGPIPE_INLINE int32_t *append_row(const uint8_t *bits, int bytes, int32_t *out) 
   return out;
 }
 
+// y[k] += the rows of the units listed, NV vectors of each. Two sums side by side keep the adders busy.
+template <class T, int NV>
+SGPIPE_INLINE void add_rows(const T *rows, ptrdiff_t row, const int32_t *unit, const int32_t *end, Vec<T> *y) {
+  constexpr int W = LANES<T>;
+  Vec<T> z[NV] = {};
+  for (; unit + 2 <= end; unit += 2) {
+    const T *a = rows + unit[0] * row, *b = rows + unit[1] * row;
+    each<NV>([&](auto k) SGPIPE_LAMBDA { y[k] += load(a + k * W); });
+    each<NV>([&](auto k) SGPIPE_LAMBDA { z[k] += load(b + k * W); });
+  }
+  if (unit < end) each<NV>([&](auto k) SGPIPE_LAMBDA { y[k] += load(rows + *unit * row + k * W); });
+  each<NV>([&](auto k) SGPIPE_LAMBDA { y[k] += z[k]; });
+}
+
 template <class T> struct Decay { T syn, mem, out; };
 
 // One step of NV vectors of neurons without their drive; spikes of step n in s.

@@ -13,11 +13,17 @@ struct Stretch {
   int32_t events() const { return in.start[end] - in.start[from]; }
 };
 
-// Events sorted by unit.
+// Vectors of a row of adjoints that are added at once: 256 bytes, whose sums fit the registers.
+constexpr int GATHER = SGPIPE_BYTES == 64 ? 4 : 8;
+
+// Events sorted by unit, and the adjoints of their steps.
 struct ByUnit {
   static constexpr int most = 1 << 15;
+  // Rows that stay in the nearest cache, and that stay in the next.
+  static constexpr int near_rows = 26 * 1024 / (GATHER * SGPIPE_BYTES), far_rows = 6 * near_rows;
   int32_t *end;  // [units] where each unit's events end
-  int32_t *at;   // [most] the vector where the adjoint of an event starts
+  int32_t *at;   // [most] the row where the adjoint of an event lies
+  uint8_t *rows; // [far_rows][GATHER vectors] some columns of the adjoints
 };
 
 // Step after step: a row of adjoints stays in registers, sums are read and written for each event.
@@ -42,10 +48,8 @@ static __attribute__((noinline)) void gather_by_step(T *sum, const T *adjoint, i
 
 // Unit after unit: a row of sums stays in registers, adjoints are read for each event.
 template <class T, int NV>
-static __attribute__((noinline)) void gather_by_unit(T *sum, const T *adjoint, int v0, int vectors,
-                                                     ByUnit by, int units) {
+static __attribute__((noinline)) void gather_by_unit(T *sum, const T *rows, int v0, int vectors, ByUnit by, int units) {
   constexpr int W = LANES<T>;
-  adjoint += v0 * W;
   int32_t e = 0;
   for (int u = 0; u < units; u++) {
     const int32_t last = by.end[u];
@@ -53,15 +57,19 @@ static __attribute__((noinline)) void gather_by_unit(T *sum, const T *adjoint, i
     T *to = sum + ((ptrdiff_t)u * vectors + v0) * W;
     Vec<T> a[NV];
     each<NV>([&](auto k) SGPIPE_LAMBDA { a[k] = load(to + k * W); });
+    if constexpr (NV <= 4) {
+      add_rows<T, NV>(rows, NV * W, by.at + e, by.at + last, a);
+      e = last;
+    }
     for (; e < last; e++) {
-      const T *add = adjoint + by.at[e] * (ptrdiff_t)W;
+      const T *add = rows + by.at[e] * (NV * W);
       each<NV>([&](auto k) SGPIPE_LAMBDA { a[k] += load(add + k * W); });
     }
     each<NV>([&](auto k) SGPIPE_LAMBDA { store(to + k * W, a[k]); });
   }
 }
 
-static inline void sort_by_unit(const Stretch *s, int count, int units, int vectors, ByUnit by) {
+static inline void sort_by_unit(const Stretch *s, int count, int units, ByUnit by) {
   std::memset(by.end, 0, units * sizeof *by.end);
   for (const Stretch *x = s; x < s + count; x++)
     for (int32_t e = x->in.start[x->from]; e < x->in.start[x->end]; e++) by.end[x->in.units[e]]++;
@@ -71,56 +79,82 @@ static inline void sort_by_unit(const Stretch *s, int count, int units, int vect
     by.end[u] = total;
     total += events;
   }
+  int32_t row = 0;
   for (const Stretch *x = s; x < s + count; x++)
-    for (int n = x->from; n < x->end; n++)
-      for (int32_t e = x->in.start[n]; e < x->in.start[n + 1]; e++)
-        by.at[by.end[x->in.units[e]]++] = n * vectors + x->at;
+    for (int n = x->from; n < x->end; n++, row++)
+      for (int32_t e = x->in.start[n]; e < x->in.start[n + 1]; e++) by.at[by.end[x->in.units[e]]++] = row;
 }
 
-// Sorting pays when each unit has several events and the sums do not stay in the nearest cache.
+// NV columns of the adjoints, closely packed: rows as they lie would compete for few lines of a cache.
+template <class T, int NV>
+static void copy_rows(const T *adjoint, int v0, int vectors, const Stretch *s, int count, T *to) {
+  constexpr int W = LANES<T>;
+  for (const Stretch *x = s; x < s + count; x++)
+    for (int n = x->from; n < x->end; n++, to += NV * W) {
+      const T *from = adjoint + ((ptrdiff_t)n * vectors + x->at + v0) * W;
+      each<NV>([&](auto k) SGPIPE_LAMBDA { store(to + k * W, load(from + k * W)); });
+    }
+}
+
 template <class T>
-static void gather_chunk(T *sum, const T *adjoint, int vectors, const Stretch *s, int count,
-                         int32_t events, int units, ByUnit by) {
-  const bool sorted = events >= 4 * units && events <= ByUnit::most &&
-                      (int64_t)units * vectors * LANES<T> * (int)sizeof(T) > 1 << 16;
-  if (sorted) sort_by_unit(s, count, units, vectors, by);
-  in_groups<LONG_GROUP>(vectors, [&](int v, auto c) {
+static void gather_chunk(T *sum, const T *adjoint, int vectors, const Stretch *s, int count, bool sorted,
+                         int units, ByUnit by) {
+  if (!sorted) {
+    in_groups<LONG_GROUP>(vectors, [&](int v, auto c) {
+      for (int k = 0; k < count; k++) gather_by_step<T, decltype(c)::value>(sum, adjoint, v, vectors, s[k]);
+    });
+    return;
+  }
+  sort_by_unit(s, count, units, by);
+  in_groups<GATHER>(vectors, [&](int v, auto c) {
     constexpr int NV = decltype(c)::value;
-    if (sorted) gather_by_unit<T, NV>(sum, adjoint, v, vectors, by, units);
-    for (int k = 0; k < count && !sorted; k++) gather_by_step<T, NV>(sum, adjoint, v, vectors, s[k]);
+    copy_rows<T, NV>(adjoint, v, vectors, s, count, (T *)by.rows);
+    gather_by_unit<T, NV>(sum, (const T *)by.rows, v, vectors, by, units);
   });
 }
 
-// All events of some samples (at most ROWS), in chunks of no more than can be sorted at once.
+// All events of some samples (at most ROWS), in chunks. Sorting pays when each unit has several events
+// and the sums do not stay in the nearest cache; the adjoints do if there are many events to each.
 template <class T>
 static void gather(T *sum, const T *adjoint, int vectors, const Stretch *s, int count, int units,
                    ByUnit by) {
+  int64_t all = 0, steps = 0;
+  for (int r = 0; r < count; r++) {
+    all += s[r].events();
+    steps += s[r].end - s[r].from;
+  }
+  const bool sorted = all >= 4 * units && (int64_t)units * vectors * LANES<T> * (int)sizeof(T) > 1 << 14;
+  // As many rows as give each unit a dozen events.
+  const int64_t wanted = sorted ? 12 * units * steps / all : steps;
+  const int limit = (int)(wanted < ByUnit::near_rows ? ByUnit::near_rows : wanted < ByUnit::far_rows ? wanted : ByUnit::far_rows);
   Stretch chunk[ROWS];
-  int filled = 0;
+  int filled = 0, rows = 0;
   int32_t events = 0;
   auto flush = [&] {
-    gather_chunk(sum, adjoint, vectors, chunk, filled, events, units, by);
-    filled = events = 0;
+    if (filled) gather_chunk(sum, adjoint, vectors, chunk, filled, sorted && events <= ByUnit::most, units, by);
+    filled = events = rows = 0;
   };
   for (int r = 0; r < count; r++) {
+    if (s[r].end - s[r].from > limit - rows && s[r].end - s[r].from <= limit) flush();
     for (Stretch rest = s[r]; rest.from < rest.end;) {
       Stretch part = rest;
-      if (events + part.events() > ByUnit::most) {
-        part.end = part.from;
-        while (events + rest.in.start[part.end + 1] - rest.in.start[part.from] <= ByUnit::most)
-          part.end++;
-        // A step alone may be too large.
-        if (part.end == part.from && filled == 0) part.end++;
+      part.end = part.from;
+      while (part.end < rest.end && rows < limit && events + rest.in.start[part.end + 1] - rest.in.start[part.end] <= ByUnit::most) {
+        events += rest.in.start[part.end + 1] - rest.in.start[part.end];
+        part.end++;
+        rows++;
       }
-      if (part.end > part.from) {
-        chunk[filled++] = part;
-        events += part.events();
+      // A step alone may be too large.
+      if (part.end == part.from && filled == 0) {
+        events += rest.in.start[part.end + 1] - rest.in.start[part.end];
+        part.end++;
       }
+      if (part.end > part.from) chunk[filled++] = part;
       if (part.end < rest.end) flush();
       rest.from = part.end;
     }
   }
-  if (filled) flush();
+  flush();
 }
 
 }  // namespace SGPIPE_ISA

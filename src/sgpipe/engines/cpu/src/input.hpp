@@ -44,12 +44,17 @@ template <class T> static void dense_input(const Job<T> &job, Scratch<T> &m, int
   }
 }
 
+// What it drives the first layer with, step by step.
 template <class T>
-static void dense_drive(const Network &net, Scratch<T> &m, const Projection<T> &w) {
-  const ptrdiff_t row = (ptrdiff_t)w.post_vectors * LANES<T>;
-  for (int n = 0; n < net.steps; n += ROWS)
-    product_plain<T>({m.input + (ptrdiff_t)n * m.input_row, m.input_row, 1}, w.rows, net.inputs,
-                     w.post_vectors, {nullptr, 0, 0}, {m.drive + n * row, row, 1});
+static void dense_drive(const Network &net, const Scratch<T> &m, const Projection<T> &w, T *drive) {
+  constexpr int W = LANES<T>;
+  const ptrdiff_t row = (ptrdiff_t)w.post_vectors * W;
+  for (int v = 0; v < w.post_vectors; v += w.slice) {
+    const int width = w.post_vectors - v < w.slice ? w.post_vectors - v : w.slice;
+    for (int n = 0; n < net.steps; n += ROWS)
+      product_plain<T>({m.input + (ptrdiff_t)n * m.input_row, m.input_row, 1}, w.rows + (ptrdiff_t)v * W * w.pre,
+                       width * W, net.inputs, width, {nullptr, 0, 0}, {drive + n * row + v * W, row, 1});
+  }
 }
 
 // sum[j] += sum_n x[n][j] adjoint[n]
@@ -58,7 +63,7 @@ static void dense_gather(const Network &net, const Scratch<T> &m, int vectors, c
                          T *sum, int end) {
   const ptrdiff_t row = (ptrdiff_t)vectors * LANES<T>;
   for (int j = 0; j < net.inputs; j += ROWS)
-    product_plain<T>({m.input + j, 1, m.input_row}, adjoint, end, vectors,
+    product_plain<T>({m.input + j, 1, m.input_row}, adjoint, row, end, vectors,
                      {sum + j * row, row, 1}, {sum + j * row, row, 1});
 }
 

@@ -64,12 +64,17 @@ struct Network {
   bool coupled(int l) const { return recurrent[l] && recurrent_attached; }
 };
 
+// The rows of delta neurons' weights lie in slices of this many vectors: one that many events read
+// from stays in the nearest cache.
+constexpr int SLICE = 4;
+
 // One weight matrix (post x pre), scaled by 1 - b of the membrane it drives, so
 // that currents are kept as what they add to the membrane: J = (1 - b) I.
 template <class T> struct Projection {
   int pre = 0, post = 0;
   int pre_vectors = 0, post_vectors = 0;  // padded widths, in vectors
-  T *rows = nullptr;    // [pre][post padded]: what an event of unit j adds
+  int slice = 0;        // vectors of a slice of rows: post_vectors, or SLICE where they are many
+  T *rows = nullptr;    // slices of [pre][slice]: what an event of unit j adds
   T *panels = nullptr;  // [post][pre padded] in column panels, for the backward product
   T *plain = nullptr;   // [post][pre padded] (readout only)
 };

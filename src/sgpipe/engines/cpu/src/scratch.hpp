@@ -124,6 +124,7 @@ template <class T> struct Scratch {
         if (net.width[l] > units) units = net.width[l];
       by_unit.end = m.take<int32_t>(units);
       by_unit.at = m.take<int32_t>(ByUnit::most);
+      by_unit.rows = m.take<uint8_t>(ByUnit::far_rows * GATHER * SGPIPE_BYTES);
     }
     current = m.take<T>(widest);
     readout = m.take<T>(rows * classes);
