@@ -89,6 +89,17 @@ template <class T> class BlockBase {
       gather<T>(grad.recurrent[l], adjoint, vectors, own, count, net.width[l], m.by_unit);
   }
 
+  // Lists the delta neurons of layer l that are near the threshold at `rows` steps from n on; whether they are few.
+  bool near_rows(int l, const Trace<T> &t, int n, int rows) {
+    const Projection<T> &w = job.weights.forward[l];
+    with_surrogate<T>(net.surrogate[l], [&](auto h) {
+      if constexpr (decltype(h)::compact)
+        for (int r = 0; r < rows; r++)
+          list_near<T>(h, net.reset, net.adaptive, job.weights.neurons[l], t, n + r, w.post, w.post_vectors, r, m.near);
+    });
+    return m.near.few(rows, w.post);
+  }
+
   // What the layer above sends back to layer l's spikes at the steps before `end`, into t.above;
   // its adjoint of a step lies in the row of that step.
   void from_above(int l, Sample<T> &s, int end) {
@@ -97,10 +108,15 @@ template <class T> class BlockBase {
     Trace<T> &t = s.trace[l];
     const T *adjoint = s.trace[l + 1].history;
     const T *counts = pushed[l] ? t.counts : nullptr, *init = drops ? nullptr : counts;
-    constexpr int together = 4 * ROWS;
-    for (int n = 0; n < end; n += together)
-      product<T>({adjoint + n * up_row, up_row, 1}, up.panels, up.post, w.post_vectors,
-                 {init, 0, 1}, {t.above + n * row, row, 1}, end - n < together ? end - n : together);
+    constexpr int together = Near<T>::rows;
+    for (int n = 0; n < end; n += together) {
+      const int rows = end - n < together ? end - n : together;
+      const Strided<const T> from{init, 0, 1};
+      const Strided<T> to{t.above + n * row, row, 1};
+      if (!drops && net.delta && net.surrogate[l].compact() && near_rows(l, t, n, rows))
+        near_product<T>(adjoint + n * up_row, up, from, to, rows, m.near);
+      else product<T>({adjoint + n * up_row, up_row, 1}, up.panels, up.post, w.post_vectors, from, to, rows);
+    }
     for (int n = 0; drops && n < end; n++) {
       drop_row(net, l + 1, job.samples.number(s.index), n, t.above + n * row);
       if (counts) add_row<T>(t.above + n * row, counts, w.post_vectors);

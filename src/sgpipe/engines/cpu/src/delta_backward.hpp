@@ -10,9 +10,7 @@
 // What an event at step n adds to the gradient of its weights is i'[n], what a spike at step n
 // adds through V is i'[n+1]: i'[n] replaces row n of the history.
 #pragma once
-#include "delta_forward.hpp"
 #include "scratch.hpp"
-#include "surrogate.hpp"
 
 namespace SGPIPE_ISA {
 
@@ -20,13 +18,6 @@ template <class T> struct DeltaScan {
   Trace<T> t;
   T *dS, *B, *dY, *dI, *dB;  // [padded]
 };
-
-template <class T, class H>
-SGPIPE_INLINE Vec<T> slope_at(const H &h, const Neurons<T> &q, ptrdiff_t at, Vec<T> x) {
-  const Vec<T> v = x * load(q.stretch + at);
-  if constexpr (H::takes_exponent) return H::at(h, v, load(q.exponent + at)) * load(q.height + at);
-  else return H::at(h, v) * load(q.height + at);
-}
 
 // One step of one sample. `sums` are the gradients of the neurons' constants, null if not wanted.
 template <class T, class H, bool ADAPTIVE>
@@ -109,11 +100,20 @@ template <class T, class H, bool ADAPTIVE>
 static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network &net,
                                                        const Projection<T> &w, const Projection<T> *v,
                                                        const Neurons<T> &q, DeltaScan<T> *scan,
-                                                       int count, T *sums) {
+                                                       int count, Near<T> near, T *sums) {
   const int vectors = w.post_vectors, bytes = bits_row(w.post);
   const ptrdiff_t row = (ptrdiff_t)vectors * LANES<T>;
   for (int n = net.steps - 1; n >= 0; n--) {
-    if (v) product<T>({scan->dI, row, 1}, v->panels, v->post, vectors, {scan->B, row, 1}, {scan->dS, row, 1}, count);
+    if (v) {
+      bool few = false;
+      if constexpr (H::compact) {
+        for (int r = 0; r < count; r++)
+          list_near<T>(h, net.reset, ADAPTIVE, q, scan[r].t, n, w.post, vectors, r, near);
+        few = near.few(count, w.post);
+      }
+      if (few) near_product<T>(scan->dI, *v, {scan->B, row, 1}, {scan->dS, row, 1}, count, near);
+      else product<T>({scan->dI, row, 1}, v->panels, v->post, vectors, {scan->B, row, 1}, {scan->dS, row, 1}, count);
+    }
     for (int r = 0; r < count; r++)
       reverse_delta_row<T, H, ADAPTIVE>(h, net, q, scan[r], n, vectors, bytes, sums);
   }
@@ -123,7 +123,7 @@ static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network
 template <class T>
 static void reverse_delta(const Network &net, const Surrogate &shape, const Projection<T> &w,
                           const Projection<T> *v, const Neurons<T> &q, const Trace<T> *t, int count,
-                          Coupled<T> c, T *sums) {
+                          Coupled<T> c, Near<T> near, T *sums) {
   const ptrdiff_t row = (ptrdiff_t)w.post_vectors * LANES<T>;
   T *const states[] = {c.A, c.B, c.dU, c.dJ, c.dS};
   for (T *state : states) std::memset(state, 0, ROWS * row * sizeof(T));
@@ -136,8 +136,8 @@ static void reverse_delta(const Network &net, const Surrogate &shape, const Proj
   }
   with_surrogate<T>(shape, [&](auto h) {
     typedef decltype(h) H;
-    if (net.adaptive) reverse_delta_of<T, H, true>(h, net, w, v, q, scan, count, sums);
-    else reverse_delta_of<T, H, false>(h, net, w, v, q, scan, count, sums);
+    if (net.adaptive) reverse_delta_of<T, H, true>(h, net, w, v, q, scan, count, near, sums);
+    else reverse_delta_of<T, H, false>(h, net, w, v, q, scan, count, near, sums);
   });
 }
 

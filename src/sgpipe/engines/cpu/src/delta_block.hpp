@@ -80,7 +80,7 @@ template <class T> class DeltaBlock : public BlockBase<T> {
       }
       reverse_delta<T>(net, net.surrogate[l], job.weights.forward[l],
                        net.coupled(l) ? &job.weights.recurrent[l] : nullptr, job.weights.neurons[l], traces, count,
-                       m.coupled, net.biased || net.trained ? grad.neurons[l] : nullptr);
+                       m.coupled, m.near, net.biased || net.trained ? grad.neurons[l] : nullptr);
       this->sum_gradients(l, net.steps, 1);
     }
   }

@@ -3,7 +3,7 @@
 #include "forward.hpp"
 #include "gather.hpp"
 #include "matmul.hpp"
-#include "sparse.hpp"
+#include "near.hpp"
 
 namespace SGPIPE_ISA {
 
@@ -57,6 +57,7 @@ template <class T> struct Scratch {
   Sample<T> sample[ROWS];
   Coupled<T> coupled;
   ByUnit by_unit;
+  Near<T> near;
   T *current, *readout, *input, *drive;
   int input_row;
 
@@ -125,6 +126,11 @@ template <class T> struct Scratch {
       by_unit.end = m.take<int32_t>(units);
       by_unit.at = m.take<int32_t>(ByUnit::most);
       by_unit.rows = m.take<uint8_t>(ByUnit::far_rows * GATHER * SGPIPE_BYTES);
+    }
+    if (train && net.delta) {
+      near.start = m.take<int32_t>(Near<T>::rows + 1);
+      near.units = m.take<int32_t>(Near<T>::rows * widest + 8);
+      near.bits = m.take<uint8_t>(bits_row((int)widest) + 32);
     }
     current = m.take<T>(widest);
     readout = m.take<T>(rows * classes);

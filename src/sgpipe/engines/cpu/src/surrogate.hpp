@@ -1,7 +1,7 @@
 // Surrogate derivatives of a spike, h(x) = dampening * f(slope * x), x = membrane - threshold.
 //
 // A shape is a small object made once from the numbers of the specification and
-// called on vectors. To add one: a struct here, a name in Shape, a case in
+// called on vectors; compact ones vanish from a certain distance on. To add one: a struct here, a name in Shape, a case in
 // with_surrogate(), a line in read_surrogate().
 #pragma once
 #include <cmath>
@@ -13,7 +13,7 @@ using namespace sgpipe;
 
 // 1 / (|v| + 1)^2
 template <class T> struct FastSigmoid {
-  static constexpr bool takes_exponent = false;
+  static constexpr bool takes_exponent = false, compact = false;
   T slope, one;
   // The dampening goes into the denominator, which costs nothing there.
   explicit FastSigmoid(const Surrogate &s)
@@ -29,7 +29,7 @@ template <class T> struct FastSigmoid {
 //   exponential: e, g = |v|           gaussian: e, g = pi v^2
 //   pseudo_spike: e, g = q log(1 + 2 |v| / (q - 1))
 template <class T> struct Exponentials {
-  static constexpr bool takes_exponent = true;
+  static constexpr bool takes_exponent = true, compact = false;
   Shape shape;
   T slope, power, scale;
   explicit Exponentials(const Surrogate &s)
@@ -53,7 +53,7 @@ template <class T> struct Exponentials {
 
 // max(0, 1 - |v|)
 template <class T> struct Triangle {
-  static constexpr bool takes_exponent = false;
+  static constexpr bool takes_exponent = false, compact = true;
   T slope, top;
   explicit Triangle(const Surrogate &s) : slope(T(s.dampening * s.slope)), top(T(s.dampening)) {}
   SGPIPE_INLINE Vec<T> at(const Triangle &f, Vec<T> x) {
@@ -63,7 +63,7 @@ template <class T> struct Triangle {
 
 // 1 where |v| < 1/2; with a slope of 0 the same everywhere.
 template <class T> struct Rectangle {
-  static constexpr bool takes_exponent = false;
+  static constexpr bool takes_exponent = false, compact = true;
   T slope, top;
   explicit Rectangle(const Surrogate &s) : slope(T(s.slope)), top(T(s.dampening)) {}
   SGPIPE_INLINE Vec<T> at(const Rectangle &f, Vec<T> x) {
