@@ -108,6 +108,20 @@ def test_every_shape_on_every_instruction_set(neuron, shape):
         assert_agrees(spec, *problem(spec, 3), isa=isa)
 
 
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("neuron", ["delta_lif", "alif"])
+def test_compact_shapes_with_few_neurons_near_the_threshold_and_with_many(neuron, reset):
+    """Products back through weights leave out neurons that are not near, in layers of every width."""
+    widths = [(64, 40), (9, 130), (37, 21)]
+    for seed, (hidden, sharpness) in enumerate(itertools.product(widths, [0.2, 1.0, 20.0])):
+        shape = ["triangular", "rectangular", "esser"][seed % 3]
+        knobs = {"network.reset": reset, "network.recurrent": True, "network.reset_gradient": "attached",
+                 "surrogate.shape": shape, "surrogate.beta" if shape == "esser" else "surrogate.sharpness": sharpness,
+                 "training.batch_size": 11}  # fmt: skip
+        spec = network(neuron, hidden, 40, **knobs, **(REGULARISED if seed % 2 else {}))
+        assert_agrees(spec, *problem(spec, seed, samples=11))
+
+
 @pytest.mark.parametrize("head", ["steps", "max", "sum"])
 @pytest.mark.parametrize("penalties", [{}, REGULARISED, {"objective.upper_strength": 0.1}])
 def test_every_head_regulariser_and_smoothing(head, penalties):

@@ -37,9 +37,9 @@ SGPIPE_INLINE void reverse_delta_row(const H &h, const Network &net, const Neuro
       const Mask<T> x = mask_at<T>(before, k);
       const Vec<T> alpha = load(q.alpha + at), P = load(history + at);
       // Too many rows at once for the processor to guess the next ones.
-      __builtin_prefetch(history - row + at);
-      __builtin_prefetch(above - row + at);
-      if constexpr (ADAPTIVE) __builtin_prefetch(adapted - row + at);
+      prefetch(history - row + at, i);
+      prefetch(above - row + at, i);
+      if constexpr (ADAPTIVE) prefetch(adapted - row + at, i);
       const Vec<T> y = reset.gates_drive ? unless(x, P) : P;
       Vec<T> threshold = load(q.threshold + at), b{};
       if constexpr (ADAPTIVE) {

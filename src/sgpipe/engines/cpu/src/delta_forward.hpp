@@ -65,7 +65,7 @@ static __attribute__((noinline)) void forward_delta_of(const Reset reset, const 
         Vec<T> J[NV];
         each<NV>([&](auto k) SGPIPE_LAMBDA {
           J[k] = load(q.bias + (v0 + k) * W) + load(history + (v0 + k) * W);
-          __builtin_prefetch(history + row + (v0 + k) * W);
+          prefetch(history + row + (v0 + k) * W, k);
         });
         if (v) add_rows<T, NV>(v->rows + (ptrdiff_t)v0 * W * v->pre, NV * W, last[r], end[r], J);
         Mask<T> s[NV];

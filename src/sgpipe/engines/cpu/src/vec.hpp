@@ -42,6 +42,10 @@ template <class T> using Int = typename Types<T>::I;
 template <class T> constexpr int LANES = SGPIPE_BYTES / (int)sizeof(T);
 
 template <class T> SGPIPE_INLINE Vec<T> load(const T *p) { return *(const Vec<T> *)p; }
+// Asks for the line that a vector starts.
+template <class T> SGPIPE_INLINE void prefetch(const T *p, int v) {
+  if (v * SGPIPE_BYTES % 64 == 0) __builtin_prefetch(p);
+}
 template <class T> SGPIPE_INLINE void store(T *p, Vec<T> v) { *(Vec<T> *)p = v; }
 template <class T> SGPIPE_INLINE Vec<T> splat(T x) { return x - Vec<T>{}; }
 
