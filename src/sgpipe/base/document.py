@@ -47,9 +47,11 @@ def checked(model: type[Model], document: Any, where: str) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        # The shallowest, and of those an unknown key before a missing one: it is the same key misspelt.
+        # The shallowest, and of those a wrong key before a missing one: it is the same key misspelt.
         found = error.errors(include_url=False)
-        first = min(found, key=lambda item: (len(item["loc"]), item["type"] != "extra_forbidden"))
+        first = min(
+            found, key=lambda item: (len(_place(item)), item["type"] != "extra_forbidden" and not _of_key(item))
+        )
         raise _one_line(model, first, where) from None
 
 
@@ -77,7 +79,7 @@ BOUNDS = {
 def _one_line(model: type[BaseModel], error: Any, where: str) -> SgpipeError:
     """Return the error to raise for one of pydantic's."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    place = [part for part in error["loc"] if part != "[key]"]
+    place = _place(error)
     parent = _key(where, place[:-1])
     if kind == "extra_forbidden":
         return one_of(f"{parent}: unknown key", place[-1], _model_at(model, place[:-1]).model_fields)
@@ -106,6 +108,14 @@ def _one_line(model: type[BaseModel], error: Any, where: str) -> SgpipeError:
             f"{key}: {context['error']}" if of_whole else f"{key}: {shown(value)} {context['error']}{hint}"
         )
     return SgpipeError(f"{key}: {shown(value)}: {error['msg']}")
+
+
+def _place(error: Any) -> tuple[int | str, ...]:
+    return error["loc"][:-1] if _of_key(error) else error["loc"]
+
+
+def _of_key(error: Any) -> bool:
+    return error["loc"][-1:] == ("[key]",)
 
 
 def _key(where: str, place: Sequence[int | str]) -> str:
