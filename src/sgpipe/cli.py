@@ -2,17 +2,20 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from sgpipe import __version__
-from sgpipe.base.errors import SgpipeError
+from sgpipe.base.errors import SgpipeError, shown
 from sgpipe.base.files import atomic
 from sgpipe.base.parquet import read_whole
 from sgpipe.data.files.sources import Sources
 from sgpipe.data.files.table import data_overview
 from sgpipe.engines.cpu.engine import instruction_sets
-from sgpipe.plan.outputs import outputs_of, sources_of
+from sgpipe.figures.needs import check_figures
+from sgpipe.plan.notices import notices
+from sgpipe.plan.outputs import outputs_of
 from sgpipe.plan.plan import make_plan
 from sgpipe.plan.table import overview
 from sgpipe.results.archive import export_runs, import_runs
@@ -31,9 +34,15 @@ from sgpipe.spec.reference_page import config_table, knob_table
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code. Bad input is one line on the error stream and exit code 1."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if unprintable := [word for word in words if word and not word.isprintable()]:
+        print(f"sgpipe: {shown(unprintable[0])}: has characters that cannot be printed", file=sys.stderr)
+        return 1
+    options = _parser().parse_args(words)
     try:
         changes = dict(_pair(text) for text in options.set)
+        if options.config == "config.yaml" and not Path(options.config).exists():
+            raise SgpipeError("config.yaml: no such file; run from the folder of the Snakefile, or give --config FILE")
         config = load_config(options.config, changes, fetching=options.command is _download)
         options.command(config, options)
     except SgpipeError as error:
@@ -41,11 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader has seen enough
         sys.stderr.close()
+    except OSError as error:
+        print(f"sgpipe: {error.filename or 'files'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line, as all errors do; without the usage, which --help has."""
+        print(f"sgpipe: {' '.join(message.split())}; {self.prog} --help says more", file=sys.stderr)
+        sys.exit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sgpipe", description=__doc__)
+    parser = _Parser(prog="sgpipe", description=__doc__)
     parser.add_argument(
         "--version", action="version", version=f"sgpipe {__version__}; C++ engine: {instruction_sets()}"
     )
@@ -99,19 +118,28 @@ def _pair(text: str) -> tuple[str, str | list[str]]:
 
 
 def _plan(config: Config, options: argparse.Namespace) -> None:
-    print(overview(make_plan(config)))
+    plan = make_plan(config)
+    print(overview(plan))
+    _say(notices(plan))
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"sgpipe: {line}", file=sys.stderr)
 
 
 def _check(config: Config, options: argparse.Namespace) -> None:
-    for experiment in make_plan(config).experiments.values():
-        sources_of(experiment)
-        experiment.recorded()
+    plan = make_plan(config)
+    check_figures(plan.experiments)
+    _say(notices(plan))
 
 
 def _train(config: Config, options: argparse.Namespace) -> None:
     plan = make_plan(config)
     if not plan.experiment(options.experiment).trains:
         raise SgpipeError(f"{options.experiment}: trains nothing; `snakemake --cores 1 {options.experiment}` makes it")
+    check_figures({options.experiment: plan.experiments[options.experiment]})
+    _say(notices(plan, [options.experiment]))
     for pack in plan.packs_of[options.experiment]:
         run = plan.packs[pack].runs[0]
         task = plan.task_path(run.data_id)
@@ -202,7 +230,7 @@ def _collect(config: Config, options: argparse.Namespace) -> None:
 
 def _draw(config: Config, options: argparse.Namespace) -> None:
     plan, folder, output = make_plan(config), Path(options.tables), Path(options.output)
-    found = [name for name in plan.experiments if (folder / f"{name}.parquet").exists()]
+    found = [name for name in plan.experiments if (folder / f"{name}.parquet").is_file()]
     if not found:
         raise SgpipeError(f"{folder}: no table of an experiment there, e.g. {next(iter(plan.experiments))}.parquet")
     for name in found:
@@ -224,7 +252,7 @@ def _claims(config: Config, options: argparse.Namespace) -> None:
 
 def _knobs(config: Config, options: argparse.Namespace) -> None:
     path, text = Path("docs/knobs.md"), knob_table() + "\n" + config_table()
-    if options.check and (not path.exists() or path.read_text() != text):
+    if options.check and (not path.is_file() or path.read_text() != text):
         raise SgpipeError(f"{path}: out of date; run `sgpipe knobs`")
     if not options.check:
         with atomic(path) as temporary:

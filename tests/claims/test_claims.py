@@ -755,7 +755,21 @@ claims:
     "old, new, words",
     [
         ("rule: {larger_than: 0}", "rule: {larger: 0}", "one: rule: unknown key: 'larger' is not one of"),
-        ("rule: {larger_than: 0}", "rule: {larger_than: 0, same: 1}", "one: rule"),
+        (
+            "rule: {larger_than: 0}",
+            "rule: {larger_than: 0, same: 1}",
+            "one: rule: has larger_than and same; give it one",
+        ),
+        ("rule: {larger_than: 0}", "rule: {}", "one: rule: has nothing; give it one rule"),
+        ("experiment: mine_fig1", "experiment: Mine-fig1", "'Mine-fig1' is not the paper, _, and a name"),
+        ("at: Fig 1", "at: [1]", "one: at: \\[1\\] is not text"),
+        (
+            "at: Fig 1",
+            "at: see <a>\n    for_each: [{a: " + "<b>" * 60 + ", b: " + "<c>" * 60 + ", c: '12345'}]",
+            "more than 10,000",
+        ),
+        (GOOD, "", "the file is empty; give it `paper` and `claims`"),
+        (GOOD, "[1, 2]", "is not a mapping of keys to values"),
         ("rule: {larger_than: 0}", "rule: {within_spread: 1}", "one: rule within_spread needs published.value"),
         ("rule: {larger_than: 0}", "rule: {at_chance: 0.05}", "one: rule at_chance compares 1 groups, not 2"),
         ("    rule: {larger_than: 0}\n", "", "give it groups and a rule, or say why it is `untestable`"),
@@ -771,11 +785,11 @@ claims:
             "rule: {same: 0.1}\n    pair: [init.seed]",
             "one: pair: for the difference of two groups",
         ),
-        ("id: one", "id: one <name>", "id: 'one <name>' does not match"),
+        ("id: one", "id: one <name>", "id: 'one <name>' is not made of small letters, digits and _"),
         (
             "    at: Fig 1",
             "    at: Fig 1\n    for_each: []",
-            "claims.0.for_each: \\[\\] (is too short|should be non-empty)",
+            "claims.0: for_each: \\[\\] is too short: at least 1",
         ),
         ("  - id: one", "  - 3", "line 5"),
         (

@@ -155,6 +155,7 @@ def test_a_device_that_is_not_there_files_nothing_and_the_right_one_trains(proje
         ),
         (("enginee=cpu",), "sgpipe: config.yaml: unknown key: 'enginee' is not one of"),
         (("experiments=[none.yaml]",), "sgpipe: none.yaml: no such file"),
+        (("results=2024_01",), "sgpipe: config.yaml: results: 202401 was read as a number; put a folder before it"),
     ],
 )
 def test_bad_settings_are_one_line_and_a_failure(project, change, message):
@@ -172,6 +173,8 @@ def test_an_unknown_figure_says_what_to_type(project):
     done = project.run("mine_fig9", *SETTINGS, check=False)
     assert done.returncode != 0
     assert re.search(r"mine_fig9.*did you mean.*mine_fig1", done.stderr + done.stdout)
+    done = project.run("fig1", *SETTINGS, check=False)
+    assert "sgpipe: experiment: 'fig1' lacks its paper; did you mean 'mine_fig1'?" in done.stderr
 
 
 def test_one_figure_and_the_report_from_users_own_yaml(project):

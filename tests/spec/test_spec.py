@@ -240,7 +240,7 @@ def values_of(name):
     if kind is tuple:
         return st.lists(st.integers(1, 500), max_size=3)
     if kind is int:
-        return st.integers(rule["least"], rule["least"] + 1000)
+        return st.integers(rule["least"], min(rule["least"] + 1000, rule["most"]))
     # Numbers without a fraction come often: they are what a person may also write as an integer.
     most = 1000.0 if rule["below"] is None else 0.99 * rule["below"]
     low = rule["above"] + 1e-9 if rule["above"] is not None else -most if rule["least"] is None else 0.0

@@ -9,6 +9,9 @@ from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.spec.config import read_config
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.interpreter import unusable
+from sgpipe.figures.needs import check_figures
+from sgpipe.plan.command_line import command_line
+from sgpipe.plan.notices import notices
 from sgpipe.spec.numerics import SIMULATION
 from sgpipe.plan.order import AT_ONCE, Order
 from sgpipe.plan.outputs import (
@@ -30,18 +33,22 @@ if "SGPIPE_DATA" in os.environ:
         "SGPIPE_DATA",
 
 
-# Fetching what is missing must not fail because it is missing. (A job's own command line says `download:`.)
-FETCHING = bool({"download", "download:"} & set(sys.argv[1:]))
+COMMAND = command_line(sys.argv[1:])
 
 try:
-    PLAN = make_plan(read_config(config, fetching=FETCHING))
+    # Fetching what is missing must not fail because it is missing.
+    PLAN = make_plan(read_config(config, fetching=COMMAND.fetches))
     ORDER = Order(PLAN)
-    # Snakemake's own message for an unknown target does not say what there is instead.
-    for target in filter(PLAN.looks_like_experiment, sys.argv[1:]):
-        PLAN.experiment(target)
     SOURCES = {
         name: sources_of(experiment) for name, experiment in PLAN.experiments.items()
     }
+    if not COMMAND.is_job:
+        # Snakemake's own message for an unknown target does not say what there is instead.
+        for target in COMMAND.targets:
+            PLAN.check_target(target)
+        check_figures(PLAN.experiments)
+        for notice in notices(PLAN, set(COMMAND.targets) & set(PLAN.experiments)):
+            print(f"sgpipe: {notice}", file=sys.stderr)
 except SgpipeError as error:
     sys.exit(f"sgpipe: {error}")
 

@@ -20,10 +20,20 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def shown(value: object, most: int = 80) -> str:
+    """Return a value as it would be written, on one line; the middle of a long one is left out."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits; what contains itself
+        return f"a very long {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} ... {text[-most // 4 :]}"
+
+
 def one_of(where: str, value: object, allowed) -> SgpipeError:
     """Return the error for a value outside a list, naming the list and the nearest allowed word."""
     allowed = [str(item) for item in allowed]
-    near = get_close_matches(str(value), allowed, n=1)
+    text = shown(value)
+    near = get_close_matches(text.strip("'"), allowed, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(allowed) if len(allowed) <= 15 else f"the {len(allowed)} known names"
-    return SgpipeError(f"{where}: {value!r} is not one of {listed}{hint}")
+    return SgpipeError(f"{where}: {text} is not one of {listed}{hint}")

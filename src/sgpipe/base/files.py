@@ -5,7 +5,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
@@ -24,13 +24,21 @@ def disk_full(where: object) -> SgpipeError:
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place if the block succeeds, remove it if not.
 
-    Raises SgpipeError, naming the file, when the disk is full; what stood at `path` before is untouched.
+    Raises SgpipeError, naming the file, when the disk is full, or where no file can be: at a folder's or a device's
+    place, or below a file; what stood at `path` before is untouched.
     """
     path = Path(path)
+    if os.path.lexists(path) and not path.is_file() and not path.is_symlink():
+        raise SgpipeError(f"{path}: is a {'folder' if path.is_dir() else 'device'}, and is not replaced; name a file")
     # Not of the final suffix, so that what a kill leaves behind is never taken for a finished file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise SgpipeError(f"{path}: {error.filename} is a file, not a folder; give another path") from None
+        except PermissionError as error:
+            raise SgpipeError(f"{path}: no permission to make {error.filename}; give another path") from None
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
@@ -38,7 +46,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
             raise disk_full(path) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            temporary.unlink(missing_ok=True)
 
 
 def set_aside(path: Path | str, problem: str, then: str) -> None:

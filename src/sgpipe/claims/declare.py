@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.base.schema import SOURCE_TREE, check
-from sgpipe.base.yamlfile import read_yaml
+from sgpipe.claims.claim_file import ClaimFile, DeclaredClaim, DeclaredGroup, read_claims
 from sgpipe.spec.experiments import Experiment
+
+SOURCE_TREE = Path(__file__).resolve().parents[3]
 
 # How many groups of runs a rule compares; with a contrast, several groups give one number.
 GROUPS_OF = {
@@ -117,95 +118,66 @@ def load_claims(paths: Iterable[Path | str]) -> list[Claim]:
     """Return the claims of some files, in order; raises SgpipeError on anything that does not fit."""
     claims: dict[str, Claim] = {}
     for path in paths:
-        document = read_yaml(path)
-        check(document, "claims", str(path))
-        for place, body in enumerate(document["claims"]):
-            check(body.get("for_each", [{"": ""}]), "claims", f"{path}: claims.{place}.for_each", "for_each")
-            for one in expanded(body):
-                where = f"{path}: {one.get('id', f'claims.{place}')}"
-                check(one, "claims", where, "claim")
-                claim = _claim(one, document, where)
-                if claim.id in claims:
-                    raise SgpipeError(f"{where}: this id is taken; give the claim another")
-                claims[claim.id] = claim
+        for where, body, document in read_claims(path):
+            claim = _claim(body, document, where)
+            if claim.id in claims:
+                raise SgpipeError(f"{where}: this id is taken; give the claim another")
+            claims[claim.id] = claim
     return list(claims.values())
 
 
-def expanded(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a claim once for each entry of its `for_each`, with the entry's values in the place of <their names>."""
-    plain = {key: value for key, value in body.items() if key != "for_each"}
-    return [_filled(plain, entry) for entry in body["for_each"]] if "for_each" in body else [plain]
-
-
-def _filled(part: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(part, dict):
-        return {_filled(key, values): _filled(value, values) for key, value in part.items()}
-    if isinstance(part, list):
-        return [_filled(value, values) for value in part]
-    if not isinstance(part, str):
-        return part
-    for name, value in values.items():
-        if part == f"<{name}>":
-            return value  # keeps its type
-        part = part.replace(f"<{name}>", str(value))
-    return part
-
-
-def _claim(body: Mapping[str, Any], document: Mapping[str, Any], where: str) -> Claim:
-    published = body.get("published", {})
-    allowed = {**document.get("allow", {}), **body.get("allow", {})}
-    groups = tuple(_group(name, group, body, where) for name, group in body.get("groups", {}).items())
-    (rule, value) = next(iter(body["rule"].items())) if "rule" in body else ("", None)
+def _claim(body: DeclaredClaim, document: ClaimFile, where: str) -> Claim:
+    rule = body.rule.given[0] if body.rule else ""
     claim = Claim(
-        id=f"{document['paper']}_{body['id']}",
-        paper=document["paper"],
-        at=str(body["at"]),
-        words=body["claim"],
-        groups=groups,
+        id=f"{document.paper}_{body.id}",
+        paper=document.paper,
+        at=body.at,
+        words=body.claim,
+        groups=tuple(_group(name, group, body, where) for name, group in body.groups.items()),
         rule=rule,
-        value=value,
-        contrast=tuple(body["contrast"]) if "contrast" in body else None,
-        ratio=body.get("compare") == "ratio",
-        pair=tuple(body.get("pair", ())),
-        published=published.get("value"),
-        spread=published.get("spread"),
-        printed=published.get("printed", ""),
-        scales=tuple(allowed.get("scales", ("paper",))),
-        sources=tuple(allowed.get("sources", ("original", "synthetic"))),
-        least=body.get("least", 3),
-        untestable=body.get("untestable", ""),
-        note=body.get("note", ""),
+        value=getattr(body.rule, rule) if rule else None,
+        contrast=tuple(body.contrast) if body.contrast else None,
+        ratio=body.compare == "ratio",
+        pair=tuple(body.pair),
+        published=body.published.value,
+        spread=body.published.spread,
+        printed=body.published.printed,
+        scales=tuple(body.allow.scales or document.allow.scales or ("paper",)),
+        sources=tuple(body.allow.sources or document.allow.sources or ("original", "synthetic")),
+        least=body.least,
+        untestable=body.untestable,
+        note=body.note,
     )
     _check(claim, where)
     return claim
 
 
-def _group(name: str, group: Mapping[str, Any], body: Mapping[str, Any], where: str) -> Group:
-    full = {**body.get("shared", {}), **(group or {})}
-    if "experiment" not in full:
+def _group(name: str, own: DeclaredGroup | None, body: DeclaredClaim, where: str) -> Group:
+    """Return a group, with what all groups share where it says nothing itself."""
+    own = own or DeclaredGroup()
+    knobs = {**body.shared.where, **own.where}
+    full = body.shared.model_copy(update={key: getattr(own, key) for key in own.model_fields_set} | {"where": knobs})
+    if full.experiment is None:
         raise SgpipeError(f"{where}: groups.{name}: name the experiment, here or in `shared`, e.g. zenke2021_fig3")
-    knobs = {**body.get("shared", {}).get("where", {}), **(group or {}).get("where", {})}
     for key in knobs:
         if "." not in key and key not in SELECTION:
             raise SgpipeError(
                 f"{where}: groups.{name}.where: {key!r}: runs are selected by knobs, {' or '.join(SELECTION)}; "
                 "never by how well they did (that is `best`, by validation)"
             )
-    sweeps = full.get("sweep", [])
-    measure = full.get("measure", "mean")
-    for key in NEEDS.get(measure, ()):
-        if key not in full:
-            raise SgpipeError(f"{where}: groups.{name}: measure {measure} needs `{key}`")
+    for key in NEEDS.get(full.measure, ()):
+        if getattr(full, key) is None:
+            raise SgpipeError(f"{where}: groups.{name}: measure {full.measure} needs `{key}`")
     return Group(
         name,
-        full["experiment"],
-        (sweeps,) if isinstance(sweeps, str) else tuple(sweeps),
-        knobs,
-        full.get("best"),
-        full.get("column", "test_accuracy"),
-        measure,
-        full.get("level"),
-        full.get("over"),
+        full.experiment,
+        tuple(full.sweep),
+        full.where,
+        full.best,
+        full.column,
+        full.measure,
+        full.level,
+        full.over,
     )
 
 

@@ -44,7 +44,7 @@ def run_seconds(spec: RunSpec) -> float:
     if lacks(spec):
         neuron = REFERENCE_LAYER_STEP.get(spec.network.neuron, REFERENCE_LAYER_STEP_OTHERS)
         per_update = neuron * len(spec.network.hidden)
-        return spec.data.steps * (updates * per_update + samples * REFERENCE_WEIGHT_STEP * _weights(spec))
+        return spec.data.steps * (updates * per_update + samples * REFERENCE_WEIGHT_STEP * weights(spec))
     sizes = (spec.data.units, *spec.network.hidden, spec.data.classes)
     hidden = spec.network.hidden
     dense = sum(one * other for one, other in pairwise(hidden))
@@ -52,14 +52,14 @@ def run_seconds(spec: RunSpec) -> float:
     per_neuron, per_weight, per_update = PER_NEURON_STEP, PER_DENSE_WEIGHT_STEP, 0.0
     if spec.network.neuron in ("delta_lif", "alif"):
         per_neuron, per_weight = PER_DELTA_NEURON_STEP, PER_DELTA_DENSE_WEIGHT_STEP
-        per_update = PER_UPDATE_WEIGHT * _weights(spec)
+        per_update = PER_UPDATE_WEIGHT * weights(spec)
     per_step = per_neuron * sum(sizes[1:]) + per_weight * dense
     per_event = PER_CURRENT_WEIGHT if isinstance(spec.data, SpectrogramKnobs) else PER_EVENT_WEIGHT
     per_sample = per_step * spec.data.steps + per_event * spec.data.events * sizes[1]
     return samples * per_sample + updates * per_update
 
 
-def _weights(spec: RunSpec) -> int:
+def weights(spec: RunSpec) -> int:
     """Return the number of weights in use at each step, about."""
     units = spec.network.embedding or spec.data.units
     sizes = (units, *spec.network.hidden)

@@ -35,17 +35,23 @@ def caption_of(experiment: Experiment, folder: Path | str = "workflow/report") -
 def sources_of(experiment: Experiment) -> list[str]:
     """Return the modules that decide how an experiment looks; editing one of them redraws it.
 
-    They are its own, those beside it that begin with its name, and what all figures share. Raises SgpipeError if the
-    experiment names a module that is not there.
+    They are its own, those beside it that begin with its name, and what all figures share. Raises SgpipeError if its
+    own is not there.
     """
-    own = PACKAGE / "figures" / f"{experiment.draw.replace('.', '/')}.py"
-    if not own.exists():
-        raise SgpipeError(
-            f"{experiment.id}: draw: there is no {_shown(own)}; write it, or name another, e.g. zenke2021.fig3"
-        )
+    own = module_of(experiment)
     shared = [PACKAGE / name for name in ("results/selection.py", "spec/surrogates.py", "results/transition.py")]
     beside = sorted(own.parent.glob(f"{own.stem}_*.py"))
     return [_shown(path) for path in (own, *beside, *sorted((PACKAGE / "figures").glob("*.py")), *shared)]
+
+
+def module_of(experiment: Experiment) -> Path:
+    """Return the module that draws an experiment; raises SgpipeError if there is none."""
+    path = PACKAGE / "figures" / f"{experiment.draw.replace('.', '/')}.py"
+    if not path.is_file():
+        raise SgpipeError(
+            f"{experiment.id}: draw: there is no {_shown(path)}; write it, or name another, e.g. zenke2021.fig3"
+        )
+    return path
 
 
 def claim_sources() -> list[str]:

@@ -64,14 +64,19 @@ class Plan:
             raise one_of("experiment", name, self.experiments)
         return self.experiments[name]
 
-    def looks_like_experiment(self, target: str) -> bool:
-        """Return whether a target is written like a figure or table, known or not, e.g. `zenke2021_fig33`.
+    def check_target(self, target: str) -> None:
+        """Raise SgpipeError, with what there is instead, if a target is meant for a figure or table that is not there.
 
-        Of a paper that is here any `<paper>_<word>` is, of another one what has `fig` or `table` in its place.
+        Of a paper that is here any `<paper>_<word>` is meant so, of another one what has `fig` or `table` in its place;
+        and so is a figure's name without its paper, such as `fig3`.
         """
         parts = re.fullmatch(r"(?!all_)([A-Za-z0-9]+)_([A-Za-z][0-9A-Za-z]*)", target)
         papers = {experiment.paper for experiment in self.experiments.values()}
-        return parts is not None and (parts[1] in papers or re.match("fig|table", parts[2]) is not None)
+        if parts is not None and (parts[1] in papers or re.match("fig|table", parts[2]) is not None):
+            self.experiment(target)
+        alone = [name for name in self.experiments if name.partition("_")[2] == target]
+        if alone and not Path(target).exists():
+            raise SgpipeError(f"experiment: {target!r} lacks its paper; did you mean {' or '.join(map(repr, alone))}?")
 
     def pack(self, pack_id: str) -> Pack:
         """Return a pack; raises SgpipeError if no experiment makes it."""

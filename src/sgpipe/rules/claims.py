@@ -1,5 +1,6 @@
 """Rule `claims`: hold the papers' claims against the experiment tables."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ def judge_claims(declared: Mapping[str, Experiment], folder: Path | str, output:
     `declared` are the experiments that the workflow has. Returns how many claims have which verdict, in words. Raises
     SgpipeError if a claim file does not fit, or no table that a claim is about is there.
     """
+    os.environ["MPLBACKEND"] = "agg"  # as in rules/draw.py
     from sgpipe.claims.declare import about, claim_files, load_claims
     from sgpipe.claims.judge import judge_all
     from sgpipe.claims.report import write

@@ -4,7 +4,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 
-from sgpipe.base.schema import schema
 from sgpipe.spec.config import Config
 
 
@@ -17,7 +16,7 @@ def tell_of_failures(config: Config, what: str, statuses: Iterable[str]) -> None
     ended_badly = [f"{counts[status]} {status}" for status in ("failed", "diverged") if counts[status]]
     if not ended_badly:
         return
-    elsewhere = config.results != schema("config")["properties"]["results"]["default"]
+    elsewhere = config.results != Config.model_fields["results"].default
     command = "sgpipe failed" + (f" --set results={config.results}" if elsewhere else "")
     total = sum(counts.values())
     print(

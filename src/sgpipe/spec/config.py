@@ -1,32 +1,107 @@
 """The user's settings: config.yaml plus what the command line changes."""
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from sgpipe.base.errors import SgpipeError
-from sgpipe.base.schema import check, schema
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
+
+from sgpipe.base.document import Document, Line, checked
+from sgpipe.base.errors import SgpipeError, shown
 from sgpipe.base.yamlfile import read_yaml
+from sgpipe.spec.knob import MOST_SEED
 
 SCALES = ("smoke", "laptop", "paper")
 
 
-@dataclass(frozen=True)
-class Config:
-    """Checked settings; meanings and defaults are in workflow/schemas/config.schema.json."""
+def _number(kind: type) -> BeforeValidator:
+    """Return what makes a number of text.
 
-    scale: str
-    results: str
-    experiments: tuple[str, ...]
-    engine: str
-    device: str
-    threads: int
-    seed: int
-    pack_minutes: float | None
-    data: str
-    data_dir: str
+    Snakemake reads YAML 1.1, where 1e-3 is text; and every value of --set key=value is text.
+    """
+
+    def convert(value: Any) -> Any:
+        try:
+            return kind(value) if isinstance(value, str) else value
+        except ValueError:
+            return value
+
+    return BeforeValidator(convert)
+
+
+def _path(value: Any) -> Any:
+    """Refuse a number in the place of a path: Snakemake makes one of `--config results=2024_01`."""
+    if isinstance(value, int | float):
+        raise ValueError(f"was read as a number; put a folder before it, such as ./{value}, or quote it in the file")
+    return value
+
+
+def _no_pattern(value: str) -> str:
+    if re.search(r"[{}*?\[\]]", value):
+        raise ValueError("has braces, brackets, * or ?, which Snakemake takes for patterns; leave them out")
+    return value
+
+
+Name = Annotated[Line, BeforeValidator(_path)]
+Files = Annotated[list[Name], BeforeValidator(lambda value: [value] if isinstance(value, str | int | float) else value)]
+
+
+class Settings(Document):
+    """What config.yaml may say; the table in docs/knobs.md is made from this."""
+
+    scale: Literal["smoke", "laptop", "paper"] = Field(
+        "laptop",
+        description="how much of the papers' grids to run: smoke (seconds, for tests), laptop (minutes), paper (the "
+        "papers' own numbers)",
+    )
+    results: Annotated[Name, AfterValidator(_no_pattern)] = Field(
+        "results", description="folder for everything that is made"
+    )
+    experiments: Files = Field(
+        ["workflow/experiments/zenke2021.yaml", "workflow/experiments/herranz2022.yaml"],
+        min_length=1,
+        description="experiment files; add your own to get its figures",
+    )
+    engine: Literal["auto", "cpu", "gpu", "reference"] = Field(
+        "auto",
+        description="what trains: auto takes the C++ engine (cpu) where it is built and fits the run, else the torch "
+        "reference; gpu trains whole packs in step on a GPU and is not yet proven on one (docs/gpu.md)",
+    )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where the torch reference and the gpu engine run")
+    threads: Annotated[int, _number(int)] = Field(
+        1, ge=1, le=4096, description="cores that one training job uses, a run on each"
+    )
+    seed: Annotated[int, _number(int)] = Field(
+        0,
+        ge=0,
+        le=MOST_SEED,
+        description="added to every seed of every run: another number repeats everything with other random numbers",
+    )
+    pack_minutes: Annotated[FiniteFloat | None, _number(float)] = Field(
+        None,
+        gt=0,
+        le=100_000,
+        description="longest estimated time of one training job, in minutes; null: 1 for smoke, 2 for laptop, 15 for "
+        "paper",
+    )
+    data: Literal["auto", "embedded", "original", "download"] = Field(
+        "auto",
+        description="where data sets come from: auto (the best that is there; downloads nothing), embedded (stand-ins "
+        "made here, no file needed), original (the published files, which must be there), download (fetch the "
+        "published files that are missing)",
+    )
+    data_dir: Name | None = Field(
+        None,
+        description="folder of the data files, which has to be there (~ is the home folder, as in results and "
+        "experiments); null: the environment variable SGPIPE_DATA, else data",
+    )
+
+
+class Config(Settings):
+    """Checked settings, with paths as they are used."""
+
     fetching: bool = False  # files are about to be fetched: that some are missing or damaged stops nothing
 
     @property
@@ -47,10 +122,7 @@ def read_config(values: Mapping[str, Any], where: str = "config.yaml", fetching:
     `~` is the home folder in all paths. A data folder that is named has to be there, unless files are about to be
     fetched into it.
     """
-    properties = schema("config")["properties"]
-    given = {key: _typed(value, properties.get(key, {}).get("type", "")) for key, value in values.items()}
-    check(given, "config", where)
-    full = {key: given.get(key, rule["default"]) for key, rule in properties.items()}
+    full = checked(Settings, dict(values), where).model_dump()
     # The environment is read here and nowhere else: a setting of the machine, which config.yaml overrules.
     named = {f"{where}: data_dir": full["data_dir"], "SGPIPE_DATA": os.environ.get("SGPIPE_DATA")}
     key, folder = next(((key, value) for key, value in named.items() if value), (f"{where}: data_dir", "data"))
@@ -67,7 +139,8 @@ def read_config(values: Mapping[str, Any], where: str = "config.yaml", fetching:
             f"{key}: {paths['data_dir']}: no such folder; correct the path, make the folder with "
             "`snakemake --cores 1 download`, or leave it out to use stand-ins"
         )
-    return Config(**{**full, **paths, "data": "auto" if fetching else full["data"], "fetching": fetching})
+    data = "auto" if fetching else full["data"]
+    return Config.model_construct(**{**full, **paths, "data": data, "fetching": fetching})
 
 
 def _home(path: str, key: str) -> str:
@@ -78,9 +151,10 @@ def _home(path: str, key: str) -> str:
 
 
 def _check_folder(path: str, key: str) -> None:
-    """Raise SgpipeError if anything but a folder stands at a path."""
-    if os.path.lexists(path) and not os.path.isdir(path):
-        raise SgpipeError(f"{key}: {path}: is not a folder; give another path")
+    """Raise SgpipeError if there is, or could be, no folder at a path."""
+    for place in (Path(path), *Path(path).parents):
+        if os.path.lexists(place) and not os.path.isdir(place):
+            raise SgpipeError(f"{key}: {place}: is not a folder; give another path")
 
 
 def load_config(
@@ -88,14 +162,7 @@ def load_config(
 ) -> Config:
     """Return checked settings from a file and changes to them (see `read_config`); raises SgpipeError."""
     path = _home(str(path), "--config")
-    return read_config({**(read_yaml(path) or {}), **(changes or {})}, path, fetching)
-
-
-def _typed(value: Any, kind: str | list[str]) -> Any:
-    # Snakemake reads YAML 1.1, where 1e-3 is text; and every value of --config key=value may arrive as text.
-    if isinstance(value, str) and ("number" in kind or "integer" in kind):
-        try:
-            return int(value) if "integer" in kind else float(value)
-        except ValueError:
-            return value
-    return value
+    values = read_yaml(path)
+    if not isinstance(values, Mapping | None):
+        raise SgpipeError(f"{path}: {shown(values)} is not a mapping of settings, e.g. scale: laptop")
+    return read_config({**(values or {}), **(changes or {})}, path, fetching)

@@ -5,18 +5,21 @@ among the results. Wherever a value may differ by scale, a mapping from scale to
 `training.epochs: {smoke: 2, laptop: 50, paper: 100}`.
 """
 
-import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from sgpipe.base.errors import SgpipeError
-from sgpipe.base.schema import check
-from sgpipe.base.yamlfile import read_yaml
-from sgpipe.spec.config import SCALES
+from pydantic import Field
+
+from sgpipe.base.document import Document, checked
+from sgpipe.base.errors import SgpipeError, shown
+from sgpipe.spec.experiment_file import DeclaredExperiment, ExperimentFile
+from sgpipe.spec.knob import MOST_SEED
+from sgpipe.spec.like import read_experiments
+from sgpipe.spec.points import MOST_RUNS, at_scale, flatten, for_scale, points_of
 from sgpipe.spec.run import SEEDS, RunSpec, digest
 
 
@@ -56,7 +59,7 @@ class Experiment:
         """Return the runs whose activity is recorded; raises SgpipeError if the selection is empty."""
         if self.record is None:
             return []
-        wanted = flatten(self.record["runs"])
+        wanted = flatten(self.record["runs"], f"{self.id}: record.runs")
         chosen = [spec for spec in self.runs.values() if _matches(spec, wanted)]
         if not chosen:
             raise SgpipeError(f"{self.id}: record.runs: no run has {dict(wanted)}")
@@ -75,101 +78,122 @@ def load_experiments(
     without it runs keep the source that they are declared with.
     """
     found: dict[str, Experiment] = {}
+    runs = 0
     for path in paths:
         document = read_experiments(path)
-        for name, body in document["experiments"].items():
+        for name, body in document.experiments.items():
             if name in found:
                 raise SgpipeError(f"{path}: experiments.{name}: this name is taken by another file; give it another")
-            if name.split("_")[0] != document["paper"]:
-                raise SgpipeError(f"{path}: experiments.{name}: must begin with the file's paper, {document['paper']}_")
             found[name] = _experiment(name, body, document, scale, seed, str(path), settle)
+            runs += len(found[name].runs)
+            if runs > MOST_RUNS:
+                raise SgpipeError(
+                    f"{path}: {name}: with it the experiments have {runs:,} runs, above the limit of {MOST_RUNS:,}; "
+                    "give fewer values, or fewer files"
+                )
     return found
 
 
-def read_experiments(path: Path | str) -> dict[str, Any]:
-    """Return a checked experiment file, with the keys of the file that it is `like` where it has none of its own.
-
-    The other file's experiments take this one's paper into their names, go on being drawn as they are there, and stand
-    for them where claims are judged; what is null here is left out. Raises SgpipeError.
-    """
-    document = read_yaml(path)
-    if isinstance(document, dict) and isinstance(document.get("like"), str) and "paper" in document:
-        other = read_experiments(Path(path).parent / document["like"])
-        document = _below({**document, "like": None}, _renamed(other, document))
-    check(document, "experiments", str(path))
-    return document
-
-
-def _renamed(other: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """Return another file's document with this one's paper in the names of its experiments."""
-    named = {
-        f"{document['paper']}_{name.partition('_')[2]}": {
-            "draw": name.replace("_", ".", 1),
-            "stands_for": name,
-            **body,
-        }
-        for name, body in other["experiments"].items()
-    }
-    return {**other, "experiments": named}
-
-
-def _below(upper: Any, lower: Any) -> Any:
-    """Return `upper`, with the keys of `lower` that it lacks, at every depth, but for those that are null in it.
-
-    A value per scale is one value.
-    """
-    if not (isinstance(upper, Mapping) and isinstance(lower, Mapping)) or _by_scale(upper) or _by_scale(lower):
-        return upper
-    found = {key: _below(upper[key], lower.get(key)) if key in upper else lower[key] for key in {**lower, **upper}}
-    return {key: value for key, value in found.items() if value is not None}
-
-
 def _experiment(
-    name: str, body: dict, document: dict, scale: str, seed: int, path: str, settle: Settle | None
+    name: str,
+    body: DeclaredExperiment,
+    document: ExperimentFile,
+    scale: str,
+    seed: int,
+    path: str,
+    settle: Settle | None,
 ) -> Experiment:
     where = f"{path}: {name}"
     runs: dict[str, RunSpec] = {}
     asked: dict[str, list[str]] = {}
-    shared = over(at_scale(document.get("base", {}), scale, where), at_scale(body.get("base", {}), scale, where))
-    for sweep, parts in body.get("sweeps", {}).items():
+    shared = over(at_scale(document.base, scale, f"{path}: base"), at_scale(body.base, scale, f"{where}: base"))
+    for sweep, parts in body.sweeps.items():
         here = f"{where}: sweeps.{sweep}"
-        base = over(shared, at_scale(parts.get("base", {}), scale, here))
-        for point in _points(parts, scale, here):
+        base = over(shared, at_scale(parts.base, scale, here))
+        for point in points_of(parts, scale, here):
             values = over(base, point)
-            for key in SEEDS if seed else ():
-                values[key] = values.get(key, 0) + seed
-            spec = RunSpec.make(values, here)
+            if "data.files" in values:
+                raise SgpipeError(f"{here}: data.files: the plan finds the files and sets it; leave it out")
+            spec = RunSpec.make(_with_seed(values, seed, here), here)
             if settle:
                 spec = settle(spec, "data.source" in values, here)
             runs[spec.id] = spec
             if sweep not in asked.setdefault(spec.id, []):
                 asked[spec.id].append(sweep)
-    best = for_scale(body.get("choose", {}).get("best"), scale, f"{where}: choose.best")
-    if best is not None and not (isinstance(best, int) and best >= 1):
-        raise SgpipeError(f"{where}: choose.best: {best!r} is not a whole number of at least 1")
+    best = for_scale(body.choose.best, scale, f"{where}: choose.best")
+    if best is not None and not (isinstance(best, int) and not isinstance(best, bool) and best >= 1):
+        raise SgpipeError(f"{where}: choose.best: {shown(best)} is not a whole number of at least 1")
     return Experiment(
         id=name,
-        paper=document["paper"],
-        title=body["title"],
+        paper=document.paper,
+        title=body.title,
         scale=scale,
-        trains=body.get("trains", True),
-        draw=body.get("draw", name.replace("_", ".", 1)),
+        trains=body.trains,
+        draw=body.draw or name.replace("_", ".", 1),
         runs=runs,
         sweeps={run_id: tuple(names) for run_id, names in asked.items()},
         best=best,
-        record=_record(body["record"], scale, f"{where}: record") if "record" in body else None,
-        samples=body.get("samples"),
-        simulate=at_scale(body["simulate"], scale, f"{where}: simulate") if "simulate" in body else None,
-        shows=body.get("shows"),
-        citation=document.get("citation", ""),
-        settings=at_scale(body.get("settings", {}), scale, f"{where}: settings"),
-        stands_for=body.get("stands_for", name),
+        record=_record(body, scale, f"{where}: record"),
+        samples=body.samples,
+        simulate=_simulate(body, scale, f"{where}: simulate"),
+        shows=body.shows,
+        citation=document.citation,
+        settings=at_scale(body.settings, scale, f"{where}: settings"),
+        stands_for=body.stands_for or name,
     )
 
 
-def _record(asked: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
+def _with_seed(values: dict[str, Any], seed: int, where: str) -> dict[str, Any]:
+    """Return the knobs of a run with `seed` added to all of its seeds."""
+    for key in SEEDS if seed else ():
+        own = values.get(key, 0)
+        if isinstance(own, int) and not isinstance(own, bool):  # RunSpec.make says what is wrong with others
+            values[key] = own + seed
+            if own <= MOST_SEED < values[key]:
+                raise SgpipeError(f"{where}: {key}: {own} and the seed of config.yaml, {seed}, make more than 2^63 - 1")
+    return values
+
+
+class _Labels(Document):
+    labels: list[int] = Field(min_length=1, description="a list of classes, e.g. [5]")
+
+
+def _record(body: DeclaredExperiment, scale: str, where: str) -> dict[str, Any] | None:
     """Return what is to be recorded at this scale; the knobs that select the runs stay as they are."""
-    return {key: value if key == "runs" else for_scale(value, scale, f"{where}.{key}") for key, value in asked.items()}
+    if body.record is None:
+        return None
+    asked = {**body.record.model_dump(exclude_unset=True)}
+    if "labels" in asked:
+        asked["labels"] = for_scale(asked["labels"], scale, f"{where}.labels")
+        checked(_Labels, {"labels": asked["labels"]}, where)
+    return asked
+
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class _Phase(Document):
+    rates: list[Annotated[float, Field(ge=0, le=1)]] = Field(min_length=1, description="rates of the input, 0 to 1")
+    gains: list[Annotated[float, Field(gt=0, le=1e9)]] = Field(min_length=1, description="gains on the input weights")
+    samples: Count
+    steps: Count
+
+
+class _Simulation(Document):
+    samples: Count
+    steps: Count
+    phase: _Phase | None = None
+
+
+def _simulate(body: DeclaredExperiment, scale: str, where: str) -> dict[str, Any] | None:
+    """Return how to simulate the initial networks at this scale, as dotted keys."""
+    if body.simulate is None:
+        return None
+    asked = at_scale(body.simulate.model_dump(exclude_unset=True), scale, where)
+    phase = {key.removeprefix("phase."): value for key, value in asked.items() if key.startswith("phase.")}
+    top = {key: value for key, value in asked.items() if not key.startswith("phase.")}
+    checked(_Simulation, {**top, **({"phase": phase} if phase else {})}, where)
+    return asked
 
 
 def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,63 +201,6 @@ def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     below = lower.get("data.task", "randman")
     stays = upper.get("data.task", below) == below
     return {**{key: value for key, value in lower.items() if stays or not key.startswith("data.")}, **upper}
-
-
-def _points(parts: Mapping[str, Any], scale: str, where: str) -> list[dict[str, Any]]:
-    """Return the settings of a sweep: grid x zip x list, those of them that are given."""
-    grid = _axes(parts.get("grid", {}), scale, f"{where}.grid")
-    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    beside = _axes(parts.get("zip", {}), scale, f"{where}.zip")
-    if beside:
-        lengths = {key: len(values) for key, values in beside.items()}
-        if len(set(lengths.values())) > 1:
-            raise SgpipeError(f"{where}.zip: the lists must be equally long, but have {lengths}")
-        pairs = [dict(zip(beside, values, strict=True)) for values in zip(*beside.values(), strict=True)]
-        points = [{**point, **pair} for point in points for pair in pairs]
-    if "list" in parts:
-        settings = [at_scale(entry, scale, f"{where}.list") for entry in parts["list"]]
-        points = [{**point, **entry} for point in points for entry in settings]
-    return points
-
-
-def _axes(axes: Mapping[str, Any], scale: str, where: str) -> dict[str, list]:
-    """Return the values of each axis at this scale; raises SgpipeError on an axis that makes no runs."""
-    chosen = at_scale(axes, scale, where)
-    for key, values in chosen.items():
-        if not isinstance(values, list):
-            raise SgpipeError(f"{where}.{key}: {values!r} is not a list of values, e.g. [{values!r}]")
-        if not values:
-            raise SgpipeError(f"{where}.{key}: an empty list makes no runs; give it at least one value")
-    return chosen
-
-
-def at_scale(values: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
-    """Return nested or dotted knobs as dotted ones, each with its value at this scale."""
-    return {key: for_scale(value, scale, f"{where}: {key}") for key, value in flatten(values).items()}
-
-
-def for_scale(value: Any, scale: str, where: str) -> Any:
-    """Return the value at this scale, if `value` maps scales to values, else `value` itself."""
-    if not _by_scale(value):
-        return value
-    if scale not in value:
-        raise SgpipeError(f"{where}: has values for {', '.join(value)}, but none for {scale}")
-    return value[scale]
-
-
-def _by_scale(value: Any) -> bool:
-    return isinstance(value, Mapping) and bool(value) and all(key in SCALES for key in value)
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return `{"a": {"b": 1}}` as `{"a.b": 1}`; mappings from scale to value stay whole."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and not _by_scale(value):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _matches(spec: RunSpec, wanted: Mapping[str, Any]) -> bool:

@@ -8,11 +8,18 @@ from dataclasses import Field, field
 from functools import cache
 from typing import Any
 
-from sgpipe.base.errors import SgpipeError, one_of
+from sgpipe.base.errors import SgpipeError, one_of, shown
+
+MOST_SEED = 2**63 - 1  # the largest whole number of a table's column
 
 
-def knob(default, meaning: str, unit: str = "", choices=None, above=None, least=None, below=None) -> Any:
-    """Declare one knob: its default, meaning, unit, and the values it allows."""
+def knob(
+    default, meaning: str, unit: str = "", choices=None, above=None, least=None, below=None, most=None, longest=None
+) -> Any:
+    """Declare one knob: its default, meaning, unit, and the values it allows; of a list also how many at most.
+
+    Every number has a bound on both sides: one beyond it is a slip of the pen, which would be found after hours.
+    """
     rule = {
         "meaning": meaning,
         "unit": unit,
@@ -20,6 +27,8 @@ def knob(default, meaning: str, unit: str = "", choices=None, above=None, least=
         "above": above,
         "least": least,
         "below": below,
+        "most": most,
+        "longest": longest,
     }
     return field(default=default, metadata=rule)
 
@@ -46,13 +55,17 @@ def read_value(item: Field, value: Any, where: str) -> Any:
     kind = basic_type(item.type)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 2**1000 else math.inf
+    if kind is float and isinstance(value, float):
+        value += 0.0  # one spelling of nothing: -0.0 + 0.0 is 0.0
     if kind is tuple and isinstance(value, list | tuple):
         if not all(isinstance(part, int) and not isinstance(part, bool) for part in value):
-            raise SgpipeError(f"{where}: {list(value)!r} is not {TYPE_WORDS[tuple]}, e.g. [100, 100]")
+            raise SgpipeError(f"{where}: {shown(list(value))} is not {TYPE_WORDS[tuple]}, e.g. [100, 100]")
         value = tuple(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise SgpipeError(f"{where}: {value!r} is not {TYPE_WORDS[kind]}")
+        raise SgpipeError(f"{where}: {shown(value)} is not {TYPE_WORDS[kind]}")
     rule = item.metadata
+    if kind is tuple and len(value) > rule["longest"]:
+        raise SgpipeError(f"{where}: a list of {len(value)} must have at most {rule['longest']} numbers")
     if rule["choices"] is not None and value not in rule["choices"]:
         raise one_of(where, value, rule["choices"])
     for part in value if kind is tuple else (value,):
@@ -63,11 +76,14 @@ def read_value(item: Field, value: Any, where: str) -> Any:
 
 def _check_range(rule: Mapping[str, Any], value: float, where: str) -> None:
     unit = f" {rule['unit']}" if rule["unit"] else ""
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise SgpipeError(f"{where}: {value} is not a finite number")
+    given = f"{where}: {shown(value)}{unit}"
     if rule["above"] is not None and value <= rule["above"]:
-        raise SgpipeError(f"{where}: {value}{unit} must be above {rule['above']}{unit}")
+        raise SgpipeError(f"{given} must be above {rule['above']}{unit}")
     if rule["least"] is not None and value < rule["least"]:
-        raise SgpipeError(f"{where}: {value}{unit} must be at least {rule['least']}{unit}")
+        raise SgpipeError(f"{given} must be at least {rule['least']}{unit}")
     if rule["below"] is not None and value >= rule["below"]:
-        raise SgpipeError(f"{where}: {value}{unit} must be below {rule['below']}{unit}")
+        raise SgpipeError(f"{given} must be below {rule['below']}{unit}")
+    if rule["most"] is not None and value > rule["most"]:
+        raise SgpipeError(f"{given} must be at most {rule['most']}{unit}")

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import Field
+from typing import Any, Literal, get_args, get_origin
 
-from sgpipe.base.schema import schema
+from pydantic.fields import FieldInfo
+
+from sgpipe.spec.config import Settings
 from sgpipe.spec.knob import basic_type
 from sgpipe.spec.run import knobs
 from sgpipe.spec.tasks import TASKS
@@ -46,14 +49,30 @@ def config_table() -> str:
         "| setting | default | allowed | meaning |",
         "| --- | --- | --- | --- |",
     ]
-    for name, rule in schema("config")["properties"].items():
-        allowed = ", ".join(f"`{value}`" for value in rule.get("enum", ())) or _words(rule["type"])
-        lines.append(f"| `{name}` | {_show(rule['default'])} | {allowed} | {rule['description']} |")
+    for name, field in Settings.model_fields.items():
+        allowed = ", ".join(f"`{value}`" for value in _choices(field)) or _words(field)
+        lines.append(f"| `{name}` | {_show(field.default)} | {allowed} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
-def _words(kind: str | list[str]) -> str:
-    return kind if isinstance(kind, str) else " or ".join(kind)
+def _choices(field: FieldInfo) -> tuple[Any, ...]:
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def _words(field: FieldInfo) -> str:
+    """Return the type of a setting and its bounds, in words."""
+    parts = get_args(field.annotation) or (field.annotation,)
+    kinds = [get_args(part)[0] if get_args(part) else part for part in parts]  # without what checks it
+    names = {int: "whole number", float: "number", str: "text", type(None): "null"}
+    words = "list" if get_origin(field.annotation) is list else " or ".join(names[kind] for kind in kinds)
+    signs = {"gt": "> {}", "ge": ">= {}", "le": "<= {}"}
+    bounds = [
+        text.format(getattr(rule, sign))
+        for sign, text in signs.items()
+        for rule in field.metadata
+        if hasattr(rule, sign)
+    ]
+    return ", ".join([words, *bounds])
 
 
 def _show(value: object) -> str:
@@ -64,5 +83,5 @@ def _allowed(item: Field) -> str:
     rule = item.metadata
     if rule["choices"]:
         return ", ".join(f"`{choice}`" for choice in rule["choices"])
-    words = {"above": "> {}", "least": ">= {}", "below": "< {}"}
+    words = {"above": "> {}", "least": ">= {}", "below": "< {}", "most": "<= {}", "longest": "at most {} of them"}
     return ", ".join(text.format(rule[key]) for key, text in words.items() if rule[key] is not None)

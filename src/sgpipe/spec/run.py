@@ -15,7 +15,7 @@ from typing import Any
 
 from sgpipe.base.errors import SgpipeError, one_of
 from sgpipe.spec.conditions import CHOICES, idle_conditions, state_is_drawn
-from sgpipe.spec.knob import knob, read_value
+from sgpipe.spec.knob import MOST_SEED, knob, read_value
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.spec.tasks import TASKS
@@ -47,32 +47,36 @@ class Network:
         "linear units of a conventional network",
         choices=("lif", "delta_lif", "alif", "slstm", "relu"),
     )
-    hidden: tuple[int, ...] = knob((100,), "units of each hidden layer; [] for none", least=1)
+    hidden: tuple[int, ...] = knob(
+        (100,), "units of each hidden layer; [] for none", least=1, most=100_000, longest=100
+    )
     recurrent: bool = knob(False, "recurrent weights V within every hidden layer")
-    tau_membrane: float | None = knob(10.0, "membrane time constant of hidden neurons", "ms", above=0)
-    tau_synapse: float | None = knob(5.0, "synaptic time constant", "ms", above=0)
-    tau_readout: float | None = knob(20.0, "membrane time constant of the readout", "ms", above=0)
+    tau_membrane: float | None = knob(10.0, "membrane time constant of hidden neurons", "ms", above=0, most=1e6)
+    tau_synapse: float | None = knob(5.0, "synaptic time constant", "ms", above=0, most=1e6)
+    tau_readout: float | None = knob(20.0, "membrane time constant of the readout", "ms", above=0, most=1e6)
     reset_gradient: str | None = knob(
         "detached", "whether gradients flow through the reset", choices=("detached", "attached")
     )
     recurrent_gradient: str | None = knob(
         "propagated", "whether gradients flow through V back in time", choices=("propagated", "detached")
     )
-    readout_start: float | None = knob(0.0, "readout membrane at step 0 (the authors' library: -1e-3)")
+    readout_start: float | None = knob(
+        0.0, "readout membrane at step 0 (the authors' library: -1e-3)", least=-1e6, most=1e6
+    )
     membrane_decay: float | None = knob(
         0.9, "alpha_decay of delta_lif and alif (the authors' code: 4.5e-5)", "per step", least=0, below=1
     )
-    threshold: float | None = knob(1.0, "thr of delta_lif and alif (the authors' code: 0.01)", above=0)
+    threshold: float | None = knob(1.0, "thr of delta_lif and alif (the authors' code: 0.01)", above=0, most=1e6)
     reset: str | None = knob(
         "subtractive",
         "how a spike acts on the voltage of delta_lif and alif: eq. 1, or a form of B.7 (docs/errata.md)",
         choices=tuple(RESETS),
     )
     adaptation: float | None = knob(
-        1.8, "alif: by how much lasting activity raises the threshold", "threshold's", least=0
+        1.8, "alif: by how much lasting activity raises the threshold", "threshold's", least=0, most=1e6
     )
     tau_adaptation: float | None = knob(
-        100.0, "alif: time constant of that; half of the steps in the authors' code", "steps", above=0
+        100.0, "alif: time constant of that; half of the steps in the authors' code", "steps", above=0, most=1e9
     )
     trained_neurons: bool | None = knob(
         False, "train decay, threshold and adaptation of each neuron, from a truncated normal about the values given"
@@ -85,7 +89,10 @@ class Network:
         0.0, "share of the inputs of each hidden layer that training drops, anew in every step", least=0, below=1
     )
     embedding: int | None = knob(
-        0, "word tasks: size of the learned embedding, whose transpose is the readout; 0 for none", least=0
+        0,
+        "word tasks: size of the learned embedding, whose transpose is the readout; 0 for none",
+        least=0,
+        most=100_000,
     )
 
 
@@ -108,11 +115,11 @@ class SurrogateChoice:
 
     shape: str | None = knob("superspike", "its shape", choices=tuple(SURROGATES))
     beta: float | None = knob(
-        10.0, "slope of a shape of zenke2021; for beta = 0 use shape: constant", "1/threshold", above=0
+        10.0, "slope of a shape of zenke2021; for beta = 0 use shape: constant", "1/threshold", above=0, most=1e9
     )
-    dampening: float | None = knob(1.0, "factor gamma on the height of any shape", above=0)
-    sharpness: float | None = knob(1.0, "slope s of a shape of herranz2022", "1/threshold", above=0)
-    tail: float | None = knob(2.0, "exponent q of q_pseudospike; 2 makes it dfast_sigmoid", above=1)
+    dampening: float | None = knob(1.0, "factor gamma on the height of any shape", above=0, most=1e9)
+    sharpness: float | None = knob(1.0, "slope s of a shape of herranz2022", "1/threshold", above=0, most=1e9)
+    tail: float | None = knob(2.0, "exponent q of q_pseudospike; 2 makes it dfast_sigmoid", above=1, most=1e6)
 
 
 @dataclass(frozen=True)
@@ -124,8 +131,8 @@ class Init:
         "zenke2021's U(-1/sqrt(n), 1/sqrt(n)), n = afferents of the connection; or Glorot, He, orthogonal by name",
         choices=("uniform", *INITIALISERS),
     )
-    seed: int = knob(0, "seed of the initial weights", least=0)
-    gain: float | None = knob(1.0, "factor on the hidden layers' feed-forward weights; 1 as printed", above=0)
+    seed: int = knob(0, "seed of the initial weights", least=0, most=MOST_SEED)
+    gain: float | None = knob(1.0, "factor on the hidden layers' feed-forward weights; 1 as printed", above=0, most=1e9)
     conditions: str = knob(
         "none",
         "which of herranz2022's conditions the initial state is to meet: half of the neurons fire (I), as much "
@@ -167,7 +174,11 @@ class Objective:
         choices=("max", "sum", "steps"),
     )
     max_from: int | None = knob(
-        0, "head max: the first step whose readout counts; at 0 its constant start does", "steps", least=0
+        0,
+        "head max: the first step whose readout counts; at 0 its constant start does",
+        "steps",
+        least=0,
+        most=1_000_000,
     )
     label_smoothing: float = knob(0.0, "share of the target spread evenly over all classes", least=0, below=1)
     accuracy: str | None = knob(
@@ -175,10 +186,10 @@ class Objective:
         "head steps: the class of the largest sum of logits, as coded, or the one ahead at most steps, as printed",
         choices=("summed", "mode"),
     )
-    lower_strength: float | None = knob(100.0, "lambda_lower", least=0)
-    lower_threshold: float | None = knob(1e-3, "nu_lower, per neuron", "spikes", least=0)
-    upper_strength: float | None = knob(0.0, "lambda_upper", least=0)
-    upper_threshold: float | None = knob(0.0, "nu_upper, on the layer's mean", "spikes", least=0)
+    lower_strength: float | None = knob(100.0, "lambda_lower", least=0, most=1e12)
+    lower_threshold: float | None = knob(1e-3, "nu_lower, per neuron", "spikes", least=0, most=1e9)
+    upper_strength: float | None = knob(0.0, "lambda_upper", least=0, most=1e12)
+    upper_threshold: float | None = knob(0.0, "nu_upper, on the layer's mean", "spikes", least=0, most=1e9)
     upper_exponent: int | None = knob(1, "L of g_upper", choices=(1, 2))
 
 
@@ -187,31 +198,31 @@ class Optimiser:
     """The optimiser (zenke2021 section 4.2.6; herranz2022 section 2.5)."""
 
     name: str = knob("adam", "Adam, or AdaBelief without rectification", choices=("adam", "adabelief"))
-    lr: float = knob(0.05, "learning rate eta", least=0)
+    lr: float = knob(0.05, "learning rate eta", least=0, most=1e30)
     beta1: float = knob(0.9, "decay of the first moment", least=0, below=1)
     beta2: float = knob(0.999, "decay of the second moment", least=0, below=1)
-    eps: float = knob(1e-8, "added to the root of the second moment; adabelief: to that moment too", above=0)
+    eps: float = knob(1e-8, "added to the root of the second moment; adabelief: to that moment too", above=0, most=1e6)
     weight_decay: float = knob(
-        0.0, "share by which lr times it shrinks the weights, not biases or neurons, in each update", least=0
+        0.0, "share by which lr times it shrinks the weights, not biases or neurons, in each update", least=0, most=1e6
     )
-    clip: float = knob(0.0, "largest norm of the gradient, which is scaled down to it; 0 for any", least=0)
+    clip: float = knob(0.0, "largest norm of the gradient, which is scaled down to it; 0 for any", least=0, most=1e12)
     clip_scope: str | None = knob(
         "global",
         "that norm over all weights, or over each matrix alone as in herranz2022's code",
         choices=("global", "variable"),
     )
     average: str = knob("none", "weights to evaluate: the latest, or their mean so far", choices=("none", "swa"))
-    average_start: int | None = knob(0, "swa: updates before the first that may count", "updates", least=0)
-    average_period: int | None = knob(10, "swa: every which update counts", "updates", least=1)
+    average_start: int | None = knob(0, "swa: updates before the first that may count", "updates", least=0, most=10**12)
+    average_period: int | None = knob(10, "swa: every which update counts", "updates", least=1, most=10**12)
 
 
 @dataclass(frozen=True)
 class Training:
     """How long, in what order and at what precision."""
 
-    epochs: int = knob(50, "passes over the training split", least=1)
-    batch_size: int = knob(250, "samples per update", least=1)
-    seed: int = knob(0, "seed of the order of the samples", least=0)
+    epochs: int = knob(50, "passes over the training split", least=1, most=1_000_000)
+    batch_size: int = knob(250, "samples per update", least=1, most=1_000_000)
+    seed: int = knob(0, "seed of the order of the samples", least=0, most=MOST_SEED)
     precision: str = knob("float32", "floating-point type of the network", choices=("float32", "float64"))
 
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from sgpipe.figures import conditions, parts, style
 
+NEEDS = {"table": "simulation"}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 176.0
 QUANTITIES = ("rate", "median", "variance_ratio", "growth_max", "growth_var")
 COLUMNS = (

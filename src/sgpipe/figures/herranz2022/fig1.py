@@ -14,6 +14,8 @@ from sgpipe.results.selection import of_sweep
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.weights.distributions import FAMILIES, VARIANCES
 
+# See needs.py.
+NEEDS = {"table": "knobs", "any_of": ["shapes", "tails", "weights"], "settings": ["units_in", "units_out"]}
 WIDTH, HEIGHT = style.DOUBLE, 92.0
 COLUMNS = ("panel", "shape", "tail", "v", "f", "scheme", "weight", "density")
 NEAR, FAR = 1.5, (1e-2, 1e3)  # of v: the paper's panel ends at 1.5

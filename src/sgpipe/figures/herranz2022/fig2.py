@@ -13,6 +13,17 @@ from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.weights.schemes import parameter_count
 
+# See needs.py.
+NEEDS = {
+    "table": "results",
+    "run": [
+        {"network.neuron": "delta_lif", "data.task": "shd"},
+        {"network.neuron": "alif", "data.task": "shd"},
+        {"network.neuron": "slstm", "data.task": "shd"},
+        {"network.neuron": "delta_lif", "data.task": "mnist_latency"},
+        {"network.neuron": "delta_lif", "data.task": "ptb"},
+    ],
+}
 WIDTH, HEIGHT = style.DOUBLE, 120.0
 PAD = 27.0  # points above a panel, for three small lines below its title
 COLUMNS = (

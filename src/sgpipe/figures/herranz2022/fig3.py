@@ -13,6 +13,7 @@ from sgpipe.initial_state.theory.solve import solve
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
 
+NEEDS = {"table": "results", "any_of": ["dampening", "sharpness", "tail"]}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 76.0
 COLUMNS = ("panel", "kind", "shape", "x", *seeds.SUMMARY, "condition", "message")
 PANELS = {"a": "dampening", "b": "sharpness", "c": "tail"}

@@ -11,6 +11,7 @@ from sgpipe.figures import parts, seeds, style
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
 
+NEEDS = {"table": "results"}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 118.0
 COLUMNS = ("panel", "kind", "scheme", "shape", "seed", "valid_accuracy", *seeds.SUMMARY, "rank")
 SCALES = {"he": "He", "glorot": "Glorot", "orthogonal": "Orthogonal"}

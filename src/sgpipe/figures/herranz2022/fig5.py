@@ -12,6 +12,8 @@ from matplotlib.patches import Patch
 from sgpipe.figures import conditions, parts, seeds, style
 from sgpipe.results import selection
 
+# See needs.py.
+NEEDS = {"table": "results", "run": [{"network.reset_gradient": "attached"}, {"network.reset_gradient": "detached"}]}
 WIDTH, HEIGHT = style.DOUBLE, 86.0
 COLUMNS = ("panel", "kind", "reset", "set", "split", "seed", "accuracy", *seeds.SUMMARY)
 # What the panels' networks do with the gradient of the reset's spike (`network.reset_gradient`).

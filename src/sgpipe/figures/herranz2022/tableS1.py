@@ -8,6 +8,7 @@ import pandas as pd
 from sgpipe.spec.surrogates import SURROGATES, moment
 
 # Integral of f^2 over all v in closed form, and how f falls off far from the threshold.
+NEEDS = {"table": "knobs"}  # see needs.py
 CLOSED = {
     "triangular": ("2/3", r"0 from $\vert v\vert = 1$ on"),
     "exponential": ("1/2", r"$e^{-2\vert v\vert}$"),

@@ -13,6 +13,13 @@ from matplotlib.figure import Figure
 from sgpipe.figures import parts, style
 from sgpipe.results.selection import of_sweep
 
+# See needs.py.
+NEEDS = {
+    "table": "manifolds",
+    "all_of": ["smoothness", "classes", "raster"],
+    "tasks": ["randman"],
+    "least": {"data.units": 3},
+}
 WIDTH, HEIGHT = style.DOUBLE, 172.0
 PANELS = 4  # side by side
 COLUMNS = (

@@ -13,6 +13,7 @@ from sgpipe.figures.zenke2021 import fig2_activity, fig2_sketch
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
 
+NEEDS = {"table": "results", "activity": [], "tasks": ["randman"]}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 158.0
 COLUMNS = (
     *("panel", "kind", "layer", "units"),  # a: layers

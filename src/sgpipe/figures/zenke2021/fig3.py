@@ -12,6 +12,7 @@ from sgpipe.figures import parts, style
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
 
+NEEDS = {"table": "results", "any_of": ["shapes", "deeper"]}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 158.0
 COLUMNS = (
     *("panel", "kind", "sweep", "shape", "hidden_layers", "beta", "eta", "data_seed", "init_seed"),

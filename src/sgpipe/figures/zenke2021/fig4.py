@@ -10,6 +10,7 @@ from matplotlib.patches import Circle, FancyArrowPatch
 
 from sgpipe.figures import style
 
+NEEDS = {"table": "graph"}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 104.0
 COLUMNS = (
     "panel",

@@ -16,6 +16,8 @@ from matplotlib.lines import Line2D
 from sgpipe.figures import parts, style
 from sgpipe.results import selection
 
+# See needs.py.
+NEEDS = {"table": "results", "any_of": ["reset", "reset_depth", "recurrent", "recurrent_depth"], "tasks": ["randman"]}
 WIDTH, HEIGHT = style.DOUBLE, 122.0
 COLUMNS = (
     *("panel", "kind", "sweep", "condition", "shape", "hidden_layers", "beta", "eta"),

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from sgpipe.figures import parts, style, tasks
 from sgpipe.results import selection
 
+NEEDS = {"table": "results", "any_of": ["randman", "mnist", "shd", "rawhd", "rawsc"]}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 70.0
 SWEEPS = {"a": "randman", "b": "mnist", "c": "shd", "d": "rawhd", "e": "rawsc"}
 BARS = ("ff_max", "ff_sum", "rc_max", "rc_sum", "conventional")

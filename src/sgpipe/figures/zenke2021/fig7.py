@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from sgpipe.figures import parts, style
 from sgpipe.spec.tasks.mnist_latency import MnistLatencyData
 
+NEEDS = {"table": "samples", "all_of": ["digit", "spikes", "spectrogram"]}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 112.0
 SIDE = 28  # pixels of a digit
 SPECTROGRAM_MAP = "magma"

@@ -12,6 +12,7 @@ from sgpipe.figures import parts, style
 from sgpipe.results import selection
 from sgpipe.spec.tasks.shd import ShdData
 
+NEEDS = {"table": "results", "activity": ["counts"], "any_of": ["unregularised", "regularised"]}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 150.0
 # (panel of the activity, panel of the counts, title) by sweep
 PANELS = {"unregularised": ("a", "c", "unregularised"), "regularised": ("b", "d", "with upper regulariser")}

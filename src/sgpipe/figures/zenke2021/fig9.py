@@ -15,6 +15,7 @@ from sgpipe.figures import parts, style, tasks
 from sgpipe.results import selection
 from sgpipe.results.transition import SILENT, Rise, distinct, rise
 
+NEEDS = {"table": "results", "any_of": ["randman", "mnist", "shd", "rawhd", "rawsc"]}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 92.0
 SWEEPS = ("randman", "mnist", "shd", "rawhd", "rawsc")
 ROWS = {False: "feed-forward", True: "recurrent"}

@@ -11,6 +11,7 @@ from matplotlib.ticker import NullFormatter
 from sgpipe.figures import parts, seeds, style, tasks
 from sgpipe.results import selection
 
+NEEDS = {"table": "results", "settings": ["rows", "published"]}  # see needs.py
 WIDTH, ROW = style.DOUBLE, 6.0  # mm; of a row
 COLOUR = "#0077BB"
 KEY = "large dots: means · broad lines: 95 % confidence interval of the mean · small dots: single networks"

@@ -8,6 +8,7 @@ import pandas as pd
 from sgpipe.figures.tasks import NAMES
 from sgpipe.results.tables import data_of_row
 
+NEEDS = {"table": "paper", "settings": ["rows"]}  # see needs.py
 TASKS = ("randman", "mnist_latency", "shd", "rawhd", "rawsc")
 PROPERTIES = ("units", "classes", "steps")  # of a data set, where they are not knobs
 MARKS = {"code": "†", "ours": "‡"}

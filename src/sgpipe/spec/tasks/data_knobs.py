@@ -41,14 +41,21 @@ class SpectrogramKnobs(DataKnobs):
 
 def hold_knob() -> Any:
     """Return the knob `hold`."""
-    return knob(5, "time steps for which a frame is held", least=1)
+    return knob(5, "time steps for which a frame is held", least=1, most=10_000)
 
 
 def gain_knob() -> Any:
     """Return the knob `gain`."""
-    return knob(0.2, "factor on the features, which have mean 0 and sd 1; 1 / hold in the authors' code", above=0)
+    return knob(
+        0.2, "factor on the features, which have mean 0 and sd 1; 1 / hold in the authors' code", above=0, most=1e9
+    )
 
 
 def limit_knob() -> Any:
     """Return the knob `limit`."""
-    return knob(0, "training samples to keep, drawn by the seed, and at most as many of the others; 0 for all", least=0)
+    return knob(
+        0,
+        "training samples to keep, drawn by the seed, and at most as many of the others; 0 for all",
+        least=0,
+        most=10**9,
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.spec.knob import knob
+from sgpipe.spec.knob import MOST_SEED, knob
 from sgpipe.spec.tasks.data_knobs import DataKnobs
 
 
@@ -36,17 +36,23 @@ class MnistLatencyData(DataKnobs):
         "tail", "validation samples: the end of the training set, or random by seed", choices=("tail", "random")
     )
     valid_share: float = knob(0.1, "share of the training set held out for validation", above=0, below=1)
-    seed: int | None = knob(0, "seed of a random split, and of every split of the bundled digits", least=0)
-    tau: float | None = knob(50.0, "time constant tau_eff of the encoding", "ms", above=0)
-    theta: float | None = knob(0.2, "threshold of the encoding, in units of x", above=0)
+    seed: int | None = knob(
+        0, "seed of a random split, and of every split of the bundled digits", least=0, most=MOST_SEED
+    )
+    tau: float | None = knob(50.0, "time constant tau_eff of the encoding", "ms", above=0, most=1e6)
+    theta: float | None = knob(0.2, "threshold of the encoding, in units of x", above=0, most=1e6)
     dt: float = knob(
-        1.0, "time step; herranz2022's rasters have 10 steps a ms of the encoding, whatever it is", "ms", above=0
+        1.0,
+        "time step; herranz2022's rasters have 10 steps a ms of the encoding, whatever it is",
+        "ms",
+        above=0,
+        most=1e6,
     )
-    steps: int = knob(100, "number of time steps, held ones included", least=1)
+    steps: int = knob(100, "number of time steps, held ones included", least=1, most=1_000_000)
     hold: int | None = knob(
-        1, "time steps that each step of the encoding lasts: its spikes come again in each", least=1
+        1, "time steps that each step of the encoding lasts: its spikes come again in each", least=1, most=10_000
     )
-    limit: int = knob(0, "training samples to keep, and at most as many of the others; 0 for all", least=0)
+    limit: int = knob(0, "training samples to keep, and at most as many of the others; 0 for all", least=0, most=10**9)
 
     @property
     def window(self) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sgpipe.spec.knob import knob
+from sgpipe.spec.knob import MOST_SEED, knob
 from sgpipe.spec.tasks.data_knobs import DataKnobs
 
 
@@ -21,9 +21,11 @@ class PtbData(DataKnobs):
         choices=("original", "embedded"),
     )
     files: str | None = knob(None, "number and digest of the source files; the plan sets it")
-    seed: int | None = knob(0, "seed of the grammar's text", least=0)
-    steps: int = knob(100, "words of a sequence; the network's state is carried over to the next", least=1)
-    limit: int = knob(0, "training words to keep, and at most as many of the others; 0 for all", least=0)
+    seed: int | None = knob(0, "seed of the grammar's text", least=0, most=MOST_SEED)
+    steps: int = knob(
+        100, "words of a sequence; the network's state is carried over to the next", least=1, most=1_000_000
+    )
+    limit: int = knob(0, "training words to keep, and at most as many of the others; 0 for all", least=0, most=10**9)
 
     @property
     def units(self) -> int:

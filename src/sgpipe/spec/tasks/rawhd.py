@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sgpipe.spec.knob import knob
+from sgpipe.spec.knob import MOST_SEED, knob
 from sgpipe.spec.tasks.data_knobs import SpectrogramKnobs, gain_knob, hold_knob, limit_knob
 
 
@@ -23,11 +23,13 @@ class RawHDData(SpectrogramKnobs):
         "mel features: the authors' (48 kHz frames cut to 512 samples, floored filters), or whole frames at 16 kHz",
         choices=("authors", "corrected"),
     )
-    seed: int = knob(0, "seed of the validation split and of what `limit` keeps", least=0)
-    frames: int = knob(80, "frames of 10 ms; longer words are cropped, shorter ones go on with the last", least=1)
+    seed: int = knob(0, "seed of the validation split and of what `limit` keeps", least=0, most=MOST_SEED)
+    frames: int = knob(
+        80, "frames of 10 ms; longer words are cropped, shorter ones go on with the last", least=1, most=100_000
+    )
     hold: int = hold_knob()
     gain: float = gain_knob()
-    dt: float = knob(1.0, "time step", "ms", above=0)
+    dt: float = knob(1.0, "time step", "ms", above=0, most=1e6)
     limit: int = limit_knob()
 
     @property

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sgpipe.spec.knob import knob
+from sgpipe.spec.knob import MOST_SEED, knob
 from sgpipe.spec.tasks.data_knobs import SpectrogramKnobs, gain_knob, hold_knob, limit_knob
 
 
@@ -25,11 +25,13 @@ class RawSCData(SpectrogramKnobs):
         "mel features: filters with floored edges, as the authors have them, or exact",
         choices=("authors", "corrected"),
     )
-    seed: int = knob(0, "seed of what `limit` keeps; the splits are the data set's own", least=0)
-    frames: int = knob(100, "frames of 10 ms; longer clips are cropped, shorter ones go on with the last", least=1)
+    seed: int = knob(0, "seed of what `limit` keeps; the splits are the data set's own", least=0, most=MOST_SEED)
+    frames: int = knob(
+        100, "frames of 10 ms; longer clips are cropped, shorter ones go on with the last", least=1, most=100_000
+    )
     hold: int = hold_knob()
     gain: float = gain_knob()
-    dt: float = knob(1.0, "time step", "ms", above=0)
+    dt: float = knob(1.0, "time step", "ms", above=0, most=1e6)
     limit: int = limit_knob()
 
     @property

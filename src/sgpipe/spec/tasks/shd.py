@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.spec.knob import knob
+from sgpipe.spec.knob import MOST_SEED, knob
 from sgpipe.spec.tasks.data_knobs import DataKnobs
 
 
@@ -34,14 +34,19 @@ class ShdData(DataKnobs):
         "(t - bin, t], channel 700 - unit without unit 0, the end of the training file, at most 2,088 test samples",
         choices=("zenke2021", "herranz2022"),
     )
-    seed: int | None = knob(0, "seed of the validation split and of `limit`", least=0)
+    seed: int | None = knob(0, "seed of the validation split and of `limit`", least=0, most=MOST_SEED)
     valid_share: float = knob(0.1, "share of the training file held out for validation", above=0, below=1)
     binary: bool = knob(False, "whether spikes of one channel in one bin count once; else they add up")
-    dt: float = knob(2.0, "time step", "ms", above=0)
-    steps: int = knob(400, "number of time steps, held ones included; later spikes are dropped", least=1)
-    hold: int = knob(1, "time steps for which a bin of hold x dt is shown", least=1)
+    dt: float = knob(2.0, "time step", "ms", above=0, most=1e6)
+    steps: int = knob(
+        400, "number of time steps, held ones included; later spikes are dropped", least=1, most=1_000_000
+    )
+    hold: int = knob(1, "time steps for which a bin of hold x dt is shown", least=1, most=10_000)
     limit: int = knob(
-        0, "training samples to keep, drawn by the seed, and at most as many of the others; 0 for all", least=0
+        0,
+        "training samples to keep, drawn by the seed, and at most as many of the others; 0 for all",
+        least=0,
+        most=10**9,
     )
 
     @property

@@ -1,0 +1,110 @@
+"""What a figure needs of the experiment that it is to draw, found out before anything is trained.
+
+A figure's module says it in a literal, `NEEDS`, with any of these keys:
+
+    table     what its table holds: results (of trained networks), knobs, graph, samples, manifolds, simulation, or
+              paper (the knobs of all that the paper trains; for an experiment without sweeps)
+    activity  what is recorded of the networks: keys of `record`; [] for anything
+    any_of    sweeps of which it draws those that are there; at least one has to be
+    all_of    sweeps that have to be there
+    tasks     the data sets that it knows
+    run       knobs, of which a run has to have those of one entry at least
+    least     the smallest value of some knobs
+    settings  keys of `settings` that it cannot do without
+
+The modules are read, not imported: matplotlib would slow down every job that reads the Snakefile.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.plan.outputs import kind_of, module_of
+from sgpipe.spec.experiments import Experiment
+
+FUNCTIONS = {"figures": ("select", "draw"), "tables": ("select", "printed", "legend")}
+
+
+def check_figures(experiments: Mapping[str, Experiment]) -> None:
+    """Raise SgpipeError if an experiment does not give what the figure or table needs that is to draw it."""
+    for experiment in experiments.values():
+        experiment.recorded()
+        for problem in problems(experiment, experiments):
+            raise SgpipeError(f"{experiment.id}: {problem}")
+
+
+def problems(experiment: Experiment, experiments: Mapping[str, Experiment]) -> Iterator[str]:
+    """Yield what is wrong, and what to type instead, if an experiment's figure cannot be drawn from its table."""
+    path = module_of(experiment)
+    functions, needs = _declared(path, path.stat().st_mtime_ns)
+    draw, kind = experiment.draw, kind_of(experiment)
+    if missing := [name for name in FUNCTIONS[kind] if name not in functions]:
+        yield f"draw: {draw} has no function `{missing[0]}`, so it draws no {kind[:-1]}; name another"
+    given = table_of(experiment)
+    if given != needs.get("table", given):
+        yield f"draw: {draw} draws {needs['table']}, and the experiment gives {given}; name another"
+    if given == "paper" and not any(one.trains and one.paper == experiment.paper for one in experiments.values()):
+        yield f"draw: {draw} lists what {experiment.paper} trains, and that is nothing; give an experiment sweeps"
+    if "activity" in needs:
+        yield from _activity(experiment, needs["activity"])
+    sweeps = {name for names in experiment.sweeps.values() for name in names}
+    if lacking := [name for name in needs.get("all_of", ()) if name not in sweeps]:
+        yield f"sweeps: {draw} needs one called {lacking[0]}"
+    if "any_of" in needs and not sweeps & set(needs["any_of"]):
+        yield f"sweeps: {draw} knows none of them; name one of them {' or '.join(needs['any_of'])}"
+    yield from _knobs(experiment, needs)
+    if lacking := [key for key in needs.get("settings", ()) if not _has(experiment.settings, key)]:
+        yield f"settings: {draw} needs `{lacking[0]}`"
+
+
+def table_of(experiment: Experiment) -> str:
+    """Return what an experiment's table holds."""
+    if experiment.trains:
+        return "results"
+    if experiment.simulate:
+        return "simulation"
+    if experiment.samples:
+        return "samples"
+    return experiment.shows or ("manifolds" if experiment.runs else "paper")
+
+
+def _activity(experiment: Experiment, keys: list[str]) -> Iterator[str]:
+    if experiment.record is None:
+        yield f"record: {experiment.draw} draws activity; add e.g. record: {{runs: {{}}, samples_per_class: 1}}"
+    elif lacking := [key for key in keys if not experiment.record.get(key)]:
+        yield f"record: {experiment.draw} needs {lacking[0]}: true"
+
+
+def _knobs(experiment: Experiment, needs: Mapping[str, Any]) -> Iterator[str]:
+    draw, runs = experiment.draw, [spec.flat() for spec in experiment.runs.values()] if needs else []
+    if "tasks" in needs:
+        unknown = {run["data.task"] for run in runs} - set(needs["tasks"])
+        if unknown:
+            yield f"data.task: {draw} is about {' or '.join(needs['tasks'])}, not {min(unknown)}"
+    if "run" in needs and not any(run.items() >= wanted.items() for run in runs for wanted in needs["run"]):
+        words = "; or ".join(", ".join(f"{key}: {value}" for key, value in one.items()) for one in needs["run"])
+        yield f"sweeps: {draw} draws runs with {words}; there is none"
+    for key, least in needs.get("least", {}).items():
+        if low := [run[key] for run in runs if run.get(key) is not None and run[key] < least]:
+            yield f"{key}: {draw} needs at least {least}, not {min(low)}"
+
+
+def _has(settings: Mapping[str, Any], key: str) -> bool:
+    return any(name == key or name.startswith(f"{key}.") for name in settings)
+
+
+@cache
+def _declared(path: Path, changed: int) -> tuple[frozenset[str], dict[str, Any]]:
+    """Return the functions of a module, and its `NEEDS`; `changed` is when it was, for the cache."""
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        functions = frozenset(node.name for node in body if isinstance(node, ast.FunctionDef))
+        for node in body:
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "NEEDS" for t in node.targets):
+                return functions, ast.literal_eval(node.value)
+    except (SyntaxError, ValueError) as error:
+        raise SgpipeError(f"{path}: {str(error).splitlines()[0]}") from None
+    return functions, {}

@@ -1,0 +1,157 @@
+"""The shape of an experiment file."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from sgpipe.base.document import Document, Line, named
+
+# Snakemake knows the workflow's own rules by these names, and would take a figure's or a paper's for one of them.
+RULES = (
+    *("all_figures", "all_tables", "plan", "download", "prepare_task", "train_pack", "claims"),
+    *("initial_state", "calibrated_state"),
+)
+
+
+def _no_rule(name: str) -> str:
+    if name in RULES:
+        raise ValueError("is the name of a rule of the workflow; give it another")
+    return name
+
+
+PaperName = Annotated[
+    named("[a-z][a-z0-9]*", "a name of small letters and digits that begins with a letter"), AfterValidator(_no_rule)
+]
+ExperimentName = Annotated[
+    named(
+        "[a-z][a-z0-9]*_[a-z][0-9A-Za-z]*",
+        "the paper, _, and a name of letters and digits that begins with a small one",
+    ),
+    AfterValidator(_no_rule),
+]
+Module = named("[A-Za-z][A-Za-z0-9_]*[.][A-Za-z][A-Za-z0-9_]*", "a folder and a module below sgpipe.figures")
+SweepName = named("[A-Za-z0-9_+-]{1,60}", "a name of up to 60 letters, digits, _, + and -")
+Layer = named("hidden[1-9][0-9]*|readout", "a layer: hidden1, hidden2, ..., or readout")
+Knobs = dict[str, Any]
+ListOfKnobs = list[Knobs]  # by a name of its own: a sweep has a key `list`
+
+
+class Sweep(Document):
+    """Some points in the space of knobs: grid x zip x list, those of them that are given."""
+
+    base: Knobs = Field({}, description="knobs of this sweep")
+    grid: Knobs | None = Field(None, min_length=1, description="every combination of these values")
+    zip: Knobs | None = Field(
+        None, min_length=1, description="these values side by side: the first of each, the second of each, ..."
+    )
+    list: ListOfKnobs | None = Field(None, min_length=1, description="exactly these settings")
+
+
+class Choose(Document):
+    """The rule for choosing among the results."""
+
+    best: Any = Field(
+        None, description="how many of the best networks by validation accuracy to report: a number, or one a scale"
+    )
+
+
+class Record(Document):
+    """Activity of some networks on test samples, replayed from their weights before and after training."""
+
+    runs: Knobs = Field(description="knobs that select the runs; {} for all")
+    samples_per_class: int = Field(ge=1, le=1_000_000, description="test samples of each class")
+    labels: Any = Field(None, description="these classes alone: a list, or one a scale")
+    moments: list[Literal["before", "after"]] = Field(
+        ["before", "after"], min_length=1, description="before or after training; both if not given"
+    )
+    membranes: list[Layer] | None = Field(
+        None, description="layers whose membranes are kept: hidden1, ..., readout; all if not given"
+    )
+    counts: bool = Field(False, description="whether to count the spikes of every hidden unit in every test sample too")
+
+
+class Simulate(Document):
+    """For a figure that trains nothing: the initial networks of its sweeps; each value may be one a scale."""
+
+    samples: Any = Field(description="training samples, seen side by side")
+    steps: Any = Field(description="time steps, at most those of the task")
+    phase: Knobs = Field(
+        {},
+        description="the phase diagram: lists of rates (of the input) and of gains, and on how many samples and steps "
+        "of random inputs",
+    )
+
+
+class DeclaredExperiment(Document):
+    """One figure's or table's question, at all scales."""
+
+    title: Line = Field(description="one line")
+    draw: Module | None = Field(
+        None, description="the module that draws it, if not the experiment's own, e.g. zenke2021.fig3"
+    )
+    stands_for: ExperimentName | None = Field(
+        None,
+        description="an experiment whose claims are about this one too, e.g. zenke2021_fig3; `like` says so by itself",
+    )
+    trains: bool = Field(True, description="false for a figure of the data alone")
+    base: Knobs = Field({}, description="knobs that all sweeps of the experiment share")
+    sweeps: dict[SweepName, Sweep] = Field({}, description="by name: the runs that the experiment asks for")
+    choose: Choose = Field(Choose(), description="the rule for choosing among the results")
+    record: Record | None = Field(None, description="activity of some networks on test samples")
+    shows: Literal["knobs", "graph"] | None = Field(
+        None,
+        description="for a figure that trains nothing: knobs, if it is drawn from the values of its sweeps alone; "
+        "graph, from the computational graphs of their networks",
+    )
+    simulate: Simulate | None = Field(None, description="for a figure that trains nothing: its initial networks")
+    samples: dict[str, list[int]] | None = Field(
+        None, description="inputs to show, for a figure that trains nothing: labels of test samples, by sweep"
+    )
+    settings: Knobs = Field({}, description="numbers that only the drawing uses; each may be one a scale")
+
+    @model_validator(mode="after")
+    def _fits(self):
+        """Refuse parts that do not go together."""
+        made = [name for name in ("samples", "shows", "simulate") if getattr(self, name) is not None]
+        if not self.sweeps and (self.trains or made):
+            raise ValueError("lacks `sweeps`, and so has no runs; give it e.g. sweeps: {all: {}}")
+        if len(made) > 1:
+            raise ValueError(f"has {' and '.join(made)}; a figure is made of one of them")
+        if made and self.trains:
+            raise ValueError(f"has {made[0]}, which is for figures that train nothing; add trains: false")
+        if self.record is not None and not self.trains:
+            raise ValueError("has record, which is of trained networks; leave out trains: false")
+        if unknown := [name for name in self.samples or {} if name not in self.sweeps]:
+            raise ValueError(f"has samples of {unknown[0]!r}, which is none of its sweeps: {', '.join(self.sweeps)}")
+        return self
+
+
+class ExperimentFile(Document):
+    """A file of experiments."""
+
+    paper: PaperName = Field(description="short name of the study, e.g. zenke2021")
+    citation: Line = Field("", description="how the report cites the study")
+    like: Line | None = Field(
+        None,
+        description="another experiment file, beside this one, whose keys stand where this one has none; what is null "
+        "here is left out",
+    )
+    base: Knobs = Field({}, description="knobs that all experiments of the file share")
+    lists: Any = Field(None, description="a place for YAML anchors; not read")
+    experiments: dict[ExperimentName, DeclaredExperiment] = Field(
+        min_length=1,
+        description="by name: the paper, _, and what its files are called; a name that begins with table after the "
+        "paper is a table, any other a figure",
+    )
+
+    @model_validator(mode="after")
+    def _named(self):
+        """Refuse names that are not the paper's, or that files of some systems cannot tell apart."""
+        seen: dict[str, str] = {}
+        for name in self.experiments:
+            if name.partition("_")[0] != self.paper:
+                raise ValueError(f"experiments.{name}: must begin with the file's paper, {self.paper}_")
+            if other := seen.get(name.lower()):
+                raise ValueError(f"experiments.{name}: differs from {other} by small and capital letters alone")
+            seen[name.lower()] = name
+        return self

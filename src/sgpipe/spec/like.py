@@ -1,0 +1,57 @@
+"""Reading an experiment file, with what it takes from the file that it is `like`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sgpipe.base.document import checked
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.yamlfile import read_yaml
+from sgpipe.spec.experiment_file import ExperimentFile
+from sgpipe.spec.points import by_scale
+
+
+def read_experiments(path: Path | str) -> ExperimentFile:
+    """Return an experiment file, with the keys of the file that it is `like` where it has none of its own.
+
+    The other file's experiments take this one's paper into their names, go on being drawn as they are there, and stand
+    for them where claims are judged; what is null here is left out. Raises SgpipeError.
+    """
+    return checked(ExperimentFile, _merged(Path(path), ()), str(path))
+
+
+def _merged(path: Path, before: tuple[Path, ...]) -> Any:
+    document = read_yaml(path)
+    if not isinstance(document, dict) or not all(isinstance(document.get(key), str) for key in ("like", "paper")):
+        return document
+    chain = (*before, path)
+    other = path.parent / document["like"]
+    if other.resolve() in [one.resolve() for one in chain]:
+        raise SgpipeError(f"{path}: like: leads back to itself: {' -> '.join(map(str, (*chain, other)))}")
+    below = _merged(other, chain)
+    checked(ExperimentFile, below, str(other))
+    return _below({**document, "like": None}, _renamed(below, document))
+
+
+def _renamed(other: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Return another file's document with this one's paper in the names of its experiments."""
+    named = {
+        f"{document['paper']}_{name.partition('_')[2]}": {
+            "draw": name.replace("_", ".", 1),
+            "stands_for": name,
+            **body,
+        }
+        for name, body in other["experiments"].items()
+    }
+    return {**other, "experiments": named}
+
+
+def _below(upper: Any, lower: Any) -> Any:
+    """Return `upper`, with the keys of `lower` that it lacks, at every depth, but for those that are null in it.
+
+    A value per scale is one value.
+    """
+    if not (isinstance(upper, Mapping) and isinstance(lower, Mapping)) or by_scale(upper) or by_scale(lower):
+        return upper
+    found = {key: _below(upper[key], lower.get(key)) if key in upper else lower[key] for key in {**lower, **upper}}
+    return {key: value for key, value in found.items() if value is not None}

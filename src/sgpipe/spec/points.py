@@ -1,0 +1,78 @@
+"""Points in the space of knobs: nested and dotted keys, values per scale, grids, lists side by side."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sgpipe.base.errors import SgpipeError, shown
+from sgpipe.spec.config import SCALES
+from sgpipe.spec.experiment_file import Sweep
+
+MOST_RUNS = 100_000  # of all experiments together; planning more would take minutes and gigabytes
+
+
+def points_of(parts: Sweep, scale: str, where: str) -> list[dict[str, Any]]:
+    """Return the settings of a sweep: grid x zip x list, those of them that are given."""
+    grid = _axes(parts.grid or {}, scale, f"{where}.grid")
+    beside = _axes(parts.zip or {}, scale, f"{where}.zip")
+    listed = [at_scale(entry, scale, f"{where}.list") for entry in parts.list or [{}]]
+    lengths = {key: len(values) for key, values in beside.items()}
+    if len(set(lengths.values())) > 1:
+        raise SgpipeError(f"{where}.zip: the lists must be equally long, but have {lengths}")
+    for key in {*beside, *(key for entry in listed for key in entry)}:
+        if key in grid or (key in beside and any(key in entry for entry in listed)):
+            raise SgpipeError(f"{where}: {key}: is given twice, in two of grid, zip and list; give it once")
+    count = math.prod(map(len, grid.values())) * next(iter(lengths.values()), 1) * len(listed)
+    if count > MOST_RUNS:
+        raise SgpipeError(f"{where}: makes {count:,} runs, above the limit of {MOST_RUNS:,}; give fewer values")
+    crossed = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    pairs = [dict(zip(beside, values, strict=True)) for values in zip(*beside.values(), strict=True)] or [{}]
+    return [{**point, **pair, **entry} for point in crossed for pair in pairs for entry in listed]
+
+
+def _axes(axes: Mapping[str, Any], scale: str, where: str) -> dict[str, list]:
+    """Return the values of each axis at this scale; raises SgpipeError on an axis that makes no runs."""
+    chosen = at_scale(axes, scale, where)
+    for key, values in chosen.items():
+        if not isinstance(values, list):
+            raise SgpipeError(f"{where}.{key}: {shown(values)} is not a list of values, e.g. [{shown(values)}]")
+        if not values:
+            raise SgpipeError(f"{where}.{key}: an empty list makes no runs; give it at least one value")
+    return chosen
+
+
+def at_scale(values: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
+    """Return nested or dotted knobs as dotted ones, each with its value at this scale."""
+    return {key: for_scale(value, scale, f"{where}: {key}") for key, value in flatten(values, where).items()}
+
+
+def for_scale(value: Any, scale: str, where: str) -> Any:
+    """Return the value at this scale, if `value` maps scales to values, else `value` itself."""
+    if not by_scale(value):
+        return value
+    if scale not in value:
+        raise SgpipeError(f"{where}: has values for {', '.join(value)}, but none for {scale}")
+    return value[scale]
+
+
+def flatten(values: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, Any]:
+    """Return `{"a": {"b": 1}}` as `{"a.b": 1}`; mappings from scale to value stay whole.
+
+    Raises SgpipeError if a key is given in both spellings.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping) and not by_scale(value)
+        found = flatten(value, where, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+        if twice := set(found) & set(flat):
+            raise SgpipeError(
+                f"{where}: {min(twice)}: is given twice, with a dot and as a key of its section; give it once"
+            )
+        flat |= found
+    return flat
+
+
+def by_scale(value: Any) -> bool:
+    """Return whether a value is a mapping from scales to values."""
+    return isinstance(value, Mapping) and bool(value) and all(key in SCALES for key in value)
