@@ -71,13 +71,15 @@ def seconds_of(pack: Pack) -> float:
     return sum(map(cost.run_seconds, pack.runs))
 
 
-def progress_words(plan: Plan, cores: int) -> str:
-    """Return how far the training of a plan is, e.g. `431 of 752 networks, 57 % of the work; about 4 min left`.
+def progress_words(plan: Plan, cores: int, names: Iterable[str] = ()) -> str:
+    """Return how far the training of some experiments is, by default of all.
 
-    What is left is the static estimate times this machine's measured speed, shared by `cores` cores.
+    E.g. `431 of 752 networks, 57 % of the work; about 4 min left on 2 cores`. What is left is the static estimate times
+    this machine's measured speed, shared by `cores` cores.
     """
-    runs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
-    stored = stored_runs_of(plan)
+    packs = {pack for name in names or plan.packs_of for pack in plan.packs_of.get(name, ())}
+    runs = {run.id: run for pack in packs for run in plan.packs[pack].runs}
+    stored = {run_id: path for run_id, path in stored_runs_of(plan).items() if run_id in runs}
     total = sum(map(cost.run_seconds, runs.values()))
     left = sum(cost.run_seconds(run) for run in runs.values() if run.id not in stored)
     share = 1 - left / total if total else 1.0

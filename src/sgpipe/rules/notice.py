@@ -4,6 +4,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 
+from sgpipe.plan.order import progress_words
+from sgpipe.plan.plan import Plan
 from sgpipe.spec.config import Config
 
 
@@ -24,3 +26,11 @@ def tell_of_failures(config: Config, what: str, statuses: Iterable[str]) -> None
         file=sys.__stderr__,
         flush=True,
     )
+
+
+def tell_of_progress(plan: Plan, pack_id: str, cores: int) -> None:
+    """Say in one line on the terminal how far the figures of a pack are, and everything together."""
+    askers = [name for name, packs in plan.packs_of.items() if pack_id in packs]
+    shares = [f"{name}: {progress_words(plan, cores, [name])}" for name in askers[:1]]
+    words = "; ".join([*shares, f"all: {progress_words(plan, cores)}"] if len(plan.packs_of) > 1 else shares)
+    print(f"sgpipe: {words}", file=sys.__stderr__, flush=True)

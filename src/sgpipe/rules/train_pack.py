@@ -6,17 +6,20 @@ from sgpipe.engines.choose import chooser
 from sgpipe.plan.plan import Plan
 from sgpipe.results.tables import runs_table, write_table
 from sgpipe.rules.initial_state import ready_state
-from sgpipe.rules.notice import tell_of_failures
+from sgpipe.rules.notice import tell_of_failures, tell_of_progress
 from sgpipe.rules.prepare_task import prepared
 from sgpipe.spec.config import Config
 from sgpipe.training.pack import Workshop, train_pack
 from sgpipe.training.progress import ProgressLog
 
 
-def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None) -> None:
+def train(
+    plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None, cores: int | None = None
+) -> None:
     """Train a pack, or take its runs from the store; write the table of its runs if `output` is given.
 
-    The initial states that its runs ask for must have been made.
+    `cores` are those that Snakemake shares out here; with them the terminal is told how far the plan is. The initial
+    states that its runs ask for must have been made.
     """
     pack = plan.pack(pack_id)
     config: Config = plan.config
@@ -30,3 +33,5 @@ def train(plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | 
     if output is not None:
         write_table(runs_table(results), output)
     tell_of_failures(config, f"pack {pack_id}", (result.status for result in results))
+    if cores:
+        tell_of_progress(plan, pack_id, cores)
