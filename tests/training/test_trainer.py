@@ -215,7 +215,7 @@ def test_what_is_the_machines_stops_the_pack_and_files_nothing(tiny, task, tmp_p
 def test_a_folder_in_the_place_of_a_runs_file_stops_the_pack_before_anything_is_trained(tiny, task, tmp_path, part):
     spec, store, trained = tiny(), Store(tmp_path), []
     getattr(store, part)(spec).mkdir(parents=True)
-    with pytest.raises(SgpipeError, match="a folder, where a file .* is meant; move it away"):
+    with pytest.raises(SgpipeError, match="a folder, where a file .*is meant; move it away"):
         train_pack([spec], task, Workshop(store, lambda spec: ENGINE, reporter=Listing(trained)))
     assert not trained
 
