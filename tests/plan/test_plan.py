@@ -94,8 +94,8 @@ def test_settings_are_checked_and_text_from_the_command_line_is_typed(tmp_path):
     for key, value, message in [
         ("scale", "papre", "did you mean 'paper'"),
         ("scal", "paper", "unknown key: 'scal' .* did you mean 'scale'"),
-        ("threads", "0", "threads: 0 is less than the minimum of 1"),
-        ("threads", "two", "threads: 'two' is not of type 'integer'"),
+        ("threads", "0", "threads: 0 must be at least 1"),
+        ("threads", "two", "threads: 'two' is not a whole number"),
     ]:
         with pytest.raises(SgpipeError, match=message):
             load_config(ROOT / "config.yaml", {key: value})
@@ -132,13 +132,17 @@ def test_the_numerics_of_a_pack_follow_its_runs(monkeypatch):
 
 def test_only_targets_written_like_an_experiment_are_checked_for_one():
     found = plan()
-    assert found.looks_like_experiment("zenke2021_fig33") and found.looks_like_experiment("zenke2021_table9")
+    for target in ("zenke2021_fig33", "zenke2021_table9"):
+        with pytest.raises(SgpipeError, match="did you mean"):
+            found.check_target(target)
+    with pytest.raises(SgpipeError, match="'fig3' lacks its paper; did you mean 'zenke2021_fig3'"):
+        found.check_target("fig3")
     for target in (
         "all_figures",
         "all_tables",
         "plan",
         "zenke2021",
-        "zenke2021_fig3_data",
+        "zenke2021_fig3",
         "results/laptop/mine_fig1.parquet",
     ):
-        assert not found.looks_like_experiment(target)
+        found.check_target(target)
