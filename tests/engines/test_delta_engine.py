@@ -118,7 +118,7 @@ def test_compact_shapes_with_few_neurons_near_the_threshold_and_with_many(neuron
         knobs = {"network.reset": reset, "network.recurrent": True, "network.reset_gradient": "attached",
                  "surrogate.shape": shape, "surrogate.beta" if shape == "esser" else "surrogate.sharpness": sharpness,
                  "training.batch_size": 11}  # fmt: skip
-        spec = network(neuron, hidden, 40, **knobs, **(REGULARISED if seed % 2 else {}))
+        spec = network(neuron, hidden, 20, **knobs, **(REGULARISED if seed % 2 else {}))
         assert_agrees(spec, *problem(spec, seed, samples=11))
 
 
