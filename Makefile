@@ -1,4 +1,5 @@
-# make figures: set up and draw every figure and table. make test: set up and run the tests.
+# make figures: set up and draw every figure and table. make test: set up and run the tests. make test-machines: the
+# numerical ones as other machines compute.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,13 +8,31 @@ ISA ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/.ready$(if $(ISA),-$(subst ;,-,$(ISA)))
 
-.PHONY: figures test lint setup lock clean
+# The numerical tests, and other x86 machines that test-machines has them computed as: what torch, numpy, their matrix
+# libraries and the C++ engine are told to use (numpy has two sets of names, by version).
+NUMERICS := $(addprefix tests/,spec/test_surrogates.py spec/test_numerics.py data/test_task_numerics.py \
+  weights/test_distributions.py initial_state/test_conditions.py \
+  model/test_objectives.py model/test_network.py model/test_gradients.py model/test_delta_networks.py \
+  engines/test_optimisers.py engines/test_ties.py engines/test_engines.py engines/test_delta_engine.py) \
+  -k 'not shd and not trains_packs'  # which take long
+NO_AVX512 := X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL
+OF_2008 := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem SGPIPE_ISA=base \
+  NPY_DISABLE_CPU_FEATURES='X86_V3 AVX2 FMA3 $(NO_AVX512)'
+OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPIPE_ISA=avx2 \
+  NPY_DISABLE_CPU_FEATURES='$(NO_AVX512)'
+
+.PHONY: figures test test-machines lint setup lock clean
 
 figures: $(READY)
 	$(BIN)/snakemake --cores all all_figures all_tables
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-machines:
+	@$(MAKE) --no-print-directory setup ISA=all
+	env $(OF_2008) $(BIN)/python -m pytest $(NUMERICS)
+	env $(OF_2013) $(BIN)/python -m pytest $(NUMERICS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

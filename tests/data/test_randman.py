@@ -190,7 +190,8 @@ def test_the_spectra_are_those_of_the_paper_and_of_the_two_programs():
     ):
         modes = spectrum(variant, 2.0)
         np.testing.assert_array_equal(modes.frequency[:3], frequencies)
-        np.testing.assert_allclose(modes.weight[:3], weights, rtol=1e-15)
+        # A power, which vector libraries have to four last digits.
+        np.testing.assert_allclose(modes.weight[:3], weights, rtol=8 * np.finfo(float).eps)
 
 
 def test_the_authors_variants_have_no_constant_component():

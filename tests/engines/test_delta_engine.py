@@ -16,6 +16,7 @@ from sgpipe.spec.run import RESETS, RunSpec
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import layout
+from tests.conftest import assert_no_spike_hangs_on_rounding
 
 pytestmark = pytest.mark.skipif(not built(), reason="the compiled CPU engine is not built")
 
@@ -256,8 +257,9 @@ def test_bits_do_not_depend_on_threads(neuron, precision):
 def test_single_precision_agrees_where_no_spike_flips(neuron):
     spec = network(neuron, **RECURRENCE["propagated"], **{"training.precision": "float32"})
     weights, task = problem(spec, 2)
-    one, other = (kind().open([spec], task, [weights]).batch(task.train, np.arange(8), True)
-                  for kind in (ReferenceEngine, CpuEngine))  # fmt: skip
+    slow, fast = (kind().open([spec], task, [weights]) for kind in (ReferenceEngine, CpuEngine))
+    assert_no_spike_hangs_on_rounding(slow, task.train, np.arange(8))
+    one, other = (session.batch(task.train, np.arange(8), True) for session in (slow, fast))
     assert one[0].spikes.tolist() == other[0].spikes.tolist()
     for name, gradient in one[1].items():
         np.testing.assert_allclose(other[1][name], gradient, rtol=0, atol=1e-4 * np.abs(gradient).max(), err_msg=name)
