@@ -9,7 +9,8 @@ from sgpipe.base.document import Document, Line, named
 # Snakemake knows the workflow's own rules by these names, and would take a figure's or a paper's for one of them.
 RULES = (
     *("all_figures", "all_tables", "plan", "download", "prepare_task", "train_pack", "claims"),
-    *("initial_state", "calibrated_state"),
+    *("initial_state", "calibrated_state", "experiment_table", "description_table", "simulation_table"),
+    *("activity_table", "counted_activity_table"),
 )
 
 
