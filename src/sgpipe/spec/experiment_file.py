@@ -20,6 +20,12 @@ def _no_rule(name: str) -> str:
     return name
 
 
+def _no_braces(title: str) -> str:
+    if set("{}") & set(title):
+        raise ValueError("has braces, which Snakemake's report takes for wildcards; write it without")
+    return title
+
+
 PaperName = Annotated[
     named("[a-z][a-z0-9]*", "a name of small letters and digits that begins with a letter"), AfterValidator(_no_rule)
 ]
@@ -86,7 +92,7 @@ class Simulate(Document):
 class DeclaredExperiment(Document):
     """One figure's or table's question, at all scales."""
 
-    title: Line = Field(description="one line")
+    title: Annotated[Line, AfterValidator(_no_braces)] = Field(description="one line")
     draw: Module | None = Field(
         None, description="the module that draws it, if not the experiment's own, e.g. zenke2021.fig3"
     )
