@@ -1,6 +1,9 @@
 """An experiment that its figure cannot draw is refused before anything is trained."""
 
 import ast
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -74,3 +77,10 @@ def test_what_is_lacking_is_one_line_that_names_the_experiment(tmp_path, body, w
 def test_every_figure_of_the_papers_says_which_table_it_draws(path):
     names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
     assert "NEEDS" in names or path.stem.startswith("fig2_")
+
+
+def test_a_window_system_that_is_not_there_stops_no_picture():
+    words = "from sgpipe.rules.draw import draw; draw('zenke2021.none', {}, ['x.png'])"
+    environment = {**os.environ, "MPLBACKEND": "nosuch", "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, text=True)
+    assert "there is no module sgpipe.figures.zenke2021.none" in done.stderr  # matplotlib was loaded before that

@@ -85,6 +85,7 @@ OTHERS = {
     "init.seed": [1],
     "init.gain": [6.0],
     "objective.label_smoothing": [0.1],
+    "objective.max_from": [12],
     "objective.lower_strength": [1.0, 0.0],
     "objective.lower_threshold": [2.5],
     "objective.upper_strength": [1.0, 0.0],
@@ -111,7 +112,7 @@ NEEDS = {
     "network.adaptation": {"network.neuron": "alif"},
     "network.tau_adaptation": {"network.neuron": "alif"},
     "network.tanh": {"network.neuron": "slstm"},
-    "objective.accuracy": {**EQ_1, "objective.head": "steps"},
+    "objective.accuracy": {**EQ_1, "objective.head": "steps", "data.samples_per_class": 30},  # of few both say the same
     "optimiser.clip_scope": {"optimiser.clip": 1e-3},
     "optimiser.average": {"optimiser.average_period": 1},
     "optimiser.average_start": {"optimiser.average": "swa", "optimiser.average_period": 1},
@@ -239,6 +240,8 @@ def values_of(name):
         return st.booleans()
     if kind is tuple:
         return st.lists(st.integers(1, 500), max_size=3)
+    if name == "objective.max_from":
+        return st.integers(0, 39)  # of 40 steps at least
     if kind is int:
         return st.integers(rule["least"], min(rule["least"] + 1000, rule["most"]))
     # Numbers without a fraction come often: they are what a person may also write as an integer.
@@ -392,6 +395,7 @@ DEFAULTS = {
     "objective.head": "max",
     "objective.label_smoothing": 0.0,
     "objective.accuracy": "summed",
+    "objective.max_from": 0,
     "objective.lower_strength": 100.0,
     "objective.lower_threshold": 0.001,
     "objective.upper_strength": 0.0,

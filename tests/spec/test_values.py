@@ -132,6 +132,7 @@ def test_seeds_stay_below_2_to_the_63_with_that_of_the_settings(tmp_path):
         ("", "the file is empty; give it `paper` and `experiments`"),
         ("3", "3 is not a mapping of keys to values"),
         ("paper: mine\nexperiments: {x-fig1: {title: T}}", "'x-fig1' is not the paper, _, and a name"),
+        ("paper: x\nexperiments: {x_fig1: {title: 'a {b}', sweeps: {s: {}}}}", "title: 'a {b}' has braces"),
         ("paper: Mine\nexperiments: {x_fig1: {title: T}}", "paper: 'Mine' is not a name of small letters"),
         ("paper: train\nexperiments: {train_pack: {title: T, sweeps: {s: {}}}}", "'train_pack' is the name of a rule"),
         (

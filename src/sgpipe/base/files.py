@@ -35,8 +35,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise SgpipeError(f"{path}: {error.filename} is a file, not a folder; give another path") from None
+        except (FileExistsError, NotADirectoryError):
+            there = next(place for place in path.parents if os.path.lexists(place))
+            raise SgpipeError(f"{path}: {there} is a file, not a folder; give another path") from None
         except PermissionError as error:
             raise SgpipeError(f"{path}: no permission to make {error.filename}; give another path") from None
         yield temporary

@@ -9,7 +9,8 @@ from sgpipe.base.document import Document, Line, named
 # Snakemake knows the workflow's own rules by these names, and would take a figure's or a paper's for one of them.
 RULES = (
     *("all_figures", "all_tables", "plan", "download", "prepare_task", "train_pack", "claims"),
-    *("initial_state", "calibrated_state"),
+    *("initial_state", "calibrated_state", "experiment_table", "description_table", "simulation_table"),
+    *("activity_table", "counted_activity_table"),
 )
 
 
@@ -17,6 +18,12 @@ def _no_rule(name: str) -> str:
     if name in RULES:
         raise ValueError("is the name of a rule of the workflow; give it another")
     return name
+
+
+def _no_braces(title: str) -> str:
+    if set("{}") & set(title):
+        raise ValueError("has braces, which Snakemake's report takes for wildcards; write it without")
+    return title
 
 
 PaperName = Annotated[
@@ -85,7 +92,7 @@ class Simulate(Document):
 class DeclaredExperiment(Document):
     """One figure's or table's question, at all scales."""
 
-    title: Line = Field(description="one line")
+    title: Annotated[Line, AfterValidator(_no_braces)] = Field(description="one line")
     draw: Module | None = Field(
         None, description="the module that draws it, if not the experiment's own, e.g. zenke2021.fig3"
     )
