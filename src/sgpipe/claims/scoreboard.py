@@ -63,8 +63,8 @@ def declared_in(paths: Iterable[Path | str]) -> dict[str, Declared]:
     found = {}
     for path in paths:
         document = read_experiments(path)
-        for name, body in document["experiments"].items():
-            found[name] = Declared(name, document["paper"], body.get("stands_for", name))
+        for name, body in document.experiments.items():
+            found[name] = Declared(name, document.paper, body.stands_for or name)
     return found
 
 
