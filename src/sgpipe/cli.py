@@ -22,7 +22,7 @@ from sgpipe.results.archive import export_runs, import_runs
 from sgpipe.results.listing import stored_runs
 from sgpipe.results.store import Store
 from sgpipe.rules.aggregate import begun, collect
-from sgpipe.rules.claims import judge_claims
+from sgpipe.rules.claims import judge_claims, write_scoreboard
 from sgpipe.rules.download import download
 from sgpipe.rules.draw import draw
 from sgpipe.rules.initial_state import initial_state
@@ -103,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     claims = add("claims", _claims, "judge the papers' claims by experiment tables alone, without the store")
     claims.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
     claims.add_argument("output", metavar="OUTPUT", help="folder for claims.parquet, .md, .html and figures/claims.png")
+    board = add("scoreboard", _scoreboard, "write every claim once, by the best of all tables below a folder")
+    board.add_argument("tables", nargs="?", default="docs/results", metavar="FOLDER", help="default: docs/results")
+    board.add_argument("output", nargs="?", default="docs/claims", metavar="OUTPUT", help="default: docs/claims")
     knobs = add("knobs", _knobs, "write docs/knobs.md, the table of every knob and setting")
     knobs.add_argument("--check", action="store_true", help="only say whether the file is up to date")
     return parser
@@ -248,6 +251,11 @@ def _draw(config: Config, options: argparse.Namespace) -> None:
 def _claims(config: Config, options: argparse.Namespace) -> None:
     print(judge_claims(make_plan(config).experiments, options.tables, options.output))
     print(Path(options.output) / "claims.html")
+
+
+def _scoreboard(config: Config, options: argparse.Namespace) -> None:
+    print(write_scoreboard(options.tables, options.output))
+    print(Path(options.output) / "scoreboard.md")
 
 
 def _knobs(config: Config, options: argparse.Namespace) -> None:

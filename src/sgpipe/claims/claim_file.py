@@ -71,6 +71,11 @@ class DeclaredGroup(Document):
     ] = Field("mean", description="the number made of the runs (docs/claims.md); default mean")
     level: float | None = Field(None, description="share: runs at this value or above; crossing: at which accuracy")
     over: str | None = Field(None, description="spread, peak: over the values of this knob")
+    form: Literal["free", "capped", "linear"] = Field(
+        "free",
+        description="of a fitted sigmoid: over log spikes with a free plateau (free, the default) or one of at most 1 "
+        "(capped), or over the spikes themselves (linear)",
+    )
 
 
 class Published(Document):
@@ -140,6 +145,10 @@ class DeclaredClaim(Document):
     least: int = Field(3, ge=2, le=1_000_000, description="runs that each group needs (3)")
     untestable: str = Field("", description="why no experiment table can test it")
     note: str = Field("", description="what a reader should know about our reading of it")
+    exploratory: bool = Field(
+        False, description="its rule was made once its numbers were known: shown, and left out of all counts"
+    )
+    headline: bool = Field(False, description="it stands in the paper's abstract")
 
 
 class ClaimFile(Document):

@@ -8,6 +8,7 @@ from typing import Any
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.claims.claim_file import ClaimFile, DeclaredClaim, DeclaredGroup, read_claims
+from sgpipe.results.transition import FREE
 from sgpipe.spec.experiments import Experiment
 
 SOURCE_TREE = Path(__file__).resolve().parents[3]
@@ -42,6 +43,7 @@ class Group:
     measure: str
     level: float | None
     over: str | None
+    form: str = FREE  # of a fitted sigmoid
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Claim:
     least: int  # runs that each group must have
     untestable: str
     note: str
+    exploratory: bool = False  # its rule was made once its numbers were known: out of all counts
+    headline: bool = False  # it stands in the abstract
 
     @property
     def experiments(self) -> tuple[str, ...]:
@@ -147,6 +151,8 @@ def _claim(body: DeclaredClaim, document: ClaimFile, where: str) -> Claim:
         least=body.least,
         untestable=body.untestable,
         note=body.note,
+        exploratory=body.exploratory,
+        headline=body.headline,
     )
     _check(claim, where)
     return claim
@@ -178,6 +184,7 @@ def _group(name: str, own: DeclaredGroup | None, body: DeclaredClaim, where: str
         full.measure,
         full.level,
         full.over,
+        full.form,
     )
 
 

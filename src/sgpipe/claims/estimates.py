@@ -4,8 +4,10 @@ Means and their differences have the intervals of Student and Welch. Every other
 group is represented by draws of its number that reflect how well so few runs determine it, and the interval holds the
 middle 95 % of what the rule makes of them. The draws of a mean are mean + t sd / sqrt(n) with t of n - 1 degrees of
 freedom, those of a share Jeffreys' beta, those of a standard deviation sd sqrt((n - 1) / chi2), and those of a fitted
-sigmoid resampled runs. The draws are evenly spaced quantiles in a random order of a named stream: equal tables give
-equal intervals, and those of a single number are as exact as a formula's.
+sigmoid resampled runs.Cells of a grid that share a data set and initial weights are not independent: shares and matched
+differences of several runs a seed have the interval of Student over the seeds. The draws are evenly spaced quantiles in
+a random order of a named stream: equal tables give equal intervals, and those of a single number are as exact as a
+formula's.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +22,7 @@ from sgpipe.base.rng import permutation, stream
 from sgpipe.claims.declare import Group
 from sgpipe.results.selection import CONFIDENCE, middle, summary
 from sgpipe.results.transition import ABOVE, SIDE, Rise, distinct, rise
+from sgpipe.spec.run import SEEDS
 
 DRAWS = 4000
 
@@ -97,9 +100,30 @@ def _sd(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Esti
 
 def _share(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
     """A run that was lost is one that does not reach the level."""
-    n, k = len(runs), int((values >= group.level).sum())
-    draws = _draws(name, "beta", k + 0.5, n - k + 0.5)
+    n, k = len(runs), int((runs[group.column] >= group.level).sum())
+    reached = pd.Series((runs[group.column] >= group.level).to_numpy(float), runs.index)
+    draws = _over_seeds(reached, runs, name)
+    draws = _draws(name, "beta", k + 0.5, n - k + 0.5) if draws is None else draws
     return Estimate(k / n, n, k / n, np.nan, draws, name)
+
+
+def _over_seeds(values: pd.Series, runs: pd.DataFrame, name: str) -> np.ndarray | None:
+    """Return draws of the mean of values that are alike within a seed, by Student over the seeds' means.
+
+    None if no two runs share data set, initial weights and order of training, for then all are independent; and if all
+    of them do, for what one seed varies by is not to be told from its own cells (see `one_seed`).
+    """
+    keys = [runs[key] for key in SEEDS if key in runs]
+    means = values.groupby(keys, dropna=False).mean() if keys else values
+    if len(means) in (1, len(values)):
+        return None
+    return _mean_draws(float(means.mean()), float(means.std(ddof=1)), len(means), name)
+
+
+def one_seed(runs: pd.DataFrame) -> bool:
+    """Return whether several runs share one data set, one set of initial weights and one order of training."""
+    keys = [key for key in SEEDS if key in runs]
+    return bool(keys) and len(runs) > 1 and len(runs[keys].drop_duplicates()) == 1
 
 
 def _by_value(group: Group, runs: pd.DataFrame, name: str) -> tuple[list, list[Estimate]]:
@@ -141,7 +165,7 @@ def _of_rise(read: Callable[[Rise, Group], np.ndarray]):
     def measure(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
         known = runs[runs[group.column].notna() & runs["spikes_total"].notna()]
         spikes, accuracy = distinct(known["spikes_total"], known[group.column])
-        found = rise(spikes, accuracy, known["chance"].iloc[0])
+        found = rise(spikes, accuracy, known["chance"].iloc[0], group.form)
         if found is None:
             raise Unmeasurable(
                 f"{group.name}: no clear transition in {len(spikes)} different networks, with {SIDE} of them on either "
@@ -170,16 +194,22 @@ MEASURES: dict[str, Callable[[Group, pd.DataFrame, np.ndarray, str], Estimate]] 
 def differences(groups: Sequence[Group], runs: Sequence[pd.DataFrame], by: Sequence[str], name: str) -> Estimate:
     """Return the mean difference of two groups' runs that agree in the knobs `by`.
 
-    Of a share, each run counts 1 or 0, and a lost run 0; of a mean, pairs with a lost run are left out.
+    Of a share, each run counts 1 or 0, and a lost run 0; of a mean, pairs with a lost run are left out. Only runs of
+    equal seeds make a pair. Pairs of one seed are not independent: the interval is that of the seeds' means.
     """
-    sides = []
+    keys, sides = [*by, *(key for key in SEEDS if key not in by and all(key in own for own in runs))], []
     for group, own in zip(groups, runs, strict=True):
         if missing := [key for key in by if key not in own]:
             raise Unmeasurable(f"the table has no column {missing[0]}")
         values = own[group.column]
         values = (values >= group.level).astype(float) if group.measure == "share" else values
-        sides.append(values.groupby([own[key] for key in by], dropna=False).mean())
-    return _mean(groups[0], runs[0], (sides[0] - sides[1]).dropna().to_numpy(float), name)
+        sides.append(values.groupby([own[key] for key in keys], dropna=False).mean())
+    pairs = (sides[0] - sides[1]).dropna()
+    found = _mean(groups[0], runs[0], pairs.to_numpy(float), name)
+    if not found.n:
+        return found
+    flat = pairs.rename("difference").reset_index()
+    return found._replace(draws=_over_seeds(flat["difference"], flat, name))
 
 
 def contrast(parts: Sequence[Estimate], factors: Sequence[float], confidence: float = CONFIDENCE) -> Interval:

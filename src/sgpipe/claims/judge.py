@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sgpipe.claims.declare import Claim
-from sgpipe.claims.estimates import Estimate, Unmeasurable, contrast, differences, estimate
+from sgpipe.claims.estimates import Estimate, Unmeasurable, contrast, differences, estimate, one_seed
 from sgpipe.claims.rules import Comparison, comparisons
 from sgpipe.claims.tables import ExperimentTable, chosen, missing_of, runs_of
 from sgpipe.results.selection import CONFIDENCE
@@ -63,6 +63,7 @@ class Judgement:
     groups: tuple[GroupResult, ...] = ()
     scales: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()  # their names, e.g. `our ear, 1,200 recordings`
 
     @property
     def deciding(self) -> Comparison | None:
@@ -88,6 +89,7 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
     scales = tuple(dict.fromkeys(tables[name].scale for name in claim.experiments))
     selected = [runs_of(group, tables[group.experiment]) for group in claim.groups]
     kinds = tuple(sorted({kind for runs in selected for kind in runs["kind"]}))
+    data = tuple(sorted({name for runs in selected for name in runs["data"]}))
     barred = _barred(claim, tables, selected, scales, kinds)
     try:
         counted = [
@@ -107,7 +109,7 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
         found = comparisons(claim, parts, chance, paired)
         empty = _empty(claim, found, counted, chance)
     except Unmeasurable as problem:
-        return Judgement(claim, NOT_TESTABLE, "; ".join([*barred, str(problem)]), scales=scales, kinds=kinds)
+        return Judgement(claim, NOT_TESTABLE, "; ".join([*barred, str(problem)]), scales=scales, kinds=kinds, data=data)
     groups = tuple(
         _result(group.name, part, len(runs)) for group, part, runs in zip(claim.groups, parts, selected, strict=True)
     )
@@ -115,7 +117,7 @@ def judge(claim: Claim, tables: Mapping[str, ExperimentTable], declared: Collect
     reason = "; ".join(barred) if barred else reason_of(found, verdict)
     if verdict == REPLICATED and empty:
         verdict, reason = INCONCLUSIVE, f"{reason}; but {empty}"
-    return Judgement(claim, verdict, reason, tuple(found), groups, scales, kinds)
+    return Judgement(claim, verdict, reason, tuple(found), groups, scales, kinds, data)
 
 
 def _barred(claim: Claim, tables: Mapping[str, ExperimentTable], selected, scales, kinds) -> list[str]:
@@ -126,6 +128,11 @@ def _barred(claim: Claim, tables: Mapping[str, ExperimentTable], selected, scale
         missing = missing_of(group, tables[group.experiment])
         if missing > MISSING * (missing + len(runs)):
             words.append(f"{group.name}: {missing} of {missing + len(runs)} runs are not yet trained")
+    if (claim.pair or any(group.measure == "share" for group in claim.groups)) and all(map(one_seed, selected)):
+        cells = max(map(len, selected))
+        words.append(
+            f"{cells} cells of one data set and initial weights are no {cells} draws, a verdict needs two seeds"
+        )
     return words
 
 

@@ -55,7 +55,7 @@ def _details(judgement: Judgement) -> list[str]:
         lines += [
             f"{c.label} = {interval_words(c.number)}, to be {target_words(c.target)}" for c in judgement.comparisons
         ]
-    lines.append(f"{judgement.claim.id}; scale {', '.join(judgement.scales)}; data {', '.join(judgement.kinds)}")
+    lines.append(f"{judgement.claim.id}; scale {', '.join(judgement.scales)}; data {'; '.join(judgement.data)}")
     return lines
 
 

@@ -4,7 +4,7 @@ Rows flow through as many columns as give the page about the proportions of A4 a
 """
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,9 +58,13 @@ class Page(NamedTuple):
 
 
 @style.styled
-def draw(judgements: Sequence[Judgement]) -> Figure:
-    """Return the picture, in as many columns as give it about the proportions of paper."""
-    width, height, key, places = min((_page(judgements, n) for n in range(1, 6)), key=lambda page: page.misfit)
+def draw(judgements: Sequence[Judgement], shown: Collection[str] = VERDICTS) -> Figure:
+    """Return the picture, in as many columns as give it about the proportions of paper.
+
+    Claims of verdicts that are not `shown` are counted and have no row.
+    """
+    pages = (_page(judgements, shown, n) for n in range(1, 6))
+    width, height, key, places = min(pages, key=lambda page: page.misfit)
     figure = Figure(figsize=(width * style.MM, height * style.MM))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
@@ -76,16 +80,15 @@ def draw(judgements: Sequence[Judgement]) -> Figure:
     return figure
 
 
-def _page(judgements: Sequence[Judgement], columns: int) -> Page:
+def _page(judgements: Sequence[Judgement], shown: Collection[str], columns: int) -> Page:
     width = 2 * MARGIN + columns * COLUMN + (columns - 1) * GAP
     key = textwrap.wrap(KEY, int((width - 2 * MARGIN) * FIT))
-    places, height = _flow(judgements, columns, TOP + style.LINE * len(key) + 4.0)
+    places, height = _flow(list(_parts(judgements, shown)), columns, TOP + style.LINE * len(key) + 4.0)
     return Page(width, height, key, places)
 
 
-def _flow(judgements: Sequence[Judgement], columns: int, top: float) -> tuple[list[Place], float]:
+def _flow(parts: Sequence[tuple[str | Judgement, bool]], columns: int, top: float) -> tuple[list[Place], float]:
     """Return places in columns that are as even as whole rows allow, and the height of the page."""
-    parts = list(_parts(judgements))
     heights = [_height(what, title) for what, title in parts]
     deep = sum(heights) / columns
     while True:
@@ -94,7 +97,7 @@ def _flow(judgements: Sequence[Judgement], columns: int, top: float) -> tuple[li
         for number, (what, title) in enumerate(parts):
             # Titles and headings stay with the first row below them; one is repeated where a column begins amid rows.
             rows = (place for place in range(number, len(parts)) if isinstance(parts[place][0], Judgement))
-            needed = sum(heights[number : next(rows) + 1])
+            needed = sum(heights[number : next(rows, number) + 1])
             if y > top and y + needed > top + deep:
                 column, y = column + 1, top
                 if isinstance(what, Judgement):
@@ -112,27 +115,28 @@ def _flow(judgements: Sequence[Judgement], columns: int, top: float) -> tuple[li
         deep += HEAD
 
 
-def _parts(judgements: Sequence[Judgement]) -> Iterator[tuple[str | Judgement, bool]]:
+def _parts(judgements: Sequence[Judgement], shown: Collection[str]) -> Iterator[tuple[str | Judgement, bool]]:
     """Yield all that is drawn, in order: the title of a paper (True), the figures' headings, and their claims."""
     for paper in dict.fromkeys(judgement.claim.paper for judgement in judgements):
         own = [judgement for judgement in judgements if judgement.claim.paper == paper]
         tally = "   ".join(f"{SYMBOLS[verdict]} {n}" for verdict, n in counts(own).items())
         yield f"{TITLES.get(paper, paper)}   {tally}", True
-        for at in dict.fromkeys(map(figure_of, own)):
+        rows = [judgement for judgement in own if judgement.verdict in shown]
+        for at in dict.fromkeys(map(figure_of, rows)):
             yield at, False
-            for judgement in own:
+            for judgement in rows:
                 if figure_of(judgement) == at:
                     yield judgement, False
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write the picture as PNG, PDF and SVG; return the files."""
+def save(figure: Figure, stem: Path, formats: Sequence[str] = tuple(METADATA)) -> list[Path]:
+    """Write the picture as PNG, PDF and SVG, or in some of these formats; return the files."""
     files = []
     with style.look():
-        for suffix, metadata in METADATA.items():
+        for suffix in formats:
             path = Path(f"{stem}.{suffix}")
             with atomic(path) as temporary:
-                figure.savefig(temporary, format=suffix, metadata=metadata)
+                figure.savefig(temporary, format=suffix, metadata=METADATA[suffix])
             files.append(path)
     return files
 
@@ -145,7 +149,8 @@ def _height(what: str | Judgement, title: bool) -> float:
 
 def words_of(judgement: Judgement) -> list[str]:
     """Return a claim's words in lines that fit; all of them, for what tells two claims apart is often at the end."""
-    return textwrap.wrap(judgement.claim.words, int(WORDS * FIT), break_on_hyphens=False)
+    words = f"exploratory: {judgement.claim.words}" if judgement.claim.exploratory else judgement.claim.words
+    return textwrap.wrap(words, int(WORDS * FIT), break_on_hyphens=False)
 
 
 def _key(axes: Axes, words: Sequence[str]) -> None:

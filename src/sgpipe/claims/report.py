@@ -16,11 +16,11 @@ from sgpipe.claims.page import html
 from sgpipe.claims.picture import draw, save
 from sgpipe.claims.rules import Comparison
 from sgpipe.claims.words import (
-    SYMBOLS,
     effect_words,
     ours_words,
     published_words,
     summary_words,
+    verdict_words,
     why_words,
 )
 from sgpipe.results.tables import write_table
@@ -41,6 +41,8 @@ def _row(judgement: Judgement) -> dict[str, object]:
         "at": claim.at,
         "words": claim.words,
         "verdict": judgement.verdict,
+        "exploratory": claim.exploratory,
+        "headline": claim.headline,
         "reason": judgement.reason,
         "comparison": one.label if one else "",
         "estimate": number[0],
@@ -55,7 +57,8 @@ def _row(judgement: Judgement) -> dict[str, object]:
         "rule": claim.rule,
         "experiments": ", ".join(claim.experiments),
         "scale": ", ".join(judgement.scales),
-        "data": ", ".join(judgement.kinds),
+        "data": "; ".join(judgement.data),
+        "kinds": ", ".join(judgement.kinds),
         "groups": json.dumps([vars(group) for group in judgement.groups], default=float),
         "comparisons": json.dumps([_plain(one) for one in judgement.comparisons], default=float),
     }
@@ -88,7 +91,7 @@ def markdown(judgements: Sequence[Judgement]) -> str:
         for judgement in own:
             one = judgement.deciding
             cells = [
-                f"{SYMBOLS[judgement.verdict]} {judgement.verdict}",
+                verdict_words(judgement),
                 judgement.claim.words,
                 judgement.claim.at,
                 published_words(judgement),
@@ -96,7 +99,7 @@ def markdown(judgements: Sequence[Judgement]) -> str:
                 effect_words(judgement),
                 target_words(one.target) if one else "",
                 str(one.n) if one else "",
-                ", ".join((*judgement.scales, *judgement.kinds)),
+                "; ".join((*judgement.scales, *judgement.data)),
                 why_words(judgement),
             ]
             lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.parquet import metadata_of, read_whole
 from sgpipe.claims.declare import Group
-from sgpipe.data.files.published import data_kind
+from sgpipe.data.files.published import data_kind, data_name
 from sgpipe.results import selection
 from sgpipe.results.tables import data_of_row, spec_of_row
 from sgpipe.spec.run import knobs
@@ -110,8 +110,8 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     `train_accuracy` at the best validation epoch and `train_accuracy_last`; `train_loss_last` and `train_loss_change`,
     its ratio to that of the first epoch; of validation loss over the epochs `valid_loss_lowest`, `valid_loss_last`,
     `valid_loss_rise` from the one to the other (overfitting), and `valid_loss_mean` (small where learning is fast);
-    `generalisation_gap`, training less test accuracy; `parameters`, how many the network has; `chance`; and `kind` of
-    the data (see `data_kind`).
+    `generalisation_gap`, training less test accuracy; `parameters`, how many the network has; `chance`; `kind`
+    and `data` of the data (see `data_kind` and `data_name`).
     """
     runs = selection.outcomes(table).set_index("run_id")
     finished = table[table["status"] == "finished"].sort_values("epoch", kind="stable")
@@ -130,6 +130,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     runs["parameters"] = _parameters(runs)
     runs["chance"] = [1 / data_of_row(run).classes for run in runs.to_dict("records")]
     runs["kind"] = [data_kind(run) for run in runs.to_dict("records")]
+    runs["data"] = [data_name(run) for run in runs.to_dict("records")]
     return runs
 
 

@@ -24,14 +24,23 @@ COLOURS = {REPLICATED: "#0077BB", NOT_REPLICATED: "#CC3311", INCONCLUSIVE: "#B88
 
 
 def counts(judgements: Iterable[Judgement]) -> dict[str, int]:
-    """Return how many claims have each verdict."""
-    found = Counter(judgement.verdict for judgement in judgements)
+    """Return how many claims have each verdict; exploratory ones are left out."""
+    found = Counter(judgement.verdict for judgement in judgements if not judgement.claim.exploratory)
     return {verdict: found[verdict] for verdict in VERDICTS}
 
 
 def summary_words(judgements: Sequence[Judgement]) -> str:
-    """Return e.g. `97 claims: 12 replicated, 2 not replicated, ...`."""
-    return f"{len(judgements)} claims: " + ", ".join(f"{n} {verdict}" for verdict, n in counts(judgements).items())
+    """Return e.g. `97 claims: 12 replicated, 2 not replicated, ...; 3 exploratory ones are not counted`."""
+    found = counts(judgements)
+    total, explored = sum(found.values()), sum(judgement.claim.exploratory for judgement in judgements)
+    words = f"{total} claims: " + ", ".join(f"{n} {verdict}" for verdict, n in found.items())
+    return f"{words}; {explored} exploratory, not counted" if explored else words
+
+
+def verdict_words(judgement: Judgement) -> str:
+    """Return the verdict with its symbol; an exploratory claim is called so."""
+    words = f"{SYMBOLS[judgement.verdict]} {judgement.verdict}"
+    return f"{words} (exploratory)" if judgement.claim.exploratory else words
 
 
 def published_words(judgement: Judgement) -> str:

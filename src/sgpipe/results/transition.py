@@ -1,23 +1,29 @@
-"""Where accuracy rises with activity: a sigmoid over the logarithm of the spike count (zenke2021 section 2.6, Fig 9).
+"""Where accuracy rises with activity: a sigmoid over the spike count (zenke2021 section 2.6, Fig 9).
 
     accuracy(x) = chance + (plateau - chance) / (1 + (transition / x)^steepness)
 
-x is the mean number of hidden spikes per input. The paper draws fitted sigmoids and does not print their form; this
-one begins at the chance level, which is known, and has three parameters. Uncertainty is that of resampling networks.
+x is the mean number of hidden spikes per input. The paper draws fitted sigmoids and does not print their form, so it
+is a named choice, `FORMS`. All begin at the chance level, which is known, and have three parameters; uncertainty is
+that of resampling networks. The default is `free`, by what the text says (docs/claims.md), not by what it gives.
 """
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from sgpipe.base.rng import stream
 
+# What is fitted: over the logarithm of the spikes, with a plateau as least squares have it; the same with a plateau of
+# at most 1, on which good networks lie in every resample; a sigmoid over the spikes themselves, its plateau free.
+FORMS = FREE, CAPPED, LINEAR = ("free", "capped", "linear")
 RESAMPLES = 1000
 SIDE = 3  # networks that must lie on each side of a transition
 BEYOND = 0.025  # at most this share of resamples has its transition at the sparsest network, or at the busiest
 ABOVE = 3  # how many standard deviations of the networks around the curve its rise must have
 SILENT = 0.01  # spikes: fewer count as these, for the logarithm
+CURVES = 64  # fits that are remembered: several claims are about one curve
 STEEPNESS = np.geomspace(0.5, 60.0, 26)
 AROUND = np.geomspace(0.125, 8.0, 31)  # of resamples, in units of the fit's steepness
 ROUGH, STEP = 0.03, 0.01  # of the grids of transitions, decades
@@ -27,21 +33,33 @@ class Rise(NamedTuple):
     """Parameters of the sigmoid, each (resamples,); what a network of no activity reaches is the chance level."""
 
     transition: np.ndarray  # spikes per input at half of the rise
-    steepness: np.ndarray
+    steepness: np.ndarray  # 4 / the rise, times the slope at the transition over relative changes of the spikes
     plateau: np.ndarray
     chance: float
+    form: str = FREE
 
     def accuracy(self, spikes: np.ndarray) -> np.ndarray:
         """Return the accuracy at some spikes per input."""
-        return self.chance + (self.plateau - self.chance) / (1 + (self.transition / spikes) ** self.steepness)
+        if self.form == LINEAR:
+            odds = np.exp(np.clip(self.steepness * (1 - spikes / self.transition), -300, 300))
+        else:
+            odds = (self.transition / spikes) ** self.steepness
+        return self.chance + (self.plateau - self.chance) / (1 + odds)
 
     def width(self) -> np.ndarray:
-        """Return from a tenth to nine tenths of the rise, in orders of magnitude of the spike count."""
-        return np.log10(81.0) / self.steepness
+        """Return from a tenth to nine tenths of the rise, in orders of magnitude of the spike count.
 
-    def saturation(self, share: float = 0.95) -> np.ndarray:
+        Infinite where more than a tenth of it is there without any spike, as a linear sigmoid may have it.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log10(self.saturation(0.9) / self.saturation(0.1))
+
+    def saturation(self, share: float | np.ndarray = 0.95) -> np.ndarray:
         """Return the spikes per input at which `share` of the rise is reached."""
-        return self.transition * (share / (1 - share)) ** (1 / self.steepness)
+        odds = share / (1 - share)
+        if self.form == LINEAR:
+            return self.transition * np.maximum(1 + np.log(odds) / self.steepness, 0.0)
+        return self.transition * odds ** (1 / self.steepness)
 
     def crossing(self, accuracy: float) -> np.ndarray:
         """Return the spikes per input at which an accuracy is reached; infinite where the plateau is below it."""
@@ -50,28 +68,29 @@ class Rise(NamedTuple):
         return np.where(above, self.saturation(share), np.inf)
 
 
-def fit_rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float) -> Rise:
-    """Return the least-squares sigmoid through networks of (n,) spikes per input and accuracy."""
+def fit_rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, form: str = FREE) -> Rise:
+    """Return the least-squares sigmoid of a form through networks of (n,) spikes per input and accuracy."""
     x, one = _log(spikes), np.ones((len(spikes), 1))
-    rough = _search(x, accuracy, chance, np.arange(x.min(), x.max() + ROUGH, ROUGH), STEEPNESS, one)
+    rough = _search(x, accuracy, chance, form, np.arange(x.min(), x.max() + ROUGH, ROUGH), STEEPNESS, one)
     fine = np.log10(rough.transition[0]) + np.linspace(-ROUGH, ROUGH, 61)
-    return _search(x, accuracy, chance, fine, rough.steepness[0] * np.geomspace(0.8, 1.25, 41), one)
+    return _search(x, accuracy, chance, form, fine, rough.steepness[0] * np.geomspace(0.8, 1.25, 41), one)
 
 
 def _log(spikes: np.ndarray) -> np.ndarray:
     return np.log10(np.maximum(spikes, SILENT))
 
 
-def _search(x, accuracy, chance, centres, steepness, weights) -> Rise:
-    """Return the best of a grid of transitions and steepness; the plateau (at most 1) is linear in the rest: exact."""
-    m, p = (axis.ravel() for axis in np.meshgrid(centres, steepness, indexing="ij"))
-    exponent = np.clip(p[:, None] * (m[:, None] - x), -300, 300)
-    rise = 1.0 / (1.0 + 10.0**exponent)  # (grid, n)
+def _search(x, accuracy, chance, form, centres, steepness, weights) -> Rise:
+    """Return the best of a grid of transitions and steepness; the plateau is linear in the rest: exact."""
+    m, p = (axis.ravel()[:, None] for axis in np.meshgrid(centres, steepness, indexing="ij"))
+    exponent = p * (1 - 10.0 ** (x - m)) / np.log(10) if form == LINEAR else p * (m - x)
+    rise = 1.0 / (1.0 + 10.0 ** np.clip(exponent, -300, 300))  # (grid, n)
     height = accuracy - chance
     along, square = (rise * height) @ weights, np.maximum((rise**2) @ weights, 1e-300)
-    above = np.clip(along / square, 0, 1 - chance)
+    above = np.clip(along / square, 0, 1 - chance if form == CAPPED else None)
     best = np.argmax(2 * above * along - above**2 * square, axis=0)  # what the fit explains
-    return Rise(10.0 ** m[best], p[best], chance + above[best, np.arange(weights.shape[1])], chance)
+    plateau = chance + above[best, np.arange(weights.shape[1])]
+    return Rise(10.0 ** m[best, 0], p[best, 0], plateau, chance, form)
 
 
 def distinct(spikes: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,8 +102,8 @@ def distinct(spikes: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.n
     return tuple(np.unique(np.stack([np.asarray(spikes, float), np.asarray(accuracy, float)], axis=1), axis=0).T)
 
 
-def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float) -> tuple[Rise, Rise] | None:
-    """Return the sigmoid fitted to distinct networks and those of resampled ones.
+def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, form: str = FREE) -> tuple[Rise, Rise] | None:
+    """Return the sigmoid of a form fitted to distinct networks and those of resampled ones.
 
     The random stream of the resampling is named by the networks themselves: figure and claims give the same interval,
     and two sets of networks are resampled independently.
@@ -93,22 +112,27 @@ def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float) -> tuple[Rise,
     rise is `ABOVE` times as large as the scatter around it, and the transitions of resamples lie between the sparsest
     and the busiest network.
     """
-    spikes, accuracy = distinct(spikes, accuracy)
-    if len(spikes) < 2 * SIDE:
-        return None
-    found = fit_rise(spikes, accuracy, chance)
+    networks = np.stack(distinct(spikes, accuracy))
+    return _rise(networks.tobytes(), float(chance), form, RESAMPLES, BEYOND) if networks.shape[1] >= 2 * SIDE else None
+
+
+@lru_cache(CURVES)
+def _rise(networks: bytes, chance: float, form: str, resamples: int, most_beyond: float) -> tuple[Rise, Rise] | None:
+    """Return what `rise` does of two rows of float64, spikes and accuracies of distinct networks."""
+    spikes, accuracy = np.frombuffer(networks).reshape(2, -1)
+    found = fit_rise(spikes, accuracy, chance, form)
     below = int((spikes < found.transition[0]).sum())
     scatter = np.std(accuracy - found.accuracy(np.maximum(spikes, SILENT)))
     if min(below, len(spikes) - below) < SIDE or found.plateau[0] - chance < ABOVE * scatter:
         return None
-    networks = hashlib.sha256(np.stack([spikes, accuracy]).tobytes()).hexdigest()
-    drawn = (stream(0, f"transition/{networks}").random((RESAMPLES, len(spikes))) * len(spikes)).astype(int)
+    name = hashlib.sha256(networks).hexdigest()
+    drawn = (stream(0, f"transition/{name}").random((resamples, len(spikes))) * len(spikes)).astype(int)
     weights = np.stack([np.bincount(row, minlength=len(spikes)) for row in drawn], axis=1).astype(float)
     # Grids that the fit itself lies on, so that it is no further from its resamples than they are from each other.
     x, middle = _log(spikes), np.log10(found.transition[0])
     low, high = np.ceil((middle - x.min()) / STEP), np.ceil((x.max() - middle) / STEP)
     centres = middle + STEP * np.arange(-low, high + 1)
-    resampled = _search(x, accuracy, chance, centres, found.steepness[0] * AROUND, weights)
+    resampled = _search(x, accuracy, chance, form, centres, found.steepness[0] * AROUND, weights)
     at = np.log10(resampled.transition)
     beyond = max(np.mean(at < centres[0] + STEP / 2), np.mean(at > centres[-1] - STEP / 2))
-    return None if beyond > BEYOND else (found, resampled)
+    return None if beyond > most_beyond else (found, resampled)

@@ -28,3 +28,18 @@ def judge_claims(declared: Mapping[str, Experiment], folder: Path | str, output:
     judgements = judge_all(claims, tables, declared)
     write(judgements, output)
     return summary_words(judgements)
+
+
+def write_scoreboard(folder: Path | str, output: Path | str) -> str:
+    """Write every claim once, by the best of the tables in a folder and below it; return the counts in words.
+
+    Raises SgpipeError if a file does not fit, or no table that a claim is about is there.
+    """
+    from sgpipe.claims.scoreboard import scoreboard, write
+    from sgpipe.claims.words import summary_words
+
+    entries = scoreboard(folder)
+    write(entries, output)
+    papers = dict.fromkeys(entry.judgement.claim.paper for entry in entries)
+    own = {paper: [e.judgement for e in entries if e.judgement.claim.paper == paper] for paper in papers}
+    return "\n".join(f"{paper}: {summary_words(judgements)}" for paper, judgements in own.items())
