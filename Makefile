@@ -45,7 +45,8 @@ lint: $(READY)
 setup: $(READY)
 
 # Installed in place, so that editing a figure's module redraws the figure.
-$(READY): pyproject.toml constraints.in constraints.txt CMakeLists.txt $(wildcard src/sgpipe/engines/cpu/src/*)
+$(READY): pyproject.toml constraints.in constraints.txt CMakeLists.txt \
+  $(wildcard src/sgpipe/engines/cpu/src/* src/sgpipe/data/ear/src/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "sgpipe needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) src/sgpipe/base/interpreter.py '$(VENV)'

@@ -1,5 +1,7 @@
 """The inner ear: each of its parts against its equations, and the whole against what an ear does."""
 
+from operator import itemgetter
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -7,10 +9,12 @@ from scipy.special import hankel1
 
 from sgpipe.base.rng import stream
 from sgpipe.data.audio import read_audio
-from sgpipe.data.ear.basilar_membrane import LOWEST, Membrane, bands, movement, transfer
+from sgpipe.data.ear import compiled, plain
+from sgpipe.data.ear.basilar_membrane import LOWEST, Membrane, bank, movement, padded, spectra, transfer, unpacked
 from sgpipe.data.ear.bushy_cells import BushyCell, BushyCells
 from sgpipe.data.ear.cochlea import STEP_RATE, Ear, Sound, conditioned, encode, encode_files
-from sgpipe.data.ear.hair_cells import HairCell, Pools, released
+from sgpipe.data.ear.fourier import plan, transform
+from sgpipe.data.ear.hair_cells import HairCell, Pools, lost, released
 
 SMALL = Ear(Membrane(channels=70))  # a tenth of the channels, at the same places
 RATE = 48000
@@ -69,17 +73,18 @@ def test_places_answer_to_lower_frequencies_the_farther_they_are_from_the_stapes
 
 def test_the_filters_are_the_membrane_at_every_frequency_of_a_sound():
     membrane, duration = Membrane(channels=70), 0.25
-    for band in bands(membrane, duration, STEP_RATE):
-        count = band.filters.shape[1]
-        frequency = np.arange(count) / duration
+    for band in bank(membrane, duration, STEP_RATE).bands:
+        filters = unpacked(band)
+        frequency = np.arange(filters.shape[1]) / duration
         exact = transfer(membrane, np.maximum(frequency, LOWEST))[band.channels]
-        error = np.abs(band.filters - exact)[:, frequency >= LOWEST]
+        error = np.abs(filters - exact)[:, frequency >= LOWEST]
         assert np.all(error < 1e-3 * np.abs(exact).max(axis=1, keepdims=True))
 
 
 def moved(wave, rate, membrane, duration=0.25):
     whole = np.empty((membrane.channels, int(duration * STEP_RATE)))
-    for channels, velocity in movement(wave, rate, duration, membrane, STEP_RATE):
+    filters = bank(membrane, duration, STEP_RATE)
+    for channels, velocity in movement(filters, spectra(wave, rate, filters)):
         whole[channels] = np.abs(velocity).mean(axis=2)
     return whole
 
@@ -101,7 +106,41 @@ def test_responses_run_backward_as_published_or_forward_as_in_an_ear():
         assert 0.002 < side * delay < 0.03
 
 
+def test_the_movement_is_the_sound_through_the_filters():
+    filters, wave = bank(Membrane(channels=70), 0.25, STEP_RATE), np.random.default_rng(1).random(12000) - 0.5
+    for band, (channels, velocity) in zip(filters.bands, movement(filters, spectra(wave, RATE, filters)), strict=True):
+        responses, samples = unpacked(band), 2000 * band.per_step
+        product = np.zeros((len(responses), samples // 2 + 1), complex)
+        product[:, : responses.shape[1]] = responses * np.fft.rfft(wave)[: responses.shape[1]]
+        expected = np.fft.irfft(product, samples) * samples / len(wave)
+        assert channels == band.channels and velocity.shape == (len(responses), 2000, band.per_step)
+        error = np.abs(velocity.reshape(len(responses), -1) - expected)
+        assert np.all(error < 2e-6 * np.abs(expected).max(axis=1, keepdims=True))  # float32, a dozen roundings deep
+
+
+@pytest.mark.parametrize("steps", [2, 13, 30, 1000, 7000, 11000])
+def test_transforms_are_fourier_s(steps):
+    row = np.random.default_rng(steps).random((2, steps, 2), np.float32) - np.float32(0.5)
+    real, imaginary = transform((row[0], row[1]), plan(steps))
+    exact = np.fft.ifft(row[0] + 1j * row[1], axis=0) * steps
+    assert real.dtype == np.float32
+    assert np.abs(real + 1j * imaginary - exact).max() < 2e-6 * np.abs(exact).max()
+
+
+def test_sounds_are_padded_to_lengths_that_have_a_transform():
+    assert [padded(samples, 8000) for samples in (1, 1000, 1001, 17000, 16001)] == [0.125, 0.125, 0.25, 2.25, 2.25]
+    with pytest.raises(ValueError, match="17 has a prime factor above 13"):
+        plan(17)
+
+
 # --- hair cells and bushy cells
+
+
+def test_what_is_lost_is_exact_to_float32():
+    y = np.linspace(0, 1, 10001, dtype=np.float32)
+    np.testing.assert_allclose(lost(y), -np.expm1(-y.astype(float)), rtol=4e-7)
+    with pytest.raises(ValueError, match="9000/s: too much for steps of 0.000125 s, at most 8000/s"):
+        released(HairCell(permeability=9000.0), np.zeros((1, 1, 1), np.float32), 1 / STEP_RATE)
 
 
 def test_hair_cells_in_silence_stay_at_rest():
@@ -183,6 +222,51 @@ def test_a_bushy_cell_wants_about_a_dozen_spikes_at_once_and_then_rests():
     assert np.diff(found).min() >= 8  # steps of 1/8 ms
 
 
+# --- the compiled kernel
+
+
+needs_kernel = pytest.mark.skipif(not compiled.built(), reason="the compiled ear is not built")
+
+
+@needs_kernel
+@pytest.mark.parametrize(("channels", "rate", "seconds"), [(70, 48000, 0.3), (37, 16000, 0.6), (5, 22050, 0.09)])
+def test_the_kernel_has_the_bits_of_numpy(channels, rate, seconds):
+    ear, draws = Ear(Membrane(channels=channels)), stream(2, "test/kernel")
+    duration = padded(int(seconds * rate), rate)
+    filters = bank(ear.membrane, duration, STEP_RATE)
+    # Loud, so that some volleys are above one spike a fibre and step, and of two lengths.
+    heard = [spectra(level * (draws.random(int(seconds * rate)) - 0.5), rate, filters) for level in (1.0, 300.0)]
+    steps = [int(seconds * STEP_RATE), int(seconds * STEP_RATE) - 101]
+
+    def found(listen, **more):
+        return listen(filters, heard, steps, [stream(3, name) for name in "ab"], ear.hair, ear.bushy, **more)
+
+    expected = found(plain.listen)
+    assert len(expected[1]) > 20
+    for isa in compiled._ear.isas():
+        for one, other in zip(found(compiled.listen, isa=isa), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@needs_kernel
+def test_the_kernel_refuses_what_it_cannot_draw_from_or_read():
+    filters = bank(SMALL.membrane, 0.125, STEP_RATE)
+    heard, used = [spectra(tone(500, 0.1), RATE, filters)], stream(0, "test")
+    used.random()
+    for draws in (used, np.random.default_rng(0)):
+        with pytest.raises(ValueError, match="at its start"):
+            compiled.listen(filters, heard, [800], [draws], SMALL.hair, SMALL.bushy)
+    with pytest.raises(ValueError, match="steps"):
+        compiled.listen(filters, heard, [1001], [stream(0, "test")], SMALL.hair, SMALL.bushy)
+
+
+def test_without_a_compiler_numpy_listens(monkeypatch):
+    spikes = heard(tone(500))
+    monkeypatch.setattr(compiled, "_ear", None)
+    for one, other in zip(heard(tone(500)), spikes, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # --- the whole ear
 
 
@@ -244,12 +328,15 @@ def test_the_number_of_workers_changes_nothing(tmp_path, monkeypatch):
     names = [f"{number}.wav" for number in range(5)]
     for number, name in enumerate(names):
         soundfile.write(tmp_path / name, 0.5 * tone(300 + 100 * number, 0.1 + 0.02 * number, 16000), 16000)
-    found = [encode_files(tmp_path, names, workers, SMALL) for workers in (1, 3)]
+    found = [
+        [spikes for _, spikes in sorted(encode_files(tmp_path, names, workers, SMALL), key=itemgetter(0))]
+        for workers in (1, 3)
+    ]
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_array_equal(one[1], other[1])
     # Listening to the files one by one gives the same too: what stands in a batch does not matter.
-    np.testing.assert_array_equal(encode_files(tmp_path, names[2:3], 1, SMALL)[0][0], found[0][2][0])
+    np.testing.assert_array_equal(next(encode_files(tmp_path, names[2:3], 1, SMALL))[1][0], found[0][2][0])
 
 
 def smoothed(times, seconds):

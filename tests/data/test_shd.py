@@ -253,7 +253,7 @@ def small_ear(monkeypatch):
 
     def encode_files(folder, names, workers=1):
         heard.extend(names)
-        return [(np.arange(300) / 1000, np.full(300, len(name))) for name in names]
+        return enumerate((np.arange(300) / 1000, np.full(300, len(name))) for name in names)
 
     monkeypatch.setattr(shd.cochlea, "encode_files", encode_files)
     return heard
@@ -308,7 +308,8 @@ def test_other_bins_and_splits_need_no_second_listening(recordings, small_ear, t
 
 def test_spikes_we_write_read_back_in_the_published_precision(tmp_path):
     times = np.arange(0, 1, 1 / 8000)
-    write_spikes(tmp_path / "a.h5", [(times, np.arange(8000) % 700), (times[:0], times[:0])], [3, 19], ["x", "y"])
+    spikes = [(1, (times[:0], times[:0])), (0, (times, np.arange(8000) % 700))]  # as they come
+    write_spikes(tmp_path / "a.h5", spikes, [3, 19], ["x", "y"])
     with open_spikes(tmp_path / "a.h5") as file:
         (chunk,) = file.chunks()
     assert chunk.times.dtype == np.float16 and chunk.counts.tolist() == [8000, 0] and chunk.labels.tolist() == [3, 19]

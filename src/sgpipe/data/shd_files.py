@@ -8,7 +8,7 @@ extra/         speaker, keys and more, which no network sees
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -174,16 +174,26 @@ def _unpack(path: Path, plain: Path, advice: str) -> None:
 
 
 def write_spikes(
-    path: Path | str, spikes: Sequence[tuple[np.ndarray, np.ndarray]], labels: Sequence[int], keys: Sequence[str] = ()
+    path: Path | str,
+    spikes: Iterable[tuple[int, tuple[np.ndarray, np.ndarray]]],
+    labels: Sequence[int],
+    keys: Sequence[str] = (),
 ) -> None:
-    """Write spikes, times and units of each sample, with their labels; `keys` tell where the samples come from."""
+    """Write spikes, times and units of each sample, with their labels; `keys` tell where the samples come from.
+
+    `spikes` are (sample, its spikes), in any order; they are written as they come.
+    """
     import h5py
 
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        for place, (name, kind) in enumerate((("times", np.float16), ("units", np.uint16))):
-            lists = file.create_dataset(f"spikes/{name}", (len(spikes),), h5py.vlen_dtype(kind))
-            for row, sample in enumerate(spikes):
-                lists[row] = sample[place].astype(kind)
+        kinds = {"times": np.float16, "units": np.uint16}
+        lists = {
+            name: file.create_dataset(f"spikes/{name}", (len(labels),), h5py.vlen_dtype(kind))
+            for name, kind in kinds.items()
+        }
+        for row, sample in spikes:
+            for values, (name, kind) in zip(sample, kinds.items(), strict=True):
+                lists[name][row] = values.astype(kind)
         file["labels"] = np.array(labels, dtype=np.uint16)
         if keys:
             file["extra/keys"] = list(keys)

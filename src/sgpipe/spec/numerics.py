@@ -14,7 +14,7 @@ VERSIONS: dict[str, int] = {
     "task.randman": 1,
     "task.mnist_latency": 1,
     "task.ptb": 1,
-    "task.shd": 1,
+    "task.shd": 2,
     "task.rawsc": 1,
     "task.rawhd": 1,
     "neuron.lif": 1,

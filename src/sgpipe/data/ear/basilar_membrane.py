@@ -16,23 +16,29 @@ the base (c = 0, channel 0) answers to about 22 kHz, the apex to about 100 Hz.
 Time is written exp(-i w t) above. Cramer et al. (2020) multiplied v with a discrete Fourier transform, which is
 written exp(+i w t): their responses run backwards, and a channel moves before the sound that moves it (by 2 ms at
 1.4 kHz, 22 ms at 140 Hz). The Heidelberg data have that in them; `backward` says which is meant.
+
+Neighbouring channels move together: two real signals are one complex one, and n samples a time step are n signals of
+one sample a step, of sounds that are shifted by a sample. So all transforms are of as many numbers as there are steps.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
 
 import numpy as np
-from scipy.fft import irfft, rfft
+from scipy.fft import rfft
 from scipy.interpolate import CubicSpline
 from scipy.signal import resample_poly
 from scipy.special import hankel1e, j0, j1, y0, y1
 
+from sgpipe.data.ear.fourier import Parts, Plan, plan, smooth, transform
+
 BLOCK = 0.125  # s: sounds are padded to a multiple of it, so that few sets of filters are made
-AT_ONCE = 32  # channels: few enough for their samples to stay in cache
+PLACES = 16  # channels of a band: two vectors of eight, and few enough for their samples to stay in cache
 LOWEST, HIGHEST = 10.0, 16000.0  # Hz: what is heard
 GRID = 900  # frequencies, evenly spaced in their logarithm, at which the equations above are evaluated
+SILENT = 1e-9  # what moves a channel less than this share of its peak is left out
 FAINT = 1e-2  # a channel is sampled for the frequencies that move it more than this share of its peak
 OVERSAMPLING = 3  # samples a period of the highest of these, so that rectifying sees the peaks
 
@@ -85,73 +91,134 @@ def _stapes(membrane: Membrane, omega: np.ndarray) -> np.ndarray:
     return np.sqrt(scale) * (y0(x) + 1j * j0(x)) / (j1(x) - 1j * y1(x))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Band:
-    """Neighbouring channels that share a sampling rate."""
+    """A few neighbouring channels of one sampling rate."""
 
     channels: slice
     per_step: int  # samples a time step
-    filters: np.ndarray  # complex64 (channels, frequencies from 0 in steps of 1 / duration)
+    filters: np.ndarray  # float32 (frequencies from 0 in steps of 1 / duration, 2, 2, 8): see `packed`
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """All filters for sounds of one duration (s)."""
+
+    duration: float
+    step_rate: int  # steps a second
+    channels: int
+    bands: tuple[Band, ...]
+    plan: Plan  # of transforms over all time steps
+    shifts: dict[int, np.ndarray]  # for each per_step: complex64 (per_step, frequencies), what shifts by a sample each
 
 
 def padded(samples: int, rate: int) -> float:
-    """Return the duration (s) at which a sound of so many samples is analysed: a multiple of BLOCK."""
-    return float(BLOCK * max(1, np.ceil(samples / rate / BLOCK)))
+    """Return the duration (s) at which a sound of so many samples is analysed: a smooth multiple of BLOCK."""
+    blocks = max(1, int(np.ceil(samples / rate / BLOCK)))
+    while not smooth(blocks):
+        blocks += 1
+    return BLOCK * blocks
 
 
-def movement(
-    wave: np.ndarray, rate: int, duration: float, membrane: Membrane, step_rate: int
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (channels, velocity) for some channels at a time: velocity is float32 (channels, steps, samples a step).
+def spectra(wave: np.ndarray, rate: int, bank: Bank) -> dict[int, np.ndarray]:
+    """Return the spectrum of a sound for each `per_step`: complex64 (per_step, frequencies).
 
-    `wave` (samples,) at `rate` Hz is padded with silence to `duration` s, a value of `padded`. Its end meets its
-    beginning, as in a periodic sound: both should be faded out.
+    Its rows are those of the sound shifted by 0, 1, ... samples.
+    `wave` (samples,) at `rate` Hz is padded with silence to the duration of the bank, a value of `padded`. Its end
+    meets its beginning, as in a periodic sound: both should be faded out.
     """
     if rate * BLOCK % 1:
         common = gcd(rate, 48000)
         wave, rate = resample_poly(wave, 48000 // common, rate // common), 48000
-    spectrum = rfft(wave.astype(np.float32), round(rate * duration)) / np.float32(rate)  # the same at any rate
-    steps = round(step_rate * duration)
-    for band in bands(membrane, duration, step_rate):
-        samples = steps * band.per_step
-        bins = min(band.filters.shape[1], len(spectrum), samples // 2 + 1)
-        heard = spectrum[:bins] * np.float32(step_rate * band.per_step)
-        for start in range(band.channels.start, band.channels.stop, AT_ONCE):
-            stop = min(start + AT_ONCE, band.channels.stop)
-            filters = band.filters[start - band.channels.start : stop - band.channels.start, :bins]
-            product = np.zeros((stop - start, samples // 2 + 1), np.complex64)
-            np.multiply(filters, heard, out=product[:, :bins])
-            velocity = irfft(product, samples, axis=1, overwrite_x=True)
-            yield slice(start, stop), velocity.reshape(-1, steps, band.per_step)
+    spectrum = rfft(wave.astype(np.float32), round(rate * bank.duration))
+    spectrum /= np.float32(rate * bank.duration)  # the same at any rate
+    return {
+        per_step: spectrum[: shift.shape[1]] * shift[:, : min(len(spectrum), shift.shape[1])]
+        for per_step, shift in bank.shifts.items()
+    }
+
+
+def movement(bank: Bank, heard: Mapping[int, np.ndarray]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (channels, velocity) for some channels at a time: velocity is float32 (channels, steps, samples a step).
+
+    `heard` are the `spectra` of a sound.
+    """
+    for band in bank.bands:
+        samples = [np.hstack(transform(_row(band, row, bank.plan), bank.plan)) for row in heard[band.per_step]]
+        yield band.channels, np.stack(samples, axis=2).transpose(1, 0, 2)[: band.channels.stop - band.channels.start]
+
+
+def _row(band: Band, heard: np.ndarray, how: Plan) -> Parts:
+    """Return the spectrum of every `per_step`-th sample, (steps, 8): in time, channels 0-7 are its real part."""
+    steps = how.between.shape[0] * how.between.shape[1]
+    bins = min(len(heard), len(band.filters))
+    a, b = np.moveaxis(band.filters[:bins], 2, 0)  # real and imaginary parts, (bins, 2, 8)
+    c, d = heard.real[:bins, None, None], heard.imag[:bins, None, None]
+    folded = np.zeros((2, steps, *a.shape[1:]), np.float32)
+    for part, product in zip(folded, (a * c - b * d, a * d + b * c), strict=True):
+        for start in range(0, bins, steps):
+            more = product[start : start + steps]
+            part[: len(more)] += more
+    mirrored = np.roll(folded[:, ::-1], 1, axis=1)
+    plus, minus = folded + mirrored, folded - mirrored
+    return plus[0, :, 0] - minus[1, :, 1], minus[1, :, 0] + plus[0, :, 1]
 
 
 @lru_cache(maxsize=4)
-def bands(membrane: Membrane, duration: float, step_rate: int) -> tuple[Band, ...]:
+def bank(membrane: Membrane, duration: float, step_rate: int) -> Bank:
     """Return the filters of all channels for sounds of one duration (s); kept for the next sound."""
-    grid, size, limit = _grid(membrane)
+    grid, size, limit, top = _grid(membrane)
     per_step = np.maximum(2 ** np.ceil(np.log2(OVERSAMPLING * limit / step_rate)), 1).astype(int)
     per_step = np.minimum(per_step, int(2 * HIGHEST // step_rate))
-    found = []
+    bands = []
     starts = np.flatnonzero(np.diff(per_step, prepend=-1))
-    for start, stop in zip(starts, [*starts[1:], membrane.channels], strict=True):
-        rate = step_rate * per_step[start]
-        top = min(HIGHEST, rate / 2, limit[start:stop].max() * 2)
-        frequency = np.arange(1, int(top * duration)) / duration
-        logs = CubicSpline(np.log(grid), size[start:stop], axis=1)(np.log(np.maximum(frequency, LOWEST)))
-        filters = np.exp(logs).astype(np.complex64)
-        filters[:, frequency < LOWEST] = 0
-        filters = np.pad(filters if membrane.backward else filters.conj(), ((0, 0), (1, 0)))
-        found.append(Band(slice(int(start), int(stop)), int(per_step[start]), filters))
-    return tuple(found)
+    for first, end in zip(starts, [*starts[1:], membrane.channels], strict=True):
+        rate = step_rate * per_step[first]
+        most = min(HIGHEST, rate / 2, limit[first:end].max() * 2)
+        for start in range(first, end, PLACES):
+            stop = min(start + PLACES, end)
+            frequency = np.arange(1, int(min(most, top[start:stop].max()) * duration)) / duration
+            logs = CubicSpline(np.log(grid), size[start:stop], axis=1)(np.log(np.maximum(frequency, LOWEST)))
+            filters = np.exp(logs).astype(np.complex64)
+            filters[:, frequency < LOWEST] = 0
+            filters = np.pad(filters if membrane.backward else filters.conj(), ((0, 0), (1, 0)))
+            bands.append(Band(slice(int(start), int(stop)), int(per_step[first]), packed(filters)))
+    steps = round(step_rate * duration)
+    shifts = {}
+    for samples in {band.per_step for band in bands}:
+        bins = max(len(band.filters) for band in bands if band.per_step == samples)
+        turns = np.outer(np.arange(samples), np.arange(bins)) / (samples * steps)
+        shifts[samples] = np.exp(2j * np.pi * turns).astype(np.complex64)
+    return Bank(duration, step_rate, membrane.channels, tuple(bands), plan(steps), shifts)
+
+
+def packed(filters: np.ndarray) -> np.ndarray:
+    """Return complex64 (channels, frequencies) as float32 (frequencies, channels 0-7 or 8-15, real or imaginary, 8)."""
+    whole = np.zeros((PLACES, filters.shape[1]), np.complex64)
+    whole[: len(filters)] = filters
+    parts = np.stack([whole.real, whole.imag]).reshape(2, 2, PLACES // 2, -1)
+    return np.ascontiguousarray(parts.transpose(3, 1, 0, 2))
+
+
+def unpacked(band: Band) -> np.ndarray:
+    """Return the filters of a band as complex64 (channels, frequencies)."""
+    parts = band.filters.transpose(2, 1, 3, 0).reshape(2, PLACES, -1)
+    return (parts[0] + 1j * parts[1])[: band.channels.stop - band.channels.start]
 
 
 @lru_cache(maxsize=2)
-def _grid(membrane: Membrane) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return frequencies (F,), the logarithm of v there (channels, F), and each channel's highest frequency."""
+def _grid(membrane: Membrane) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return frequencies (F,), the logarithm of v there (channels, F), and each channel's highest frequency that is not
+    FAINT, and that is not SILENT.
+    """
     grid = np.geomspace(LOWEST, HIGHEST, GRID)
     velocity = transfer(membrane, grid)
     size = np.abs(velocity)
     logs = np.log(np.maximum(size, 1e-30)) + 1j * np.unwrap(np.angle(velocity), axis=1)
-    audible = size > FAINT * size.max(axis=1, keepdims=True)
-    limit = grid[GRID - 1 - np.argmax(audible[:, ::-1], axis=1)]
-    return grid, logs, np.maximum.accumulate(limit[::-1])[::-1]
+
+    def highest(least: float) -> np.ndarray:
+        audible = size > least * size.max(axis=1, keepdims=True)
+        limit = grid[GRID - 1 - np.argmax(audible[:, ::-1], axis=1)]
+        return np.maximum.accumulate(limit[::-1])[::-1]
+
+    return grid, logs, highest(FAINT), highest(SILENT)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sgpipe.data.ear.hair_cells import lost
+
 PUBLISHED_STEP = 1 / 24000  # s, of Cramer et al. (2020); a steady drive moves v here as far as with this step there
 TERMS = 4  # a draw is at most this many spikes; more have a chance below 0.004 for a mean of 1
 
@@ -46,7 +48,7 @@ class BushyCells:
         self.free = np.full(places, cell.fibres, np.float32)  # fibres that are not refractory
         self.recent = np.zeros((rest, places), np.float32)  # how many fired in each of the last steps
         self.resting = deque([np.empty(0, np.int64)] * (rest - 1), maxlen=rest - 1)  # cells that fired in them
-        self.excess, self.small, self.chance, self.sum = np.empty((4, places), np.float32)
+        self.excess, self.small, self.term, self.terms, self.sum = np.empty((5, places), np.float32)
         self.hit, self.drawn = np.empty((2, places), np.uint8)
         self.keep_current, self.keep_voltage = np.float32(np.exp([-dt / cell.tau_syn, -dt / cell.tau_mem]))
         self.weight = np.float32(cell.weight * _gain(cell, PUBLISHED_STEP) / _gain(cell, dt) * PUBLISHED_STEP)
@@ -71,7 +73,7 @@ class BushyCells:
 
     def _fibres(self, rate: np.ndarray, random: np.ndarray) -> np.ndarray:
         """Return how many fibres fire at each place."""
-        excess, small, chance, total = self.excess, self.small, self.chance, self.sum
+        excess, small, term, terms, chance = self.excess, self.small, self.term, self.terms, self.sum
         place = self.now % len(self.recent)
         self.now += 1
         fired = self.recent[place]
@@ -79,17 +81,16 @@ class BushyCells:
         np.multiply(rate, self.free, out=excess)
         np.minimum(excess, 1, out=small)
         excess -= small
-        np.negative(small, out=chance)
-        np.exp(chance, out=chance)
-        hit = self.hit.view(bool)
-        np.greater(random, chance, out=self.drawn.view(bool))
-        total[:] = chance
-        for number in range(1, TERMS):
-            chance *= small
+        none = 1 - lost(small)
+        np.greater(random, none, out=self.drawn.view(bool))
+        term[:] = terms[:] = 1
+        for number in range(1, TERMS):  # the chance of at most so many is exp(-x) (1 + x + x^2 / 2 + ...)
+            term *= small
             if number > 1:
-                chance *= np.float32(1 / number)
-            total += chance
-            np.greater(random, total, out=hit)
+                term *= np.float32(1 / number)
+            terms += term
+            np.multiply(none, terms, out=chance)
+            np.greater(random, chance, out=self.hit.view(bool))
             self.drawn += self.hit
         np.add(self.drawn, excess, out=fired)
         np.minimum(fired, self.free, out=fired)

@@ -11,24 +11,25 @@ hair cells release is the mean over such a step.
 The spikes of a recording depend on nothing but its samples, its name (which names the random stream), and the model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 from sgpipe.base.rng import stream
 from sgpipe.data.audio import audio_seconds, read_audio
-from sgpipe.data.ear.basilar_membrane import Membrane, movement, padded
-from sgpipe.data.ear.bushy_cells import BushyCell, BushyCells
-from sgpipe.data.ear.hair_cells import HairCell, Pools, released
+from sgpipe.data.ear import compiled, plain
+from sgpipe.data.ear.basilar_membrane import Membrane, bank, padded, spectra
+from sgpipe.data.ear.bushy_cells import BushyCell
+from sgpipe.data.ear.hair_cells import HairCell
 
-VERSION = 1  # raised whenever spikes change: kept spikes of another version are made anew
+VERSION = 2  # raised whenever spikes change: kept spikes of another version are made anew
 STEP_RATE = 8000  # steps per second, of hair cells and neurons
 LOUDNESS = 0.3  # root mean square
-DRAWN_AT_ONCE = 64  # steps
-SIDE_BY_SIDE = 12  # sounds: enough to be fast, few enough for memory (300 MB a worker)
+SIDE_BY_SIDE = 12  # sounds: enough to be fast, few enough for memory
 
 
 Spikes = tuple[np.ndarray, np.ndarray]  # times and channels
@@ -65,27 +66,31 @@ def conditioned(samples: np.ndarray, loudness: float = LOUDNESS) -> np.ndarray:
     return samples * window * (loudness / np.sqrt(power) if power > 0 else 0.0)
 
 
-def encode_files(folder: Path, names: Sequence[str], workers: int = 1, ear: Ear = HUMAN) -> list[Spikes]:
-    """Return the spikes of the audio files `names` below `folder`, in their order; see `encode`.
+def encode_files(
+    folder: Path, names: Sequence[str], workers: int = 1, ear: Ear = HUMAN
+) -> Iterator[tuple[int, Spikes]]:
+    """Yield (row, spikes) of each of the audio files `names` below `folder`, the shortest first; see `encode`.
 
-    Raises SgpipeError, naming the file, if one cannot be read. The result does not depend on `workers`.
+    Whoever writes the spikes away as they come needs memory for a few sounds only. Raises SgpipeError, naming the file,
+    if one cannot be read. The result does not depend on `workers`.
     """
-    spikes: list[Spikes | None] = [None] * len(names)
     # Sounds of like lengths together: filters are made for one duration at a time, and no sound waits for another.
     seconds = [audio_seconds(folder / name) for name in names]
     order = sorted(range(len(names)), key=lambda row: (seconds[row], names[row]))
     batches = [order[start : start + SIDE_BY_SIDE] for start in range(0, len(order), SIDE_BY_SIDE)]
+    making = Lock()
 
-    def fill(rows: Sequence[int]) -> None:
+    def heard(rows: Sequence[int]) -> list[Spikes]:
         sounds = [Sound(names[row], *read_audio(folder / names[row])) for row in rows]
-        for row, found in zip(rows, encode(sounds, ear), strict=True):
-            spikes[row] = found
+        with making:  # else two threads make the same filters
+            for duration in {padded(len(sound.samples), sound.rate) for sound in sounds}:
+                bank(ear.membrane, duration, STEP_RATE)
+        return encode(sounds, ear)
 
-    # Threads, since numpy leaves the interpreter free while it computes, and no array has to change process.
+    # Threads, since kernel and numpy leave the interpreter free while they compute, and no array has to change process.
     with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for _ in pool.map(fill, batches):
-            pass
-    return spikes
+        for rows, found in zip(batches, pool.map(heard, batches), strict=True):
+            yield from zip(rows, found, strict=True)
 
 
 def encode(sounds: Sequence[Sound], ear: Ear = HUMAN, loudness: float = LOUDNESS) -> list[Spikes]:
@@ -94,33 +99,17 @@ def encode(sounds: Sequence[Sound], ear: Ear = HUMAN, loudness: float = LOUDNESS
     The sounds advance side by side, which saves time and changes nothing else. `loudness` is the root mean square
     that they are brought to.
     """
-    steps = [max(1, int(np.ceil(len(sound.samples) / sound.rate * STEP_RATE))) for sound in sounds]
-    channels = ear.membrane.channels
-    share = np.zeros((max(steps), len(sounds), channels), np.float32)
-    for place, sound in enumerate(sounds):
-        wave, last = conditioned(sound.samples, loudness), steps[place]
-        duration = padded(len(wave), sound.rate)
-        for chosen, velocity in movement(wave, sound.rate, duration, ear.membrane, STEP_RATE):
-            share[:last, place, chosen] = released(ear.hair, velocity, 1 / STEP_RATE)[:, :last].T
-    step, place = _fire(share, [stream(0, f"data/shd/ear/{sound.name}") for sound in sounds], ear)
-    sound, channel = np.divmod(place, channels)
-    found = []
-    for number, last in enumerate(steps):
-        mine = (sound == number) & (step < last)
-        found.append((step[mine] / STEP_RATE, channel[mine].astype(np.uint16)))
+    listen = compiled.listen if compiled.built() else plain.listen
+    found: list[Spikes | None] = [None] * len(sounds)
+    durations = [padded(len(sound.samples), sound.rate) for sound in sounds]
+    for duration in sorted(set(durations)):
+        filters = bank(ear.membrane, duration, STEP_RATE)
+        rows = [row for row, mine in enumerate(durations) if mine == duration]
+        alike = [sounds[row] for row in rows]
+        heard = [spectra(conditioned(sound.samples, loudness), sound.rate, filters) for sound in alike]
+        steps = [max(1, int(np.ceil(len(sound.samples) / sound.rate * STEP_RATE))) for sound in alike]
+        draws = [stream(0, f"data/shd/ear/{sound.name}") for sound in alike]
+        for row, place in zip(rows, listen(filters, heard, steps, draws, ear.hair, ear.bushy), strict=True):
+            step, channel = np.divmod(place, ear.membrane.channels)
+            found[row] = (step / STEP_RATE, channel.astype(np.uint16))
     return found
-
-
-def _fire(share: np.ndarray, draws: Sequence[np.random.Generator], ear: Ear) -> tuple[np.ndarray, np.ndarray]:
-    """Return the step and the flat place (sound, channel) of every spike; `share` is (steps, sounds, channels)."""
-    steps, sounds, channels = share.shape
-    places, dt = sounds * channels, 1 / STEP_RATE
-    pools, cells = Pools(ear.hair, places, dt), BushyCells(ear.bushy, places, dt)
-    rate, spikes = np.empty(places, np.float32), []
-    for step, released_now in enumerate(share.reshape(steps, places)):
-        if step % DRAWN_AT_ONCE == 0:
-            drawn = [generator.random((DRAWN_AT_ONCE, channels), dtype=np.float32) for generator in draws]
-            random = np.concatenate(drawn, axis=1)
-        pools.step(released_now, rate)
-        spikes.append(cells.step(rate, random[step % DRAWN_AT_ONCE]))
-    return np.repeat(np.arange(steps), [len(part) for part in spikes]), np.concatenate(spikes)
