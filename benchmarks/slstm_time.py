@@ -2,7 +2,7 @@
 
     python benchmarks/slstm_time.py
 
-Both in the torch reference, the only engine that has both: one thread, minibatches of 32 random inputs of 700 channels,
+Both in the torch reference: one thread, minibatches of 32 random inputs of 700 channels,
 100 time steps, two layers, a readout of 20 classes at every step. Prints the processor time of a minibatch, forward and
 backward with the update, the least of several.
 """

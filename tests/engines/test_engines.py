@@ -118,11 +118,11 @@ def test_the_gpu_engine_is_taken_only_when_asked_for_and_trains_packs(tiny, tmp_
 ONLY_ON_THE_CPU = [
     ({"network.neuron": "delta_lif"}, "delta_lif neurons"),
     ({"network.neuron": "alif", "objective.head": "steps"}, "alif neurons"),
+    ({"network.neuron": "slstm"}, "slstm neurons"),
     ({"network.dropout": 0.1}, "dropout"),
     ({"objective.label_smoothing": 0.1}, "label smoothing"),
 ]
 ELSEWHERE = [
-    ({"network.neuron": "slstm"}, "slstm neurons"),
     ({"network.neuron": "relu"}, "relu neurons"),
     ({"objective.head": "steps"}, "steps head"),
 ]

@@ -114,9 +114,17 @@ def test_a_cluster_is_asked_for_hours_that_the_engine_needs():
     estimate = sum(cost.run_seconds(spec) for spec in fast.pack(pack).runs) / 60
     assert 2 * estimate < fast.minutes(pack) < 20 + 8 * estimate < reference.minutes(pack)
     assert fast.minutes(pack, attempt=2) == reference.minutes(pack) == plan("paper", device="cuda").minutes(pack)
-    words = plan("paper", experiments=["workflow/experiments/herranz2022.yaml"])
-    slow = next(one for one in words.packs.values() if one.runs[0].data.task == "ptb")
-    assert words.minutes(slow.id) < 1.2 * words.minutes(slow.id, attempt=2)  # only the reference trains on words
+    only_reference = RunSpec.make({"network.neuron": "relu", "training.epochs": 20_000})
+    assert cost.pack_minutes([only_reference], True) < 1.2 * cost.pack_minutes([only_reference], False)
+
+
+def test_a_text_costs_what_its_words_do_and_an_lstm_four_times_its_units():
+    knobs = {"data.task": "ptb", "network.neuron": "delta_lif", "network.hidden": [512], "network.embedding": 512}
+    few, many = (RunSpec.make({**knobs, "data.source": source}) for source in ("embedded", "original"))
+    per_word = [cost.run_seconds(spec) / spec.data.train_samples for spec in (few, many)]
+    assert 4 * per_word[0] < per_word[1] < 10 * per_word[0]  # a thousand words against ten
+    lif, lstm = (RunSpec.make({"data.task": "shd", "network.neuron": neuron}) for neuron in ("delta_lif", "slstm"))
+    assert 3 < cost.run_seconds(lstm) / cost.run_seconds(lif) < 6
 
 
 def test_the_numerics_of_a_pack_follow_its_runs(monkeypatch):

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sgpipe.base.errors import SgpipeError
 from sgpipe.data.samples import Samples, Task, Words
-from sgpipe.engines.interface import Measures, Theory, Threads, Weights, one_thread
+from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.engines.minibatch import MinibatchSession, Sums
+from sgpipe.engines.reading import WordSession
 from sgpipe.model.activity import detached
 from sgpipe.model.dropout import dropout_factors
 from sgpipe.model.network import as_tensors, forward
@@ -41,7 +41,7 @@ class ReferenceEngine:
         # Small matrices gain nothing from more threads, and runs side by side need the cores.
         torch.set_num_threads(1)
         (spec,), (weight,) = specs, weights
-        session = WordSession if isinstance(task.train, Words) else ReferenceSession
+        session = ReferenceWordSession if isinstance(task.train, Words) else ReferenceSession
         return session(spec, task, weight, self.device, theory[0] if theory else None)
 
 
@@ -103,41 +103,15 @@ class ReferenceSession(MinibatchSession):
         return factors
 
 
-class WordSession(ReferenceSession):
-    """A text: `training.batch_size` strands of it side by side, each batch going on in the state of the one before.
+class ReferenceWordSession(WordSession, ReferenceSession):
+    """One run that reads a text, under autograd; its state is the network's."""
 
-    Gradients end with their batch. Every epoch and every evaluation starts at rest.
-    """
-
-    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
-        """Pass once over the training text, which has one order only."""
-        return [self._read("train", True)]
-
-    def _measure(self, split: str) -> Measures:
-        return self._read(split, False)
-
-    def updates(self) -> int:
-        strand = (len(self.task.train) - 1) // self.spec.training.batch_size
-        return -(-strand // self.task.steps)
-
-    def _read(self, split: str, train: bool) -> Measures:
-        rows, steps = self.spec.training.batch_size, self.task.steps
-        text, total, state = getattr(self.task, split), Sums(), None
-        if len(text) <= rows:
-            raise SgpipeError(
-                f"training.batch_size: {rows} strands need more than the {len(text)} words of the {split} split"
-            )
-        for number, (words, targets) in enumerate(text.batches(rows, steps)):
-            samples = np.arange(rows) + rows * number
-            words, targets = words.astype(np.int64), targets.astype(np.int64)
-            sums, gradients, state = self._pass(words, targets, samples, train, state)
-            state = detached(state)
-            total.add(sums)
-            if train:
-                if not np.isfinite(sums.loss + sums.penalty):
-                    break
-                self.optimiser.step(gradients)
-        return total.measures()
+    def read(
+        self, words: np.ndarray, targets: np.ndarray, samples: np.ndarray, train: bool, state: Any
+    ) -> tuple[Sums, Weights, Any]:
+        words, targets = words.astype(np.int64), targets.astype(np.int64)
+        sums, gradients, state = self._pass(words, targets, samples, train, state)
+        return sums, gradients, detached(state)
 
 
 def _gradient(weight: torch.Tensor) -> np.ndarray:

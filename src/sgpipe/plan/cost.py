@@ -20,11 +20,13 @@ PER_CURRENT_WEIGHT = 7.0e-11  # of inputs that are currents, a matrix product
 # step. The dense products alone are 2e-11, the sums over spikes 9e-11 times the share of the neurons that fire.
 PER_DELTA_NEURON_STEP = 1.2e-9
 PER_DELTA_DENSE_WEIGHT_STEP = 3.8e-11
+# Of the spiking LSTM half of the units are active; of a readout of words the weights are nearly all there are.
+PER_LSTM_DENSE_WEIGHT_STEP = 6.5e-11
+PER_WORD_WEIGHT_STEP = 8.0e-11
 EVALUATION_SHARE = 1.1
 PER_UPDATE_WEIGHT = 1.2e-8  # AdaBelief with clipping and averages, in numpy
 # What only the torch reference trains: a layer's step of one minibatch, and a weight's step of one sample, on one core.
-REFERENCE_LAYER_STEP = {"slstm": 1.2e-3}
-REFERENCE_LAYER_STEP_OTHERS = 5.0e-4
+REFERENCE_LAYER_STEP = 5.0e-4
 REFERENCE_WEIGHT_STEP = 9.0e-11
 REFERENCE_SLOWDOWN = 40.0
 # Times the estimate: an older or a shared core, and recurrent networks that fire more than the fitted ones.
@@ -42,30 +44,43 @@ def run_seconds(spec: RunSpec) -> float:
     samples = spec.training.epochs * spec.data.train_samples * EVALUATION_SHARE
     updates = samples / spec.training.batch_size
     if lacks(spec):
-        neuron = REFERENCE_LAYER_STEP.get(spec.network.neuron, REFERENCE_LAYER_STEP_OTHERS)
-        per_update = neuron * len(spec.network.hidden)
+        per_update = REFERENCE_LAYER_STEP * len(spec.network.hidden)
         return spec.data.steps * (updates * per_update + samples * REFERENCE_WEIGHT_STEP * weights(spec))
-    sizes = (spec.data.units, *spec.network.hidden, spec.data.classes)
-    hidden = spec.network.hidden
-    dense = sum(one * other for one, other in pairwise(hidden))
-    dense += sum(n * n for n in hidden) if spec.network.recurrent else 0
+    hidden, embedding = spec.network.hidden, spec.network.embedding
+    drives = [_gates(spec) * n for n in hidden]
+    embedded = (embedding,) if embedding else ()
+    dense = sum(one * gates for one, gates in zip((*embedded, *hidden), drives[not embedding :], strict=False))
+    dense += sum(n * gates for n, gates in zip(hidden, drives, strict=True)) if spec.network.recurrent else 0
     per_neuron, per_weight, per_update = PER_NEURON_STEP, PER_DENSE_WEIGHT_STEP, 0.0
-    if spec.network.neuron in ("delta_lif", "alif"):
-        per_neuron, per_weight = PER_DELTA_NEURON_STEP, PER_DELTA_DENSE_WEIGHT_STEP
+    if spec.network.neuron not in (None, "lif"):
+        lstm = spec.network.neuron == "slstm"
+        per_neuron, per_weight = (
+            PER_DELTA_NEURON_STEP,
+            PER_LSTM_DENSE_WEIGHT_STEP if lstm else PER_DELTA_DENSE_WEIGHT_STEP,
+        )
         per_update = PER_UPDATE_WEIGHT * weights(spec)
-    per_step = per_neuron * sum(sizes[1:]) + per_weight * dense
+    per_step = per_neuron * (sum(drives) + spec.data.classes) + per_weight * dense
+    if spec.words:
+        per_step += PER_WORD_WEIGHT_STEP * hidden[-1] * spec.data.classes
     per_event = PER_CURRENT_WEIGHT if isinstance(spec.data, SpectrogramKnobs) else PER_EVENT_WEIGHT
-    per_sample = per_step * spec.data.steps + per_event * spec.data.events * sizes[1]
+    events = 0 if embedding else spec.data.events
+    per_sample = per_step * spec.data.steps + per_event * events * (*drives, spec.data.classes)[0]
     return samples * per_sample + updates * per_update
+
+
+def _gates(spec: RunSpec) -> int:
+    """Return how many drives a neuron has."""
+    return 4 if spec.network.neuron == "slstm" else 1
 
 
 def weights(spec: RunSpec) -> int:
     """Return the number of weights in use at each step, about."""
     units = spec.network.embedding or spec.data.units
     sizes = (units, *spec.network.hidden)
-    gates = 4 if spec.network.neuron == "slstm" else 1
     recurrent = sum(n * n for n in spec.network.hidden) if spec.network.recurrent else 0
-    return gates * (sum(one * other for one, other in pairwise(sizes)) + recurrent) + sizes[-1] * spec.data.classes
+    return (
+        _gates(spec) * (sum(one * other for one, other in pairwise(sizes)) + recurrent) + sizes[-1] * spec.data.classes
+    )
 
 
 def pack_minutes(specs: Sequence[RunSpec], reference: bool) -> int:

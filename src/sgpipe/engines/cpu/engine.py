@@ -1,15 +1,16 @@
 """The C++ engine for CPUs: one run at a time on one core, event-driven, with a hand-written reverse scan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import key
-from sgpipe.data.samples import Analog, Events, Task
+from sgpipe.data.samples import Analog, Events, Task, Words
 from sgpipe.engines.cpu.lacks import lacks
 from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.engines.minibatch import MinibatchSession, Sums
+from sgpipe.engines.reading import WordSession
 from sgpipe.model.neurons.decay import decay
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
@@ -74,7 +75,8 @@ class CpuEngine:
         threads: Threads = one_thread,
     ) -> "CpuSession":
         (spec,), (weight,), (layers,) = specs, weights, theory or (None,)
-        return CpuSession(spec, task, weight, threads, layers)
+        session = CpuWordSession if isinstance(task.train, Words) else CpuSession
+        return session(spec, task, weight, threads, layers)
 
 
 class CpuSession(MinibatchSession):
@@ -95,21 +97,23 @@ class CpuSession(MinibatchSession):
 
     def batch(self, samples: Events | Analog, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
         indices = np.ascontiguousarray(indices, dtype=np.int64)
-        known, weights, gradients = self.settings, list(self.weights.values()), None
-        if train:
-            gradients = list(self.gradients.values())
-            if share := self.spec.network.dropout:
-                known = {**known, "dropout": share, "dropout_keys": self._dropout_keys()}
+        known, weights, gradients = self._given(train)
         if isinstance(samples, Events):
             given = samples.ptr, samples.step, samples.unit, samples.labels, indices
             totals = _cpu.batch(known, weights, *given, gradients, self.threads())
         else:
             *given, numbers = self._frames(samples, indices)
             totals = _cpu.batch_dense(known, weights, *given, gradients, self.threads(), numbers=numbers)
-        spikes = np.array(totals["spikes"], dtype=float)
-        moved = np.array(totals["moved"]) if totals["moved"] else None
-        sums = Sums(len(indices), totals["loss"], totals["regulariser"], totals["correct"], spikes, moved)
-        return sums, self.gradients
+        return _sums(totals, len(indices)), self.gradients
+
+    def _given(self, train: bool) -> tuple[Mapping[str, object], list[np.ndarray], list[np.ndarray] | None]:
+        """Return what the extension needs to know of the network, its weights, and where to write gradients, if so."""
+        known, gradients = self.settings, None
+        if train:
+            gradients = list(self.gradients.values())
+            if share := self.spec.network.dropout:
+                known = {**known, "dropout": share, "dropout_keys": self._dropout_keys()}
+        return known, list(self.weights.values()), gradients
 
     def _dropout_keys(self) -> list[int]:
         """Return the key of each hidden layer's dropout in this epoch."""
@@ -128,13 +132,41 @@ class CpuSession(MinibatchSession):
         return frames, samples.labels, indices, numbers
 
 
+class CpuWordSession(WordSession, CpuSession):
+    """One run that reads a text in the extension.
+
+    Its state is a list of arrays (strands, units) for each layer, one after the other: outputs, voltages or cells, and
+    the traces of adaptive thresholds.
+    """
+
+    def read(
+        self, words: np.ndarray, targets: np.ndarray, samples: np.ndarray, train: bool, state: list[np.ndarray] | None
+    ) -> tuple[Sums, Weights, list[np.ndarray]]:
+        network = self.spec.network
+        if state is None:
+            arrays, shape = 3 if network.neuron == "alif" else 2, (len(samples),)
+            state = [np.zeros((*shape, n), self.spec.training.precision) for n in network.hidden for _ in range(arrays)]
+        known, weights, gradients = self._given(train)
+        text = (np.ascontiguousarray(ids.T, dtype=np.int32) for ids in (words, targets))
+        totals = _cpu.batch_words(known, weights, *text, state, samples.astype(np.int64), gradients, self.threads())
+        sums = _sums(totals, words.size)
+        sums.penalty *= len(words)  # that of a strand counts for each of its words
+        return sums, self.gradients, state
+
+
+def _sums(totals: Mapping[str, object], samples: int) -> Sums:
+    spikes = np.array(totals["spikes"], dtype=float)
+    moved = np.array(totals["moved"]) if totals["moved"] else None
+    return Sums(samples, totals["loss"], totals["regulariser"], totals["correct"], spikes, moved)
+
+
 def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None = None) -> dict[str, object]:
     """Return what the extension needs to know of a network; idle knobs are left out."""
     network, objective, surrogate = spec.network, spec.objective, spec.surrogate
-    neuron = _current_based(spec) if network.neuron in (None, "lif") else _delta(spec)
+    neuron = _current_based(spec) if network.neuron in (None, "lif") else _stacked(spec)
     known = {
         "steps": task.steps,
-        "inputs": task.units,
+        "inputs": network.embedding or task.units,
         "classes": task.classes,
         "hidden": list(network.hidden),
         "recurrent": network.recurrent,
@@ -169,11 +201,14 @@ def _current_based(spec: RunSpec) -> dict[str, object]:
     }
 
 
-def _delta(spec: RunSpec) -> dict[str, object]:
+def _stacked(spec: RunSpec) -> dict[str, object]:
     network = spec.network
+    known = {"neuron": network.neuron, "words": spec.words, "tied": bool(network.embedding)}
+    if network.neuron == "slstm":
+        return {**known, "tanh": network.tanh}
     form = RESETS[network.reset]
     return {
-        "neuron": network.neuron,
+        **known,
         "reset_form": [form.subtracts, form.gates_voltage, form.gates_drive, form.drive_decays],
         "biased": network.bias,
         "trained": network.trained_neurons,

@@ -11,7 +11,7 @@ template <class T> class BlockBase {
   BlockBase(const Job<T> &job, int64_t first, int count, const Gradients<T> &grad, Tally &tally,
             Scratch<T> &m)
       : job(job), net(job.net), out(job.weights.forward[job.net.layers]), first(first),
-        count(count), dense(job.samples.dense), drops(job.train && job.net.dropout != 0),
+        count(count), dense(job.samples.dense || job.net.tied), drops(job.train && job.net.dropout != 0),
         grad(grad), tally(tally), m(m) {}
 
  protected:
@@ -32,6 +32,13 @@ template <class T> class BlockBase {
     if (drops && l < net.layers) return {s.kept[l].start, s.kept[l].units};
     return l ? Events{s.trace[l - 1].start, s.trace[l - 1].units} : Events{s.start, s.units};
   }
+  // Where what it receives is -1.
+  Events minus_of(int l, const Sample<T> &s) const {
+    if (drops && l < net.layers) return {s.kept[l].minus_start, s.kept[l].minus_units};
+    return {s.trace[l - 1].minus_start, s.trace[l - 1].minus_units};
+  }
+  // Units of a hidden layer, in vectors.
+  int vectors_of(int l) const { return (net.width[l] + W - 1) / W; }
   static ptrdiff_t row_of(const Projection<T> &w) { return (ptrdiff_t)w.post_vectors * W; }
 
   void read_dense(const Sample<T> &s) {
@@ -43,7 +50,7 @@ template <class T> class BlockBase {
   bool read(Sample<T> &s) {
     if (dense) {
       read_dense(s);
-      dense_drive(net, m, job.weights.forward[0], net.delta ? s.trace[0].history : m.drive);
+      dense_drive(net, m, job.weights.forward[0], net.stacked() ? s.trace[0].history : m.drive);
       return true;
     }
     const Fault fault = index_events(net, job.samples, s.index, s.start, tally.fault_event);
@@ -53,18 +60,24 @@ template <class T> class BlockBase {
       return false;
     }
     s.units = job.samples.unit + job.samples.start[s.index];
-    if (drops && net.layers) keep_events(net, 0, job.samples.number(s.index), {s.start, s.units}, s.kept[0]);
+    if (drops && net.layers) keep(0, s, {s.start, s.units});
     return true;
   }
 
   // After the forward pass of hidden layer l.
   void count_spikes(int l, Sample<T> &s) {
     Trace<T> &t = s.trace[l];
-    tally.spikes[l] += t.start[net.steps];
-    if (net.regularised())
-      pushed[l] |= regularise(net, net.width[l], job.weights.forward[l].post_vectors * W, t, tally.regulariser);
-    if (drops && l + 1 < net.layers)
-      keep_events(net, l + 1, job.samples.number(s.index), {t.start, t.units}, s.kept[l + 1]);
+    tally.spikes[l] += spikes_of(net, t);
+    if (net.regularised()) pushed[l] |= regularise(net, net.width[l], vectors_of(l) * W, t, tally.regulariser);
+    if (!drops || l + 1 == net.layers) return;
+    keep(l + 1, s, {t.start, t.units});
+    if (net.gated) {
+      const Kept &k = s.kept[l + 1];
+      keep_events(net, l + 1, job.samples.number(s.index), {t.minus_start, t.minus_units}, k.minus_start, k.minus_units);
+    }
+  }
+  void keep(int l, Sample<T> &s, Events in) {
+    keep_events(net, l, job.samples.number(s.index), in, s.kept[l].start, s.kept[l].units);
   }
 
   // Adds to the gradients of layer l's weights what its events before step `end` give. The
@@ -72,21 +85,29 @@ template <class T> class BlockBase {
   void sum_gradients(int l, int end, int lag) {
     const int vectors = job.weights.forward[l].post_vectors;
     const T *adjoint = m.sample[0].trace[l].history;
-    Stretch from_below[ROWS], own[ROWS];
+    Stretch from_below[ROWS], own[ROWS], minus_below[ROWS], minus_own[ROWS];
     for (int r = 0; r < count; r++) {
       const Sample<T> &s = m.sample[r];
       const Trace<T> &t = s.trace[l];
       const int32_t at = (int32_t)((t.history - adjoint) / W);
       from_below[r] = {input_of(l, s), 0, end, at};
       own[r] = {{t.start, t.units}, 0, end - lag, at + lag * vectors};
+      if (net.gated) {
+        if (l > 0) minus_below[r] = {minus_of(l, s), 0, end, at};
+        minus_own[r] = {{t.minus_start, t.minus_units}, 0, end - lag, at + lag * vectors};
+      }
       if (!dense || l > 0) continue;
       if (count > 1) read_dense(s);
       dense_gather(net, m, vectors, t.history, grad.forward[0], end);
     }
     if (!dense || l > 0)
       gather<T>(grad.forward[l], adjoint, vectors, from_below, count, net.fan_in(l), m.by_unit);
-    if (net.recurrent[l])
-      gather<T>(grad.recurrent[l], adjoint, vectors, own, count, net.width[l], m.by_unit);
+    if (net.gated && l > 0)
+      gather<T>(grad.forward[l], adjoint, vectors, minus_below, count, net.fan_in(l), m.by_unit, T(-1));
+    if (!net.recurrent[l]) return;
+    gather<T>(grad.recurrent[l], adjoint, vectors, own, count, net.width[l], m.by_unit);
+    if (net.gated)
+      gather<T>(grad.recurrent[l], adjoint, vectors, minus_own, count, net.width[l], m.by_unit, T(-1));
   }
 
   // Lists the delta neurons of layer l that are near the threshold at `rows` steps from n on; whether they are few.
@@ -103,11 +124,13 @@ template <class T> class BlockBase {
   // What the layer above sends back to layer l's spikes at the steps before `end`, into t.above;
   // its adjoint of a step lies in the row of that step.
   void from_above(int l, Sample<T> &s, int end) {
-    const Projection<T> &w = job.weights.forward[l], &up = job.weights.forward[l + 1];
-    const ptrdiff_t row = row_of(w), up_row = row_of(up);
+    const Projection<T> &up = job.weights.forward[l + 1];
+    const int vectors = vectors_of(l);
+    const ptrdiff_t row = (ptrdiff_t)vectors * W, up_row = row_of(up);
     Trace<T> &t = s.trace[l];
     const T *adjoint = s.trace[l + 1].history;
-    const T *counts = pushed[l] ? t.counts : nullptr, *init = drops ? nullptr : counts;
+    // Those of gated neurons push their output gates alone.
+    const T *counts = pushed[l] && !net.gated ? t.counts : nullptr, *init = drops ? nullptr : counts;
     constexpr int together = Near<T>::rows;
     for (int n = 0; n < end; n += together) {
       const int rows = end - n < together ? end - n : together;
@@ -115,11 +138,11 @@ template <class T> class BlockBase {
       const Strided<T> to{t.above + n * row, row, 1};
       if (!drops && net.delta && net.surrogate[l].compact() && near_rows(l, t, n, rows))
         near_product<T>(adjoint + n * up_row, up, from, to, rows, m.near);
-      else product<T>({adjoint + n * up_row, up_row, 1}, up.panels, up.post, w.post_vectors, from, to, rows);
+      else product<T>({adjoint + n * up_row, up_row, 1}, up.panels, up.post, vectors, from, to, rows);
     }
     for (int n = 0; drops && n < end; n++) {
       drop_row(net, l + 1, job.samples.number(s.index), n, t.above + n * row);
-      if (counts) add_row<T>(t.above + n * row, counts, w.post_vectors);
+      if (counts) add_row<T>(t.above + n * row, counts, vectors);
     }
   }
 };

@@ -166,20 +166,34 @@ inline void read_layers(Reader &c, const Network &n, Constants &constants) {
     Reader own(layers.empty() ? nb::dict() : layers[l]);
     constants.surrogate[l] = read_surrogates(c, own, n.width[l]);
     own.finish();
-    if (!n.delta && constants.surrogate[l].size() > 1)
+    if (!n.stacked() && constants.surrogate[l].size() > 1)
       refuse("config: current-based neurons of a layer share their surrogate");
   }
   if (n.layers == 0) read_surrogate(c);
 }
 
+// Of a text each step has a target of its own.
+inline void read_text(Reader &c, Network &n) {
+  n.words = c.get<bool>("words", false);
+  n.tied = c.get<bool>("tied", false);
+  if (!n.words && n.tied) refuse("config: tied needs words");
+  if (!n.words) return;
+  if (!n.stacked()) refuse("config: words need neurons with a linear readout");
+  if (n.tied && (n.layers == 0 || n.width[n.layers - 1] != n.inputs))
+    refuse("config: tied: the last hidden layer must have as many units as there are inputs");
+  n.head = Head::steps;
+}
+
 inline void read_neuron(Reader &c, Network &n, Constants &constants) {
-  const int neuron = c.choice("neuron", {"lif", "delta_lif", "alif"});
-  n.delta = neuron != 0;
+  const int neuron = c.choice("neuron", {"lif", "delta_lif", "alif", "slstm"});
+  n.delta = neuron == 1 || neuron == 2;
+  n.gated = neuron == 3;
   n.adaptive = neuron == 2;
   const int head = c.choice("head", {"max", "sum", "steps"});
   n.head = head == 0 ? Head::max : head == 1 ? Head::sum : Head::steps;
   n.by_mode = c.choice("accuracy", {"summed", "mode"}) == 1 && n.head == Head::steps;
-  if (!n.delta) {
+  read_text(c, n);
+  if (!n.stacked()) {
     if (n.head == Head::steps) refuse("config: head 'steps' needs a linear readout");
     n.b_syn = c.need<double>("b_syn");
     n.b_mem = c.need<double>("b_mem");
@@ -191,7 +205,12 @@ inline void read_neuron(Reader &c, Network &n, Constants &constants) {
     if (n.max_from < 0 || n.max_from >= n.steps) refuse("config: max_from must be one of the steps");
     return;
   }
-  if (n.layers == 0) refuse("config: delta neurons need a hidden layer");
+  if (n.layers == 0) refuse("config: neurons with a linear readout need a hidden layer");
+  if (n.gated) {
+    n.tanh_sign = c.choice("tanh", {"coded", "printed"}) == 0 ? 1 : -1;
+    n.biased = true;
+    return;
+  }
   const auto form = c.need<std::vector<bool>>("reset_form");
   if (form.size() != 4) refuse("config: reset_form: subtracts, gates_voltage, gates_drive, drive_decays");
   n.reset = {form[0], form[1], form[2], form[3]};
@@ -206,7 +225,7 @@ inline void read_neuron(Reader &c, Network &n, Constants &constants) {
 inline Network read_network(nb::dict config, Constants &constants, std::string &isa) {
   Reader c(config);
   Network n;
-  n.steps = c.need<int>("steps");
+  n.steps = n.dropout_steps = c.need<int>("steps");
   n.inputs = c.need<int>("inputs");
   n.classes = c.need<int>("classes");
   const auto hidden = c.need<std::vector<int>>("hidden");

@@ -37,7 +37,8 @@ static __attribute__((noinline)) void drive_delta(const Projection<T> &w, int st
   });
 }
 
-// Of `count` samples in step, whose histories hold their drives; adds NaN to `check` if a voltage
+// Of `count` samples in step, whose histories hold their drives; the rows before the first of a history and of traces
+// say where it starts, `before` what spiked there. Adds NaN to `check` if a voltage
 // of a sample was not finite, else 0.
 template <class T, bool ADAPTIVE>
 static __attribute__((noinline)) void forward_delta_of(const Reset reset, const Projection<T> &w,
@@ -48,12 +49,13 @@ static __attribute__((noinline)) void forward_delta_of(const Reset reset, const 
   const ptrdiff_t row = (ptrdiff_t)nv * W;
   Vec<T> sum[ROWS] = {};
   int32_t *end[ROWS];
-  const int32_t *last[ROWS];  // the spikes of the step before: last..end
+  const int32_t *last[ROWS], *last_end[ROWS];  // the spikes of the step before
   for (int r = 0; r < count; r++) {
     std::memset(t[r].bits - 2 * bytes, 0, (size_t)(steps + 2) * bytes);
-    std::memset(t[r].history - row, 0, row * sizeof(T));
-    if (ADAPTIVE) std::memset(t[r].adapted - row, 0, row * sizeof(T));
-    last[r] = end[r] = t[r].units;
+    last[r] = t[r].before;
+    last_end[r] = last[r] + t[r].plus_before;
+    for (const int32_t *e = last[r]; e < last_end[r]; e++) t[r].bits[*e / 8 - bytes] |= (uint8_t)(1 << *e % 8);
+    end[r] = t[r].units;
   }
   for (int n = 0; n < steps; n++) {
     in_groups<SLICE>(nv, [&](int v0, auto c) SGPIPE_LAMBDA {
@@ -67,7 +69,7 @@ static __attribute__((noinline)) void forward_delta_of(const Reset reset, const 
           J[k] = load(q.bias + (v0 + k) * W) + load(history + (v0 + k) * W);
           prefetch(history + row + (v0 + k) * W, k);
         });
-        if (v) add_rows<T, NV>(v->rows + (ptrdiff_t)v0 * W * v->pre, NV * W, last[r], end[r], J);
+        if (v) add_rows<T, NV>(v->rows + (ptrdiff_t)v0 * W * v->pre, NV * W, last[r], last_end[r], J);
         Mask<T> s[NV];
         each<NV>([&](auto k) SGPIPE_LAMBDA {
           const ptrdiff_t at = (v0 + k) * W;
@@ -96,7 +98,7 @@ static __attribute__((noinline)) void forward_delta_of(const Reset reset, const 
     for (int r = 0; r < count; r++) {
       t[r].start[n] = (int32_t)(end[r] - t[r].units);
       last[r] = end[r];
-      end[r] = append_row(t[r].bits + (ptrdiff_t)n * bytes, bytes, end[r]);
+      last_end[r] = end[r] = append_row(t[r].bits + (ptrdiff_t)n * bytes, bytes, end[r]);
     }
   }
   for (int r = 0; r < count; r++) {

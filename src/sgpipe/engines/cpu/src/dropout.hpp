@@ -18,21 +18,21 @@ inline uint64_t least_kept(const Network &net) { return (uint64_t)std::ceil(net.
 
 // The counter of a layer's first input at a step.
 inline uint64_t first_counter(const Network &net, int l, int64_t sample, int step) {
-  return ((uint64_t)sample * net.steps + step) * (uint64_t)net.fan_in(l);
+  return ((uint64_t)sample * net.dropout_steps + step) * (uint64_t)net.fan_in(l);
 }
 
-static void keep_events(const Network &net, int l, int64_t sample, Events in, Kept kept) {
+static void keep_events(const Network &net, int l, int64_t sample, Events in, int32_t *kept_start, int32_t *kept_units) {
   const uint64_t least = least_kept(net), key = net.dropout_key[l];
   int32_t end = 0;
   for (int n = 0; n < net.steps; n++) {
     const uint64_t counter = first_counter(net, l, sample, n);
-    kept.start[n] = end;
+    kept_start[n] = end;
     for (int32_t e = in.start[n]; e < in.start[n + 1]; e++) {
-      kept.units[end] = in.units[e];
+      kept_units[end] = in.units[e];
       end += hashed(key, counter + in.units[e]) >= least;
     }
   }
-  kept.start[net.steps] = end;
+  kept_start[net.steps] = end;
 }
 
 // Clears what is dropped in a row of a layer's inputs, or of what flows back to them.

@@ -10,12 +10,14 @@ namespace SGPIPE_ISA {
 template <class T>
 static void samples_of_any(const Job<T> &job, int64_t first, int64_t last, int together,
                            const Gradients<T> &grad, Tally &tally, void *memory) {
-  const auto run = job.net.delta ? samples<DeltaBlock<T>, T> : samples<Block<T>, T>;
+  const auto run = job.net.gated   ? samples<SlstmBlock<T>, T>
+                   : job.net.delta ? samples<DeltaBlock<T>, T>
+                                   : samples<Block<T>, T>;
   run(job, first, last, together, grad, tally, memory);
 }
 
 template <class T> constexpr Entry<T> entry() {
-  return {LANES<T>, PANEL,     ROWS,        scratch_bytes<T>, samples_of_any<T>,
+  return {LANES<T>, PANEL, ROWS, LONG_GROUP, scratch_bytes<T>, samples_of_any<T>,
           add<T>,   finite<T>, transpose<T>, evaluate<T>,      adam<T>};
 }
 

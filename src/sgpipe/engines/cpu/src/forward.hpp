@@ -21,7 +21,10 @@ template <class T> struct Trace {
   T *history;     // [steps + ROWS][padded]: candidates, later the adjoints of the current
   T *adapted;     // [steps][padded]: traces of adaptive thresholds
   uint8_t *bits;  // [steps][bits_row] spikes; a silent row stands before the first (delta: two)
-  int32_t *start, *units;  // the spikes as events
+  int32_t *start, *units;  // the spikes as events; of gated neurons, where the output is 1
+  int32_t *minus_start, *minus_units;  // where theirs is -1
+  int32_t *before;  // units whose output before the first step is 1, then those where it is -1,
+  int32_t plus_before = 0, minus_before = 0;  // and how many
   T *above;       // [steps + ROWS][padded]: adjoints of the spikes from the layer above
   T *counts;      // [padded] adjoint of the spike counts (regularisers)
 };

@@ -1,4 +1,4 @@
-// Weight gradients: sum[unit] += adjoint[n] at every event (n, unit).
+// Weight gradients: sum[unit] += sign * adjoint[n] at every event (n, unit).
 #pragma once
 #include "forward.hpp"
 #include "matmul.hpp"
@@ -22,14 +22,14 @@ struct ByUnit {
   // Rows that stay in the nearest cache, and that stay in the next.
   static constexpr int near_rows = 26 * 1024 / (GATHER * SGPIPE_BYTES), far_rows = 6 * near_rows;
   int32_t *end;  // [units] where each unit's events end
-  int32_t *at;   // [most] the row where the adjoint of an event lies
+  int32_t *at;   // [most, or as many as a readout of words takes at once] the row where the adjoint of an event lies
   uint8_t *rows; // [far_rows][GATHER vectors] some columns of the adjoints
 };
 
 // Step after step: a row of adjoints stays in registers, sums are read and written for each event.
 template <class T, int NV>
 static __attribute__((noinline)) void gather_by_step(T *sum, const T *adjoint, int v0, int vectors,
-                                                     Stretch s) {
+                                                     Stretch s, T sign) {
   constexpr int W = LANES<T>;
   const ptrdiff_t row = (ptrdiff_t)vectors * W;
   sum += v0 * W;
@@ -38,7 +38,7 @@ static __attribute__((noinline)) void gather_by_step(T *sum, const T *adjoint, i
     const int32_t first = s.in.start[n], last = s.in.start[n + 1];
     if (first == last) continue;
     Vec<T> a[NV];
-    each<NV>([&](auto k) SGPIPE_LAMBDA { a[k] = load(adjoint + n * row + k * W); });
+    each<NV>([&](auto k) SGPIPE_LAMBDA { a[k] = load(adjoint + n * row + k * W) * sign; });
     for (int32_t e = first; e < last; e++) {
       T *to = sum + s.in.units[e] * row;
       each<NV>([&](auto k) SGPIPE_LAMBDA { store(to + k * W, load(to + k * W) + a[k]); });
@@ -85,30 +85,30 @@ static inline void sort_by_unit(const Stretch *s, int count, int units, ByUnit b
       for (int32_t e = x->in.start[n]; e < x->in.start[n + 1]; e++) by.at[by.end[x->in.units[e]]++] = row;
 }
 
-// NV columns of the adjoints, closely packed: rows as they lie would compete for few lines of a cache.
+// NV columns of the adjoints times the sign, closely packed: rows as they lie would compete for few lines of a cache.
 template <class T, int NV>
-static void copy_rows(const T *adjoint, int v0, int vectors, const Stretch *s, int count, T *to) {
+static void copy_rows(const T *adjoint, int v0, int vectors, const Stretch *s, int count, T sign, T *to) {
   constexpr int W = LANES<T>;
   for (const Stretch *x = s; x < s + count; x++)
     for (int n = x->from; n < x->end; n++, to += NV * W) {
       const T *from = adjoint + ((ptrdiff_t)n * vectors + x->at + v0) * W;
-      each<NV>([&](auto k) SGPIPE_LAMBDA { store(to + k * W, load(from + k * W)); });
+      each<NV>([&](auto k) SGPIPE_LAMBDA { store(to + k * W, load(from + k * W) * sign); });
     }
 }
 
 template <class T>
 static void gather_chunk(T *sum, const T *adjoint, int vectors, const Stretch *s, int count, bool sorted,
-                         int units, ByUnit by) {
+                         int units, ByUnit by, T sign) {
   if (!sorted) {
     in_groups<LONG_GROUP>(vectors, [&](int v, auto c) {
-      for (int k = 0; k < count; k++) gather_by_step<T, decltype(c)::value>(sum, adjoint, v, vectors, s[k]);
+      for (int k = 0; k < count; k++) gather_by_step<T, decltype(c)::value>(sum, adjoint, v, vectors, s[k], sign);
     });
     return;
   }
   sort_by_unit(s, count, units, by);
   in_groups<GATHER>(vectors, [&](int v, auto c) {
     constexpr int NV = decltype(c)::value;
-    copy_rows<T, NV>(adjoint, v, vectors, s, count, (T *)by.rows);
+    copy_rows<T, NV>(adjoint, v, vectors, s, count, sign, (T *)by.rows);
     gather_by_unit<T, NV>(sum, (const T *)by.rows, v, vectors, by, units);
   });
 }
@@ -117,7 +117,7 @@ static void gather_chunk(T *sum, const T *adjoint, int vectors, const Stretch *s
 // and the sums do not stay in the nearest cache; the adjoints do if there are many events to each.
 template <class T>
 static void gather(T *sum, const T *adjoint, int vectors, const Stretch *s, int count, int units,
-                   ByUnit by) {
+                   ByUnit by, T sign = T(1)) {
   int64_t all = 0, steps = 0;
   for (int r = 0; r < count; r++) {
     all += s[r].events();
@@ -131,7 +131,7 @@ static void gather(T *sum, const T *adjoint, int vectors, const Stretch *s, int 
   int filled = 0, rows = 0;
   int32_t events = 0;
   auto flush = [&] {
-    if (filled) gather_chunk(sum, adjoint, vectors, chunk, filled, sorted && events <= ByUnit::most, units, by);
+    if (filled) gather_chunk(sum, adjoint, vectors, chunk, filled, sorted && events <= ByUnit::most, units, by, sign);
     filled = events = rows = 0;
   };
   for (int r = 0; r < count; r++) {

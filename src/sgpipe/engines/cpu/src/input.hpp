@@ -32,14 +32,16 @@ static Fault index_events(const Network &net, const Samples &x, int64_t i, int32
   return Fault::none;
 }
 
-// One sample's analog input, its rows padded to whole tiles.
+// One sample's analog input or embedded words, the rows padded to whole tiles.
 template <class T> static void dense_input(const Job<T> &job, Scratch<T> &m, int64_t i) {
   const Network &net = job.net;
   const int hold = job.samples.hold, frames = net.steps / hold;
   const T *x = (const T *)job.samples.dense + (ptrdiff_t)i * frames * net.inputs;
+  const int32_t *word = job.samples.unit + (net.tied ? job.samples.start[i] : 0);
   for (int n = 0; n < net.steps; n++) {
     T *to = m.input + (ptrdiff_t)n * m.input_row;
-    std::memcpy(to, x + (ptrdiff_t)(n / hold) * net.inputs, net.inputs * sizeof(T));
+    const T *from = net.tied ? job.embedding + (ptrdiff_t)word[n] * net.inputs : x + (ptrdiff_t)(n / hold) * net.inputs;
+    std::memcpy(to, from, net.inputs * sizeof(T));
     for (int j = net.inputs; j < m.input_row; j++) to[j] = 0;
   }
 }

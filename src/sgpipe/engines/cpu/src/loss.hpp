@@ -7,13 +7,19 @@
 
 namespace SGPIPE_ISA {
 
+// A gated neuron is active where its output is not 0.
+template <class T> static int32_t spikes_of(const Network &net, const Trace<T> &t) {
+  return t.start[net.steps] + (net.gated ? t.minus_start[net.steps] : 0);
+}
+
 // Regularisers of one layer and sample: their loss, and the adjoint of the spike
 // counts into t.counts. Returns whether that is anywhere nonzero.
 template <class T>
 static bool regularise(const Network &net, int neurons, int padded, Trace<T> &t, double &loss) {
   std::memset(t.counts, 0, padded * sizeof(T));
-  const int32_t spikes = t.start[net.steps];
-  for (int32_t e = 0; e < spikes; e++) t.counts[t.units[e]] += T(1);
+  const int32_t spikes = spikes_of(net, t), plus = t.start[net.steps];
+  for (int32_t e = 0; e < plus; e++) t.counts[t.units[e]] += T(1);
+  for (int32_t e = 0; e < spikes - plus; e++) t.counts[t.minus_units[e]] += T(1);
   double push = 0;
   if (net.upper != 0) {
     const double over = (double)spikes / neurons - net.upper_count;

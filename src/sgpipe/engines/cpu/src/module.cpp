@@ -5,6 +5,8 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <numeric>
+
 #include "config.hpp"
 #include "driver.hpp"
 #include "processor.hpp"
@@ -89,14 +91,17 @@ void check(const A &a, const std::string &name, nb::dlpack::dtype type, const ch
 
 // The arrays that are trained, in order: name and shape of each (one column: -1).
 template <class F> void each_array(const Network &n, F f) {
+  if (n.tied) f(std::string("E"), n.classes, n.inputs);
   for (int l = 0; l <= n.layers; l++) {
     const bool out = l == n.layers;
+    if (out && n.tied) return;
     const std::string k = std::to_string(l + 1);
-    f(out ? std::string("W_out") : "W" + k, out ? n.classes : n.width[l], n.fan_in(l));
-    if (!out && n.recurrent[l]) f("V" + k, n.width[l], n.width[l]);
+    const int post = out ? n.classes : n.gates() * n.width[l];
+    f(out ? std::string("W_out") : "W" + k, post, n.fan_in(l));
+    if (!out && n.recurrent[l]) f("V" + k, post, n.width[l]);
     if (!out)
-      for (const char *name : neuron_arrays(n)) f(name + k, n.width[l], -1);
-    if (out && n.delta) f("b_out", n.classes, -1);
+      for (const char *name : neuron_arrays(n)) f(name + k, post, -1);
+    if (out && n.stacked()) f("b_out", n.classes, -1);
   }
 }
 
@@ -142,8 +147,8 @@ std::string describe(const Network &n, const Samples &x, const Tally &t) {
 }
 
 template <class T>
-nb::dict run(const Network &net, const Constants &constants, const Engine &engine, const Samples &samples, nb::sequence weights,
-             const Input &indices, nb::object grads, int threads, nb::object logits) {
+Batch<T> open_batch(const Network &net, const Constants &constants, const Engine &engine, const Samples &samples,
+                    nb::sequence weights, nb::object grads, int threads) {
   Batch<T> batch(engine);
   batch.constants = constants;
   for (T *w : arrays<T>(net, weights, "weights", false)) batch.given.push_back(w);
@@ -154,9 +159,37 @@ nb::dict run(const Network &net, const Constants &constants, const Engine &engin
   }
   batch.job.net = net;
   batch.job.samples = samples;
+  batch.threads = threads;
+  return batch;
+}
+
+template <class T> nb::dict run(Batch<T> &batch) {
+  Tally t;
+  {
+    nb::gil_scoped_release free;
+    t = batch.run();
+  }
+  const Network &net = batch.job.net;
+  if (t.fault != Fault::none) refuse(describe(net, batch.job.samples, t));
+  nb::dict stats;
+  nb::list spikes;
+  for (int l = 0; l < net.layers; l++) spikes.append(t.spikes[l]);
+  stats["loss"] = t.loss;
+  stats["regulariser"] = t.regulariser;
+  stats["correct"] = t.correct;
+  stats["spikes"] = spikes;
+  nb::list moved;
+  for (uint8_t m : t.moved) moved.append((bool)m);
+  stats["moved"] = moved;
+  return stats;
+}
+
+template <class T>
+nb::dict run_samples(const Network &net, const Constants &constants, const Engine &engine, const Samples &samples,
+                     nb::sequence weights, const Input &indices, nb::object grads, int threads, nb::object logits) {
+  Batch<T> batch = open_batch<T>(net, constants, engine, samples, weights, grads, threads);
   batch.job.indices = (const int64_t *)indices.data();
   batch.size = (int64_t)indices.shape(0);
-  batch.threads = threads;
   if (!logits.is_none()) {
     Array a = as_array<Array>(logits, "logits");
     check(a, "logits", nb::dtype<T>(), "the type of the weights", {batch.size, net.classes});
@@ -171,23 +204,15 @@ nb::dict run(const Network &net, const Constants &constants, const Engine &engin
       refuse("labels: sample " + std::to_string(i) + " has " + std::to_string(label) +
              ", outside 0.." + std::to_string(net.classes - 1));
   }
-  Tally t;
-  {
-    nb::gil_scoped_release free;
-    t = batch.run();
-  }
-  if (t.fault != Fault::none) refuse(describe(net, samples, t));
-  nb::dict stats;
-  nb::list spikes;
-  for (int l = 0; l < net.layers; l++) spikes.append(t.spikes[l]);
-  stats["loss"] = t.loss;
-  stats["regulariser"] = t.regulariser;
-  stats["correct"] = t.correct;
-  stats["spikes"] = spikes;
-  nb::list moved;
-  for (uint8_t m : t.moved) moved.append((bool)m);
-  stats["moved"] = moved;
-  return stats;
+  return run(batch);
+}
+
+bool is_wide(nb::sequence weights) {
+  if (nb::len(weights) == 0) refuse("weights: none given");
+  const auto type = as_array<Input>(nb::object(weights[0]), "weights W1").dtype();
+  const bool wide = type == nb::dtype<double>();
+  if (!wide && type != nb::dtype<float>()) refuse("weights: expected float32 or float64");
+  return wide;
 }
 
 nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const Input *dense,
@@ -196,11 +221,10 @@ nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const 
   std::string isa;
   Constants constants;
   const Network net = read_network(config, constants, isa);
-  if (nb::len(weights) == 0) refuse("weights: none given");
-  const auto type = as_array<Input>(nb::object(weights[0]), "weights W1").dtype();
-  const bool wide = type == nb::dtype<double>();
-  if (!wide && type != nb::dtype<float>()) refuse("weights: expected float32 or float64");
+  if (net.words) refuse("config: words are read by batch_words");
+  const bool wide = is_wide(weights);
   if (dense) {
+    const auto type = wide ? nb::dtype<double>() : nb::dtype<float>();
     check(*dense, "x", type, "the type of the weights", {-1, -1, net.inputs});
     const int64_t frames = (int64_t)dense->shape(1);
     if (frames < 1 || net.steps % frames)
@@ -219,8 +243,8 @@ nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const 
   if (index.shape(0) == 0) refuse("indices: empty batch");
   if (threads < 1) refuse("threads: must be at least 1");
   const Engine &engine = engine_named(isa);
-  return wide ? run<double>(net, constants, engine, samples, weights, index, grads, threads, logits)
-              : run<float>(net, constants, engine, samples, weights, index, grads, threads, logits);
+  return (wide ? run_samples<double> : run_samples<float>)(net, constants, engine, samples, weights, index, grads,
+                                                           threads, logits);
 }
 
 nb::dict batch(nb::dict config, nb::sequence weights, nb::handle ptr, nb::handle step,
@@ -252,6 +276,65 @@ nb::dict batch_dense(nb::dict config, nb::sequence weights, nb::handle x, nb::ha
     samples.numbers = (const int64_t *)given.data();
   }
   return dispatch(config, weights, samples, &a, labels, indices, grads, threads, logits);
+}
+
+template <class T>
+nb::dict run_words(const Network &net, const Constants &constants, const Engine &engine, const Samples &samples,
+                   nb::sequence weights, const Input &targets, nb::sequence state, nb::object grads, int threads) {
+  Batch<T> batch = open_batch<T>(net, constants, engine, samples, weights, grads, threads);
+  batch.size = samples.count;
+  batch.job.targets = (const int32_t *)targets.data();
+  std::vector<int64_t> all(batch.size);
+  std::iota(all.begin(), all.end(), 0);
+  batch.job.indices = all.data();
+  const int own = net.adaptive ? 3 : 2;
+  if (nb::len(state) != (size_t)(own * net.layers))
+    refuse("state: " + std::to_string(nb::len(state)) + " arrays, expected " + std::to_string(own * net.layers));
+  for (int l = 0; l < net.layers; l++)
+    for (int k = 0; k < own; k++) {
+      const std::string name = "state " + std::to_string(own * l + k);
+      Array a = as_array<Array>(nb::object(state[own * l + k]), name);
+      check(a, name, nb::dtype<T>(), "the type of the weights", {batch.size, net.width[l]});
+      batch.job.state[l][k] = (T *)a.data();
+    }
+  return run(batch);
+}
+
+nb::dict batch_words(nb::dict config, nb::sequence weights, nb::handle words, nb::handle targets, nb::sequence state,
+                     nb::handle numbers, nb::object grads, int threads) {
+  std::string isa;
+  Constants constants;
+  Network net = read_network(config, constants, isa);
+  if (!net.words) refuse("config: batch_words needs words");
+  if (threads < 1) refuse("threads: must be at least 1");
+  const Input word = as_array<Input>(words, "words"), target = as_array<Input>(targets, "targets"),
+              number = as_array<Input>(numbers, "numbers");
+  check(word, "words", nb::dtype<int32_t>(), "int32", {-1, -1});
+  const int64_t rows = (int64_t)word.shape(0), steps = (int64_t)word.shape(1);
+  check(target, "targets", nb::dtype<int32_t>(), "int32", {rows, steps});
+  check(number, "numbers", nb::dtype<int64_t>(), "int64", {rows});
+  if (rows == 0 || steps == 0 || steps > net.steps)
+    refuse("words: shape " + shape_of({rows, steps}) + ", expected rows of 1 to " + std::to_string(net.steps));
+  for (const Input *given : {&word, &target})
+    for (int64_t k = 0; k < rows * steps; k++)
+      if ((uint32_t)((const int32_t *)given->data())[k] >= (uint32_t)net.classes)
+        refuse(std::string(given == &word ? "words" : "targets") + ": outside 0.." + std::to_string(net.classes - 1));
+  if (!net.tied && net.inputs != net.classes) refuse("config: of words without embedding inputs and classes are equal");
+  net.steps = (int)steps;
+  // A word is an event of its own.
+  std::vector<int64_t> start(rows + 1);
+  std::vector<int32_t> step(rows * steps);
+  for (int64_t r = 0; r <= rows; r++) start[r] = r * steps;
+  for (int64_t k = 0; k < rows * steps; k++) step[k] = (int32_t)(k % steps);
+  Samples x;
+  x.count = rows;
+  x.start = start.data();
+  x.step = step.data();
+  x.unit = (const int32_t *)word.data();
+  x.events = rows * steps;
+  x.numbers = (const int64_t *)number.data();
+  return (is_wide(weights) ? run_words<double> : run_words<float>)(net, constants, engine_named(isa), x, weights, target,
+                                                                  state, grads, threads);
 }
 
 void surrogate(nb::dict config, nb::handle x, nb::handle out) {
@@ -305,6 +388,10 @@ NB_MODULE(_cpu, m) {
         nb::arg("threads") = 1, nb::arg("logits") = nb::none(), nb::arg("numbers") = nb::none(),
         "The same for analog input (samples, frames, inputs), each frame held for steps / frames steps; `numbers` are "
         "the samples' for dropout, their positions unless given.");
+  m.def("batch_words", &batch_words, nb::arg("config"), nb::arg("weights"), nb::arg("words"), nb::arg("targets"),
+        nb::arg("state"), nb::arg("numbers"), nb::arg("grads") = nb::none(), nb::arg("threads") = 1,
+        "The same for words and the words to be told (strands, steps) of a text; `state`, an array (strands, units) each "
+        "for outputs, voltages or cells, and traces of every layer, is where the strands start and, in place, end.");
   m.def("surrogate", &surrogate, nb::arg("config"), nb::arg("x"), nb::arg("out"),
         "The surrogate derivative h(x) of a configuration's shape, into `out`.");
   m.def("surrogates", [] {

@@ -10,6 +10,8 @@
 namespace sgpipe {
 
 constexpr int MAX_LAYERS = 8;
+// Arrays of a layer's state: output, then voltage or cell, then the trace of adaptive thresholds.
+constexpr int STATES = 3;
 
 enum class Shape { fast_sigmoid, triangle, rectangle, sigmoid, exponential, gaussian, pseudo_spike };
 
@@ -35,14 +37,19 @@ enum class Head { max, sum, steps };
 //   U[n+1] = (b_mem U[n] + (1 - b_mem) I[n]) (1 - S[n])
 // Readout: I[n+1] = b_syn I[n] + W S[n],  U[n+1] = b_out U[n] + (1 - b_out) I[n].
 //
-// Delta neurons are in delta_forward.hpp. Their constants are those of Neurons.
+// Delta neurons are in delta_forward.hpp, gated ones (the spiking LSTM) in slstm_forward.hpp. Their constants
+// are those of Neurons.
 struct Network {
   int layers = 0, steps = 0, inputs = 0, classes = 0;
   int width[MAX_LAYERS] = {};
   bool recurrent[MAX_LAYERS] = {};
   bool reset_attached = true, recurrent_attached = true;
   bool delta = false, adaptive = false;  // neurons whose voltage jumps; with an adaptive threshold
+  bool gated = false;                    // neurons of four gates
+  double tanh_sign = 1;                  // theirs: what stands for tanh is this times 2 H - 1
   bool biased = false, trained = false;  // whether they have biases, and train their constants
+  bool words = false;  // what the network reads is a text, and each step has a target of its own
+  bool tied = false;   // words are embedded, and the embedding's transpose is the readout
   Reset reset;
   Head head = Head::max;
   bool by_mode = false;  // head steps: the answer is the class ahead at most steps, not of the largest sum
@@ -55,16 +62,20 @@ struct Network {
   int upper_power = 1;
   double dropout = 0;  // share of each hidden layer's inputs that training drops
   uint64_t dropout_key[MAX_LAYERS] = {};
+  int dropout_steps = 0;  // of a sample, as dropout counts them
   int64_t most_events = 0;  // of a sample
 
   int fan_in(int l) const { return l == 0 ? inputs : width[l - 1]; }
   bool regularised() const { return lower != 0 || upper != 0; }
   bool head_sum() const { return head == Head::sum; }
+  // Neurons of herranz2022's networks, behind which the readout is linear.
+  bool stacked() const { return delta || gated; }
+  int gates() const { return gated ? 4 : 1; }
   // Layers whose reverse scan needs a matrix product at every step.
   bool coupled(int l) const { return recurrent[l] && recurrent_attached; }
 };
 
-// The rows of delta neurons' weights lie in slices of this many vectors: one that many events read
+// The rows of the weights of neurons with a linear readout lie in slices of this many vectors: one that many events read
 // from stays in the nearest cache.
 constexpr int SLICE = 4;
 
@@ -73,7 +84,7 @@ constexpr int SLICE = 4;
 template <class T> struct Projection {
   int pre = 0, post = 0;
   int pre_vectors = 0, post_vectors = 0;  // padded widths, in vectors
-  int slice = 0;        // vectors of a slice of rows: post_vectors, or SLICE where they are many
+  int slice = 0;        // vectors of a slice of rows: post_vectors, or fewer where they are many
   T *rows = nullptr;    // slices of [pre][slice]: what an event of unit j adds
   T *panels = nullptr;  // [post][pre padded] in column panels, for the backward product
   T *plain = nullptr;   // [post][pre padded] (readout only)
@@ -138,6 +149,12 @@ template <class T> struct Job {
   Weights<T> weights;
   const int64_t *indices = nullptr;
   T *logits = nullptr;  // (batch, classes) or null
+  // Of a text: embedding (classes, inputs) if tied, targets (batch, steps), the state in which each layer starts and
+  // which it leaves, (batch, width) each, and the gradients in the embedded words, (batch, steps, inputs).
+  const T *embedding = nullptr;
+  const int32_t *targets = nullptr;
+  T *state[MAX_LAYERS][STATES] = {};
+  T *embedded = nullptr;
   bool train = false;
 };
 
@@ -146,6 +163,7 @@ template <class T> struct AdamRates { T lr, beta1, beta2, eps, correction1, corr
 // One instruction set's entry points. `lanes` tells the driver how to pad.
 template <class T> struct Entry {
   int lanes, panel, rows;  // vector length, vectors of a panel, samples of a coupled block
+  int words;               // vectors of a slice of words
   size_t (*scratch)(const Network &, bool train, bool dense, int samples);
   void (*samples)(const Job<T> &, int64_t first, int64_t last, int together, const Gradients<T> &,
                   Tally &, void *memory);

@@ -1,4 +1,4 @@
-// The constants of delta neurons on their way in, and the gradients of those that are trained.
+// The constants of neurons with a linear readout on their way in, and the gradients of those that are trained.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -34,6 +34,19 @@ template <class T, class P> Neurons<T> lay_out_neurons(P &m, size_t padded) {
   return q;
 }
 
+// What stretches and scales each neuron's surrogate; padding is silent.
+template <class T>
+void pack_surrogates(const std::vector<Surrogate> &layer, int units, Neurons<T> q, size_t padded) {
+  for (T *to : {q.stretch, q.height, q.exponent}) std::fill_n(to, padded, T(0));
+  for (int i = 0; i < units; i++) {
+    const Surrogate &s = layer.size() == 1 ? layer[0] : layer[i];
+    const bool tails = s.shape == Shape::pseudo_spike;
+    q.stretch[i] = T(tails ? 2 * s.slope / (s.tail - 1) : s.slope);
+    q.height[i] = T(s.dampening);
+    q.exponent[i] = T(-s.tail);
+  }
+}
+
 // Fills q from the layer's `given` arrays.
 template <class T>
 void pack_neurons(const Network &net, const Constants &c, int l, const T *const *given, Neurons<T> q, size_t padded) {
@@ -59,16 +72,7 @@ void pack_neurons(const Network &net, const Constants &c, int l, const T *const 
       decays(q.fading, *given++);
     }
   }
-  fill(q.stretch, 0, 0);
-  fill(q.height, 0, 0);
-  fill(q.exponent, 0, 0);
-  for (int i = 0; i < units; i++) {
-    const Surrogate &s = c.surrogate[l].size() == 1 ? c.surrogate[l][0] : c.surrogate[l][i];
-    const bool tails = s.shape == Shape::pseudo_spike;
-    q.stretch[i] = T(tails ? 2 * s.slope / (s.tail - 1) : s.slope);
-    q.height[i] = T(s.dampening);
-    q.exponent[i] = T(-s.tail);
-  }
+  pack_surrogates(c.surrogate[l], units, q, padded);
 }
 
 // The profile that q.stretch and q.height stretch and scale: slope 1, for pseudo_spike too.

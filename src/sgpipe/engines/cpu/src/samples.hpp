@@ -8,6 +8,7 @@ namespace SGPIPE_ISA {
 
 template <class T> class Block;
 template <class T> class DeltaBlock;
+template <class T> class SlstmBlock;
 
 // Samples first..last-1 of the batch, `together` at a time.
 template <class B, class T>
@@ -15,7 +16,7 @@ void samples(const Job<T> &job, int64_t first, int64_t last, int together, const
              Tally &tally, void *memory) {
   Scratch<T> m;
   Bump bump{(char *)memory};
-  m.lay_out(job.net, job.train, job.samples.dense != nullptr, together, bump);
+  m.lay_out(job.net, job.train, job.samples.dense || job.net.tied, together, bump);
 #if defined(__SSE2__)
   // Adjoints decay into denormal numbers, which are slow and worth nothing: flush them.
   const unsigned mode = _mm_getcsr();
@@ -37,5 +38,7 @@ extern SGPIPE_SAMPLES(Block, float);
 extern SGPIPE_SAMPLES(Block, double);
 extern SGPIPE_SAMPLES(DeltaBlock, float);
 extern SGPIPE_SAMPLES(DeltaBlock, double);
+extern SGPIPE_SAMPLES(SlstmBlock, float);
+extern SGPIPE_SAMPLES(SlstmBlock, double);
 
 }  // namespace SGPIPE_ISA

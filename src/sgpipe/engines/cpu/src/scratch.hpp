@@ -26,6 +26,15 @@ template <class T> struct Coupled {
   T *A, *B, *dU, *dJ, *dS, *P_next;
 };
 
+// Steps that a readout of words takes at once: their logits stay in the last cache, and each word's weights, as
+// many bytes again, are read once for all of them.
+constexpr int WORD_ROWS = 120;
+// Logits of a step, in whole panels.
+template <class T> constexpr int word_columns(const Network &net) {
+  constexpr int panel = LONG_GROUP * LANES<T>;
+  return (net.classes + panel - 1) / panel * panel;
+}
+
 // Hands out aligned pieces of one allocation; with a null base it only measures.
 struct Bump {
   char *base;
@@ -38,7 +47,7 @@ struct Bump {
 };
 
 // What dropout keeps of the events that a layer receives.
-struct Kept { int32_t *start, *units; };
+struct Kept { int32_t *start, *units, *minus_start, *minus_units; };
 
 template <class T> struct Sample {
   Trace<T> trace[MAX_LAYERS];
@@ -56,48 +65,56 @@ template <class T> struct Sample {
 template <class T> struct Scratch {
   Sample<T> sample[ROWS];
   Coupled<T> coupled;
-  ByUnit by_unit;
+  ByUnit by_unit, by_minus;
   Near<T> near;
   T *current, *readout, *input, *drive;
+  T *back;  // [WORD_ROWS + ROWS][padded]: what a readout of words sends back
   int input_row;
 
   void lay_out(const Network &net, bool train, bool dense, int samples, Bump &m) {
     constexpr int W = LANES<T>;
     auto padded = [](int n) { return (size_t)(n + W - 1) / W * W; };
     const size_t rows = net.steps + 1 + ROWS, classes = padded(net.classes);
-    size_t widest = classes;
+    size_t widest = net.words ? 0 : classes;
+    if (net.tied && padded(net.inputs) > widest) widest = padded(net.inputs);
     for (int l = 0; l < net.layers; l++)
-      if (padded(net.width[l]) > widest) widest = padded(net.width[l]);
+      if (net.gates() * padded(net.width[l]) > widest) widest = net.gates() * padded(net.width[l]);
     for (int r = 0; r < samples; r++) {
       Sample<T> &s = sample[r];
       for (int l = 0; l < net.layers; l++) {
         Trace<T> &t = s.trace[l];
         const size_t n = padded(net.width[l]);
         const int bytes = bits_row(net.width[l]);
-        // Delta neurons are asked for their state before the first step.
-        const int silent = net.delta ? 2 : 1;
-        t.history = m.take<T>((rows + net.delta) * n);
-        t.adapted = net.adaptive ? m.take<T>((size_t)(net.steps + 1) * n) : nullptr;
-        t.bits = m.take<uint8_t>((size_t)(net.steps + silent) * bytes);
+        // Delta neurons are asked for their state before the first step, gated ones for their cells.
+        const int silent = net.stacked() ? 2 : 1;
+        t.history = m.take<T>((rows + net.delta) * net.gates() * n);
+        t.adapted = net.adaptive || net.gated ? m.take<T>((size_t)(net.steps + 1) * n) : nullptr;
+        t.bits = m.take<uint8_t>((size_t)(silent + (net.gated ? 0 : net.steps)) * bytes);
         if (m.base) {
           t.bits += silent * bytes;
           if (net.delta) t.history += n;
-          if (net.adaptive) t.adapted += n;
+          if (t.adapted) t.adapted += n;
         }
         t.start = m.take<int32_t>(net.steps + 1);
         // After a spike comes a reset: current-based neurons fire at most every other step;
         // append() needs slack.
-        const size_t most = net.delta ? net.steps : (size_t)(net.steps + 1) / 2;
+        const size_t most = net.stacked() ? net.steps : (size_t)(net.steps + 1) / 2;
         t.units = m.take<int32_t>(most * net.width[l] + 8);
-        t.above = train && (net.delta || l + 1 < net.layers) ? m.take<T>(rows * n) : nullptr;
+        t.minus_start = net.gated ? m.take<int32_t>(net.steps + 1) : nullptr;
+        t.minus_units = net.gated ? m.take<int32_t>(most * net.width[l] + 8) : nullptr;
+        t.before = net.words ? m.take<int32_t>(net.width[l]) : nullptr;
+        t.above = train && (net.stacked() || l + 1 < net.layers) ? m.take<T>(rows * n) : nullptr;
         t.counts = m.take<T>(n);
         if (train && net.dropout != 0) {
           s.kept[l].start = m.take<int32_t>(net.steps + 1);
-          s.kept[l].units = m.take<int32_t>((l ? (size_t)net.steps * net.width[l - 1] : (size_t)net.most_events) + 1);
+          const size_t events = (l ? (size_t)net.steps * net.width[l - 1] : (size_t)net.most_events) + 1;
+          s.kept[l].units = m.take<int32_t>(events);
+          s.kept[l].minus_start = net.gated && l ? m.take<int32_t>(net.steps + 1) : nullptr;
+          s.kept[l].minus_units = net.gated && l ? m.take<int32_t>(events) : nullptr;
         }
         // Lists of the layers that get S' from a product: through V or from the next layer.
         const bool product = net.coupled(l) || l + 1 < net.layers;
-        if (train && product && !net.delta && net.surrogate[l].compact()) {
+        if (train && product && !net.stacked() && net.surrogate[l].compact()) {
           const int post = l + 1 < net.layers ? net.width[l + 1] : net.width[l];
           Active &a = s.active[l];
           a.limit = active_limit(net.steps, post, (int)padded(post) / W, (int)n / W);
@@ -124,8 +141,12 @@ template <class T> struct Scratch {
       for (int l = 0; l < net.layers; l++)
         if (net.width[l] > units) units = net.width[l];
       by_unit.end = m.take<int32_t>(units);
-      by_unit.at = m.take<int32_t>(ByUnit::most);
+      // A readout of words sorts all events that it takes at once.
+      const size_t at_once = net.words ? (size_t)WORD_ROWS * net.width[net.layers - 1] : 0;
+      by_unit.at = m.take<int32_t>(at_once > ByUnit::most ? at_once : ByUnit::most);
       by_unit.rows = m.take<uint8_t>(ByUnit::far_rows * GATHER * SGPIPE_BYTES);
+      by_minus.end = net.gated && net.words ? m.take<int32_t>(units) : nullptr;
+      by_minus.at = net.gated && net.words ? m.take<int32_t>(at_once) : nullptr;
     }
     if (train && net.delta) {
       near.start = m.take<int32_t>(Near<T>::rows + 1);
@@ -133,7 +154,14 @@ template <class T> struct Scratch {
       near.bits = m.take<uint8_t>(bits_row((int)widest) + 32);
     }
     current = m.take<T>(widest);
-    readout = m.take<T>(rows * classes);
+    if (net.words) {
+      const size_t block = WORD_ROWS + ROWS;
+      readout = m.take<T>(block * word_columns<T>(net));
+      back = train ? m.take<T>(block * padded(net.width[net.layers - 1])) : nullptr;
+    } else {
+      readout = m.take<T>(rows * classes);
+      back = nullptr;
+    }
     input_row = (net.inputs + ROWS - 1) / ROWS * ROWS;
     input = dense ? m.take<T>(rows * input_row) : nullptr;
     drive = dense ? m.take<T>(rows * widest) : nullptr;

@@ -1,23 +1,20 @@
 // A linear readout at every step, and the losses that see it.
 #pragma once
 #include "loss.hpp"
+#include "signed.hpp"
 
 namespace SGPIPE_ISA {
 
 // Row n of `logits`, NV vectors from v0 on: bias + W S[n].
 template <class T, int NV>
 static __attribute__((noinline)) void linear_readout(const Projection<T> &w, const T *bias, int v0, int steps,
-                                                     Events in, T *logits) {
+                                                     Signed in, T *logits) {
   constexpr int W = LANES<T>;
   const ptrdiff_t row = (ptrdiff_t)w.post_vectors * W;
-  const T *rows = w.rows + v0 * W;
   for (int n = 0; n < steps; n++) {
     Vec<T> y[NV];
     each<NV>([&](auto k) SGPIPE_LAMBDA { y[k] = load(bias + (v0 + k) * W); });
-    for (int32_t e = in.start[n]; e < in.start[n + 1]; e++) {
-      const T *add = rows + in.units[e] * row;
-      each<NV>([&](auto k) SGPIPE_LAMBDA { y[k] += load(add + k * W); });
-    }
+    add_signal<T, NV>(w.rows + v0 * W, row, in, n, y);
     each<NV>([&](auto k) SGPIPE_LAMBDA { store(logits + n * row + (v0 + k) * W, y[k]); });
   }
 }

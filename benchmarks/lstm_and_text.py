@@ -1,0 +1,102 @@
+"""How much faster than torch the C++ engine trains the spiking LSTM and reads text, and what its products would take.
+
+    python benchmarks/lstm_and_text.py
+
+One thread, minibatches of 32, AdaBelief with clipping, processor times, each the least of several, the two engines by
+turns. The LSTM has two layers on random spikes of 700 channels over 100 steps and answers at every step (herranz2022's
+SHD). The text has 10,000 words, tied embeddings and two recurrent layers of as many units; its times leave out the
+update of the weights, which both engines share, and stand beside the dense products of a batch, three for each matrix,
+at the rate of torch's own product of the size of the readout's.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from sgpipe.data.samples import Task, Words
+from sgpipe.engines.cpu.engine import CpuEngine
+from sgpipe.engines.interface import Session
+from sgpipe.engines.reference import ReferenceEngine
+from sgpipe.spec.run import RunSpec
+from sgpipe.weights.schemes import initial_weights
+from slstm_time import BATCH, KNOBS, STEPS, task
+
+ENGINES = (ReferenceEngine, CpuEngine)
+LSTM_WIDTHS, TEXT_WIDTHS, VOCABULARY, REPEATS = (42, 64), (256, 512), 10_000, 5
+NEURONS = ("delta_lif", "alif", "slstm")
+
+
+def seconds(calls: Sequence[Callable[[], object]], repeats: int = REPEATS) -> list[float]:
+    """Return the least processor time of each call, made by turns; the first turn warms up."""
+    times = np.empty((repeats + 1, len(calls)))
+    for row in times:
+        for place, call in enumerate(calls):
+            start = time.process_time()
+            call()
+            row[place] = time.process_time() - start
+    return times[1:].min(0).tolist()
+
+
+def sessions(spec: RunSpec, data: Task) -> list[Session]:
+    """Return a session of each engine, both from the same weights."""
+    weights = initial_weights(spec, data.units, data.classes)
+    copies = [{name: array.copy() for name, array in weights.items()} for _ in ENGINES]
+    return [engine().open([spec], data, [copy]) for engine, copy in zip(ENGINES, copies, strict=True)]
+
+
+def lstm(units: int) -> list[float]:
+    """Return the time of a minibatch of the LSTM, update included, with each engine."""
+    spec = RunSpec.make({**KNOBS, "network.neuron": "slstm", "network.hidden": [units, units]})
+    return seconds(
+        [lambda session=session: session.train_epoch([np.arange(BATCH)]) for session in sessions(spec, task())]
+    )
+
+
+def text(neuron: str, units: int) -> tuple[list[float], float]:
+    """Return the time of a batch of a text with each engine, and the share of the units that are active."""
+    knobs = {"network.neuron": neuron, "network.hidden": [units, units], "network.embedding": units, "init.gain": 30.0}
+    knobs |= {name: KNOBS[name] for name in KNOBS if name not in ("data.task", "objective.head")}
+    spec = RunSpec.make({**knobs, "data.task": "ptb", "data.steps": STEPS})
+    ids = np.random.default_rng(0).integers(0, VOCABULARY, STEPS * BATCH + 1).astype(np.int32)
+    split = Words(ids)
+    data = Task(VOCABULARY, VOCABULARY, STEPS, split, split, split)
+    (batch,) = split.batches(BATCH, STEPS)
+    opened = sessions(spec, data)
+    calls = [lambda session=session: session.read(*batch, np.arange(BATCH), True, None) for session in opened]
+    active = calls[1]()[0].spikes.sum() / (2 * units * STEPS * BATCH)
+    return seconds(calls, 2), active
+
+
+def products(neuron: str, units: int) -> float:
+    """Return the multiplications of a batch's dense products: forward, and two back, of every matrix."""
+    gates = 4 if neuron == "slstm" else 1
+    return 3.0 * STEPS * BATCH * (VOCABULARY * units + 2 * 2 * gates * units**2)
+
+
+def matrix_rate(units: int) -> float:
+    """Return the multiplications a second of torch's product of outputs and embedding."""
+    one, other = torch.rand(STEPS * BATCH, units), torch.rand(units, VOCABULARY)
+    (least,) = seconds([lambda: one @ other], 3)
+    return STEPS * BATCH * units * VOCABULARY / least
+
+
+def main() -> None:
+    """Print a row per network."""
+    torch.set_num_threads(1)
+    print(f"{'spiking LSTM':<20}{'torch, ms':>10}{'C++, ms':>9}{'ratio':>7}")
+    for units in LSTM_WIDTHS:
+        slow, fast = lstm(units)
+        print(f"{f'{units} + {units} units':<20}{1e3 * slow:>10.0f}{1e3 * fast:>9.1f}{slow / fast:>7.1f}")
+    print(f"{'text':<20}{'torch, s':>10}{'C++, s':>9}{'ratio':>7}{'products, s':>13}{'C++ / that':>12}{'active':>8}")
+    for neuron in NEURONS:
+        for units in TEXT_WIDTHS:
+            (slow, fast), active = text(neuron, units)
+            dense = products(neuron, units) / matrix_rate(units)
+            row = f"{slow:>10.2f}{fast:>9.2f}{slow / fast:>7.1f}{dense:>13.2f}{fast / dense:>12.2f}{active:>8.0%}"
+            print(f"{f'{neuron}, {units} units':<20}{row}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+#include "slstm_block.hpp"
+#include "samples.hpp"
+
+namespace SGPIPE_ISA {
+SGPIPE_SAMPLES(SlstmBlock, double);
+}
