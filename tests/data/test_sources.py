@@ -608,6 +608,14 @@ def sized(name, size):
         archive(*GOOD, ("n" * 300, b"x")),
         gzip.compress(sized("set/1.wav", 2_000_000) + bytes(10_000_000)),
     ],
+    ids=[
+        "size in a later header",
+        "size",
+        "no header",
+        "file as a folder",
+        "long name",
+        "swelling",
+    ],  # bytes hold the time
 )
 def test_an_archive_that_swells_or_contradicts_itself_is_refused(server, tmp_path, monkeypatch, content):
     monkeypatch.setattr(unpacking, "MOST_BYTES", 1_000_000)
@@ -676,7 +684,7 @@ def test_the_command_lists_every_task_with_what_was_found(tmp_path, capsys, monk
 def test_snakemake_download_leaves_what_is_there(project, tmp_path):
     project.write(
         "mine.yaml",
-        "paper: mine\nexperiments:\n  mine_fig1:\n    title: t\n    draw: zenke2021.fig3\n    sweeps: {one: {grid: {data.task: [ptb]}}}\n",
+        "paper: mine\nexperiments:\n  mine_fig1:\n    title: t\n    draw: zenke2021.fig3\n    sweeps: {shapes: {grid: {data.task: [ptb]}}}\n",
     )
     ptb(tmp_path / "files")
     done = project.run("download", "--config", "experiments=[mine.yaml]", "data=original", f"data_dir={tmp_path}/files")

@@ -364,7 +364,7 @@ experiments:
     title: Conditions
     draw: zenke2021.fig3
     sweeps:
-      conditions:
+      shapes:
         grid:
           init.conditions: [none, I+II, I+II+III+IV]
           init.infeasible: [INFEASIBLE]

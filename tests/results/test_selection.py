@@ -333,7 +333,7 @@ def test_nothing_else_picks_by_a_result():
 
 
 def test_training_jobs_need_not_load_pandas_to_choose():
-    code = "import sys, sgpipe.choose; sys.exit('pandas' in sys.modules or 'scipy' in sys.modules)"
+    code = "import sys, sgpipe.results.selection; sys.exit('pandas' in sys.modules or 'scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(ROOT))
 
 

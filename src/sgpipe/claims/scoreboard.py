@@ -27,6 +27,7 @@ from sgpipe.spec.experiments import read_experiments
 # What a verdict rests on, the most honest first: data decide before scale.
 DATA = ("original", "synthetic"), ("split ours",), ("part",), ("derived",), ("embedded",)
 SCALES = ("paper", "laptop", "smoke")
+READINGS = "readings"  # a folder of tables with other settings than the default ones, which are no part of the board
 
 
 class Declared(NamedTuple):
@@ -78,7 +79,8 @@ def scoreboard(folder: Path | str, workflow: Path | str | None = None) -> list[E
     declared = declared_in(sorted(experiments.glob("*.yaml")))
     judged: dict[str, list[Entry]] = {}
     moved = about(claims, declared)
-    for place in sorted({path.parent for path in Path(folder).rglob("*.parquet")}):
+    places = {path.parent.relative_to(folder) for path in Path(folder).rglob("*.parquet")}
+    for place in (Path(folder) / part for part in sorted(places) if READINGS not in part.parts):
         tables = read_tables(place, declared)
         for claim in moved:
             if claim.experiments and all(name in tables for name in claim.experiments):
