@@ -196,6 +196,7 @@ MOVES = {
     "training.seed": {"order"},
 }
 OTHERS = {
+    "objective.max_from": 5,
     "data.seed": 1,
     "data.classes": 2,
     "data.units": 3,
