@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from sgpipe.base.errors import SgpipeError, one_of
-from sgpipe.spec.conditions import CHOICES, idle_conditions, state_is_drawn
+from sgpipe.spec.condition_choices import CHOICES, idle_conditions, state_is_drawn
 from sgpipe.spec.initialisers import INITIALISERS
 from sgpipe.spec.knob import MOST_SEED, knob, read_value
 from sgpipe.spec.resets import RESETS

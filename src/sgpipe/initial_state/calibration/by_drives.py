@@ -16,7 +16,7 @@ from sgpipe.initial_state.calibration.measure import Bench, Drives
 from sgpipe.initial_state.calibration.search import Search
 from sgpipe.initial_state.theory.conditions import recurrent_mean
 from sgpipe.initial_state.theory.layer import Layer
-from sgpipe.spec.conditions import THEORY_NEURONS
+from sgpipe.spec.condition_choices import THEORY_NEURONS
 from sgpipe.spec.run import RunSpec
 
 RATE_WITHIN = 0.5 * TOLERANCES["I"]  # of 2 rate - 1, while it is searched for

@@ -6,7 +6,7 @@ import numpy as np
 
 from sgpipe.base.errors import SgpipeError, one_of
 from sgpipe.initial_state.theory.conditions import Readings
-from sgpipe.spec.conditions import CONDITIONS
+from sgpipe.spec.condition_choices import CONDITIONS
 
 EXTREMA = ("ensemble", "sample")
 INFEASIBLE = ("error", "clip", "skip")
