@@ -17,7 +17,7 @@ from scipy.integrate import quad
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data import Events, Task, save_task
-from sgpipe.figures import conditions, make, seeds, style
+from sgpipe.figures import condition_sets, make, seeds, style
 from sgpipe.figures.herranz2022 import fig2, fig3, fig5, tableS1
 from sgpipe.initial_state import observe
 from sgpipe.initial_state.calibration.window import busy
@@ -252,7 +252,7 @@ def test_fig_5_has_a_bar_for_each_set_and_the_printed_accuracies(folder):
         "a": ["naive", "I+II", "calibrated III", "calibrated"],
         "b": ["naive", "calibrated III"],
     }.items():
-        assert conditions.in_order(data.loc[data["panel"] == panel, "set"])[: len(sets)] == sets
+        assert condition_sets.in_order(data.loc[data["panel"] == panel, "set"])[: len(sets)] == sets
     data = data[data["panel"] == "a"]
     test = runs[(runs["split"] == "test") & runs["best"]].set_index("run_id")["accuracy"]
     asked = {"init.method": "calibrated", "init.conditions": "I+II+III+IV", "network.reset_gradient": "attached"}
@@ -266,9 +266,10 @@ def test_fig_5_has_a_bar_for_each_set_and_the_printed_accuracies(folder):
 
 def test_sets_of_conditions_stand_from_few_to_many():
     names = ["calibrated", "all", "II", "I+II+III", "naive", "I", "calibrated I", "I+II"]
-    assert conditions.in_order(names) == ["naive", "I", "II", "I+II", "I+II+III", "all", "calibrated I", "calibrated"]
-    assert conditions.asks("all", "IV") and conditions.asks("calibrated", "III")
-    assert not conditions.asks("I+II+III", "IV") and not conditions.asks("naive", "I")
+    ordered = ["naive", "I", "II", "I+II", "I+II+III", "all", "calibrated I", "calibrated"]
+    assert condition_sets.in_order(names) == ordered
+    assert condition_sets.asks("all", "IV") and condition_sets.asks("calibrated", "III")
+    assert not condition_sets.asks("I+II+III", "IV") and not condition_sets.asks("naive", "I")
 
 
 def test_the_corner_says_what_the_text_leaves_open(folder):

@@ -14,7 +14,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.claims.declare import Group
 from sgpipe.claims.estimates import contrast, estimate
 from sgpipe.figures import make, tasks
-from sgpipe.figures.zenke2021 import fig6, fig9, settings
+from sgpipe.figures.zenke2021 import comparison, fig6, fig9
 from sgpipe.results import selection, transition
 from sgpipe.results.store import Result, Row
 from sgpipe.results.tables import merge_packs, runs_table, write_table
@@ -306,11 +306,11 @@ def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
         return 0.5, level, (80.0,) * spec.spikes
 
     tables, experiment = table_of(tmp_path, "mnist", rows_of, file=FILE.with_stem("zenke2021_real"))
-    data = settings.select(tables, experiment)
+    data = comparison.select(tables, experiment)
     rows = data[data["kind"] == "summary"].set_index("row")
     assert list(rows.index) == [name for name, _ in experiment["settings"]["rows"]] and (rows["n"] == 3).all()
     assert rows.loc["stated", "mean"] == pytest.approx(0.91) and rows.loc["dropout", "mean"] == pytest.approx(0.93)
-    found = texts(drawn(settings, data, experiment))
+    found = texts(drawn(comparison, data, experiment))
     assert {"paper", "Sum", "20 % dropout"} <= set(found)
     lost = {"runs": tables["runs"].assign(status="diverged", accuracy=np.nan, spikes=None)}
-    assert drawn(settings, settings.select(lost, experiment), experiment)
+    assert drawn(comparison, comparison.select(lost, experiment), experiment)

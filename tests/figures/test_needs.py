@@ -32,7 +32,7 @@ def test_the_workflows_own_experiments_give_what_their_figures_need(path, scale)
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (f"draw: zenke2021.settings, {SWEEP}", "settings: zenke2021.settings needs `rows`"),
+        (f"draw: zenke2021.comparison, {SWEEP}", "settings: zenke2021.comparison needs `rows`"),
         (f"draw: zenke2021.fig2, {SWEEP}", "record: zenke2021.fig2 draws activity"),
         (
             "draw: zenke2021.fig8, sweeps: {regularised: {}}, record: {runs: {}, samples_per_class: 1}",

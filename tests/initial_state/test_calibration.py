@@ -10,8 +10,10 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import stream
 from sgpipe.data import prepare
 from sgpipe.data.samples import Events, Words
-from sgpipe.initial_state.calibration.calibrate import BESIDE_III, GAINS, TOLERANCES, calibrated
+from sgpipe.initial_state.calibration.by_tangent import BESIDE_III
+from sgpipe.initial_state.calibration.calibrate import calibrated
 from sgpipe.initial_state.calibration.dual import Dual, spike_of
+from sgpipe.initial_state.calibration.found import GAINS, TOLERANCES
 from sgpipe.initial_state.calibration.measure import Bench
 from sgpipe.initial_state.calibration.search import Search
 from sgpipe.initial_state.theory.layer import Layer

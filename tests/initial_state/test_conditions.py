@@ -13,11 +13,14 @@ from scipy.integrate import quad
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import stream
 from sgpipe.initial_state.theory import conditions as theory
+from sgpipe.initial_state.theory.asked import Asked
 from sgpipe.initial_state.theory.conditions import CONDITIONS, Readings
+from sgpipe.initial_state.theory.draws import drawn, standard_weights
 from sgpipe.initial_state.theory.extrema import ensemble, sample, voltage_range
 from sgpipe.initial_state.theory.layer import Layer, Weights
 from sgpipe.initial_state.theory.moments import surrogate_moment, wide_limit
-from sgpipe.initial_state.theory.solve import above, solve, standard_weights, weights
+from sgpipe.initial_state.theory.solution import Solution, above
+from sgpipe.initial_state.theory.solve import solve
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.surrogates import SURROGATES, moment
 
@@ -30,6 +33,11 @@ TAIL = 1.7
 def sparse(**changes) -> Layer:
     """The worked example: 700 inputs that fire at a rate of 0.02."""
     return Layer(256, 700, z_mean=0.02, z_var=0.02 * 0.98, **changes)
+
+
+def solved(layer, shape, conditions=CONDITIONS, readings="corrected", standard=None, generator=None, **how) -> Solution:
+    readings = Readings.of(readings) if isinstance(readings, str) else readings
+    return solve(layer, shape, Asked(conditions, readings, **how), standard=standard, generator=generator)
 
 
 # ---- Moments of the shapes ----
@@ -89,13 +97,13 @@ def test_the_worked_example_by_hand():
     by_hand = (mean, variance, gamma, target, y_min, y_max)
     assert by_hand == pytest.approx((0.0047058824, 0.00021864265, 0.010892013, 0.1790087, -617.9, 631.9), rel=1e-4)
 
-    found = solve(sparse(), "exponential", ("I", "II", "III"), readings="printed")
+    found = solved(sparse(), "exponential", ("I", "II", "III"), readings="printed")
     values = (found.mean, found.variance, found.dampening, found.target, found.y_min, found.y_max)
     assert values == pytest.approx(by_hand, rel=1e-12)
     assert all(abs(found.residuals[name]) < 1e-12 for name in ("I", "II", "III"))
 
     # CIV alone: 0.179 = (1 / (s R)) (1 - (e^(-4 s v+) + e^(-4 s v-)) / 2) / 2 for the exponential shape.
-    alone = solve(sparse(), "exponential", ("I", "II", "IV"), readings="printed")
+    alone = solved(sparse(), "exponential", ("I", "II", "IV"), readings="printed")
     s, above_thr, below_thr = alone.sharpness, y_max - thr, thr - y_min
     integral = (2 - math.exp(-4 * s * above_thr) - math.exp(-4 * s * below_thr)) / 4
     assert integral / (s * (y_max - y_min)) == pytest.approx(target, rel=1e-10)
@@ -107,7 +115,7 @@ def test_the_authors_memoryless_layer_by_hand():
     # of positive weights in place of (n - 1) Max[w].
     layer = Layer(128, 784, alpha_decay=math.exp(-10), thr=0.01)
     standard = standard_weights(layer, stream(0, "test"))
-    found = solve(layer, "exponential", ("III",), readings="authors", extrema="sample", standard=standard)
+    found = solved(layer, "exponential", ("III",), readings="authors", extrema="sample", standard=standard)
     bound = math.sqrt(6 / 256)
     assert np.mean(found.dampening) == pytest.approx(1 / (128 * bound / 4), rel=0.02)
     w = math.sqrt(1 / 128) * standard[0]
@@ -148,7 +156,7 @@ def test_equation_19_as_typeset_asks_for_a_mean_near_the_threshold():
     layer = Layer(256, 700)
     assert theory.recurrent_mean(layer, "eq19") == pytest.approx(0.2 / 255 + 1)
     with pytest.raises(SgpipeError, match="condition II: Var"):
-        solve(layer, "exponential", ("I", "II"), readings=Readings(mean="eq19"))
+        solved(layer, "exponential", ("I", "II"), readings=Readings(mean="eq19"))
 
 
 # ---- Solving ----
@@ -166,7 +174,7 @@ def test_equation_19_as_typeset_asks_for_a_mean_near_the_threshold():
 def test_the_sharpness_found_meets_condition_four(shape, reset, alpha, thr, gain, readings):
     layer = Layer(128, 200, alpha, thr, reset=reset, reset_gradient=False, tail=TAIL)
     layer = replace(layer, w_in=Weights(gain * layer.w_in.variance))
-    found = solve(layer, shape, ("I", "II", "IV"), readings=readings, infeasible="skip")
+    found = solved(layer, shape, ("I", "II", "IV"), readings=readings, infeasible="skip")
     if found.messages:
         assume(False)
     assert abs(found.residuals["IV"]) < 1e-10
@@ -186,17 +194,17 @@ def test_the_sharpness_found_meets_condition_four(shape, reset, alpha, thr, gain
 @pytest.mark.parametrize("readings", ["printed", "corrected"])
 def test_condition_four_can_be_solved_for_the_tail(readings):
     layer = replace(sparse(reset="multiplicative"), w_in=Weights(0.02), dampening=3.0, sharpness=0.001)
-    found = solve(layer, "q_pseudospike", ("I", "II", "IV"), readings=readings, free="tail", infeasible="skip")
+    found = solved(layer, "q_pseudospike", ("I", "II", "IV"), readings=readings, free="tail", infeasible="skip")
     assert not found.messages and found.tail > 1 and found.sharpness == 0.001
     assert abs(found.residuals["IV"]) < 1e-10
     with pytest.raises(SgpipeError, match="has no tail"):
-        solve(layer, "exponential", ("IV",), free="tail")
+        solved(layer, "exponential", ("IV",), free="tail")
 
 
 def test_condition_three_does_not_depend_on_the_tail():
     layer = sparse()
     one, other = (
-        solve(replace(layer, tail=tail), "q_pseudospike", ("I", "II", "III"), free="tail") for tail in (1.1, 9)
+        solved(replace(layer, tail=tail), "q_pseudospike", ("I", "II", "III"), free="tail") for tail in (1.1, 9)
     )
     assert one.dampening == other.dampening
     assert "nothing of the tail" in one.messages[0]
@@ -204,42 +212,42 @@ def test_condition_three_does_not_depend_on_the_tail():
 
 def test_each_subset_fixes_only_its_own_quantities():
     layer = sparse(dampening=0.7, sharpness=0.3)
-    nothing = solve(layer, "exponential", ())
+    nothing = solved(layer, "exponential", ())
     assert (nothing.mean, nothing.variance, nothing.dampening, nothing.sharpness) == (0, 1 / 256, 0.7, 0.3)
-    assert solve(layer, "exponential", ("I",)).mean == pytest.approx(1.2 / 255)
-    assert solve(layer, "exponential", ("I",)).variance == 1 / 256
+    assert solved(layer, "exponential", ("I",)).mean == pytest.approx(1.2 / 255)
+    assert solved(layer, "exponential", ("I",)).variance == 1 / 256
     # Without I the mean stays 0 and II has the whole share for the variance.
-    assert solve(layer, "exponential", ("II",)).variance == pytest.approx(2 * layer.input_square / 255)
-    assert solve(layer, "exponential", ("III",)).sharpness == 0.3
+    assert solved(layer, "exponential", ("II",)).variance == pytest.approx(2 * layer.input_square / 255)
+    assert solved(layer, "exponential", ("III",)).sharpness == 0.3
 
 
 def test_a_condition_without_a_solution_is_one_line_and_what_was_asked_for():
     layer = replace(sparse(), w_in=Weights(1e-9))
     with pytest.raises(SgpipeError, match=r"^condition II: Var\[w_rec\] would be -.*choose infeasible") as caught:
-        solve(layer, "exponential", ("I", "II"))
+        solved(layer, "exponential", ("I", "II"))
     assert "\n" not in str(caught.value)
-    assert solve(layer, "exponential", ("I", "II"), infeasible="clip").variance == 0
-    assert solve(layer, "exponential", ("I", "II"), infeasible="skip").variance == 1 / 256
+    assert solved(layer, "exponential", ("I", "II"), infeasible="clip").variance == 0
+    assert solved(layer, "exponential", ("I", "II"), infeasible="skip").variance == 1 / 256
 
-    below = solve(sparse(), "exponential", ("I", "II", "III"), readings="printed")
+    below = solved(sparse(), "exponential", ("I", "II", "III"), readings="printed")
     second = above(sparse(), below)
     for infeasible, dampening in (("clip", 0), ("skip", 1)):
-        found = solve(second, "exponential", ("III",), readings="printed", infeasible=infeasible)
+        found = solved(second, "exponential", ("III",), readings="printed", infeasible=infeasible)
         assert found.dampening == dampening and "condition III: the dampening would be -" in found.messages[0]
 
     both = {"readings": "printed", "infeasible": "skip"}
-    assert "out of reach of any sharpness" in solve(sparse(), "gaussian", CONDITIONS, **both).messages[0]
+    assert "out of reach of any sharpness" in solved(sparse(), "gaussian", CONDITIONS, **both).messages[0]
     with pytest.raises(SgpipeError, match=r"dampening\^2 is 0.000118"):
-        solve(sparse(), "gaussian", CONDITIONS, readings="printed")
+        solved(sparse(), "gaussian", CONDITIONS, readings="printed")
 
 
 def test_wrong_names_are_errors_that_list_the_right_ones():
     for call in (
-        lambda: solve(sparse(), "exponentail"),
-        lambda: solve(sparse(), "exponential", ("V",)),
-        lambda: solve(sparse(), "exponential", readings="printd"),
-        lambda: solve(sparse(), "exponential", infeasible="ignore"),
-        lambda: solve(sparse(), "exponential", extrema="both"),
+        lambda: solved(sparse(), "exponentail"),
+        lambda: solved(sparse(), "exponential", ("V",)),
+        lambda: solved(sparse(), "exponential", readings="printd"),
+        lambda: solved(sparse(), "exponential", infeasible="ignore"),
+        lambda: solved(sparse(), "exponential", extrema="both"),
         lambda: Readings(mean="eq20"),
         lambda: Layer(8, 8, reset="soft"),
         lambda: Weights(1.0, family="cauchy"),
@@ -249,16 +257,16 @@ def test_wrong_names_are_errors_that_list_the_right_ones():
     with pytest.raises(SgpipeError, match=r"alpha_decay: 1\.0 is not in \[0, 1\)"):
         Layer(8, 8, alpha_decay=1.0)
     with pytest.raises(SgpipeError, match="needs the draws"):
-        solve(sparse(), "exponential", extrema="sample")
+        solved(sparse(), "exponential", extrema="sample")
 
 
 def test_drawn_weights_have_the_mean_and_variance_that_were_solved_for():
     for family in ("uniform", "normal", "bigamma"):
         layer = replace(sparse(), w_rec=Weights(1 / 256, family=family))
-        found = solve(layer, "exponential", ("I", "II"))
-        drawn = weights(Weights(found.variance, found.mean, family), standard_weights(layer, stream(1, family))[0])
-        assert abs(drawn.mean() - found.mean) < 4 * math.sqrt(found.variance) / 256
-        assert drawn.var() == pytest.approx(found.variance, rel=0.03)
+        found = solved(layer, "exponential", ("I", "II"))
+        values = drawn(Weights(found.variance, found.mean, family), standard_weights(layer, stream(1, family))[0])
+        assert abs(values.mean() - found.mean) < 4 * math.sqrt(found.variance) / 256
+        assert values.var() == pytest.approx(found.variance, rel=0.03)
 
 
 def test_equation_two_tends_to_dampening_squared_over_sharpness():
@@ -271,9 +279,9 @@ def test_equation_two_tends_to_dampening_squared_over_sharpness():
 
 def test_the_authors_sharpness_is_the_mean_of_its_interval_whatever_the_cost():
     layers = [sparse(), replace(sparse(), w_in=Weights(1.0)), Layer(256, 64, alpha_decay=0.1)]
-    assert {solve(layer, "exponential", ("IV",), readings="authors").sharpness for layer in layers} == {0.95}
+    assert {solved(layer, "exponential", ("IV",), readings="authors").sharpness for layer in layers} == {0.95}
     drawn = [
-        solve(layers[0], "exponential", ("IV",), readings="authors", generator=stream(seed, "s")).sharpness
+        solved(layers[0], "exponential", ("IV",), readings="authors", generator=stream(seed, "s")).sharpness
         for seed in range(50)
     ]
     assert np.std(drawn) == pytest.approx(1.3 / math.sqrt(12 * 256), rel=0.4)
@@ -283,7 +291,7 @@ def test_the_authors_sharpness_is_the_mean_of_its_interval_whatever_the_cost():
 def test_their_search_without_the_slip_ends_at_the_edge_of_its_interval():
     # The cost falls all the way down to 0.3: the solution lies far below. By brute force over their own interval.
     layer = Layer(256, 700, alpha_decay=math.exp(-10), thr=0.01, z_mean=0.0438844, z_var=0.0419553)
-    found = solve(layer, "exponential", ("I", "II", "IV"), readings="printed", infeasible="skip")
+    found = solved(layer, "exponential", ("I", "II", "IV"), readings="printed", infeasible="skip")
     s = np.linspace(0.3, 1.6, 500)
     second = surrogate_moment("exponential", 2, 1.0, s, found.y_min - layer.thr, found.y_max - layer.thr)
     assert s[np.argmin((second - found.target) ** 2)] == 0.3 and found.target > 1
@@ -302,8 +310,7 @@ def test_condition_two_makes_the_two_variances_equal_over_the_ensemble():
         recurrent, given = [], []
         for _ in range(400):
             w, w_in = (
-                weights(part, one)
-                for part, one in zip((w_rec, layer.w_in), standard_weights(layer, draws), strict=True)
+                drawn(part, one) for part, one in zip((w_rec, layer.w_in), standard_weights(layer, draws), strict=True)
             )
             x, z = draws.random(63) < 0.5, draws.random(100) < 0.3
             recurrent.append(w[:, 1:] @ x)
@@ -320,13 +327,13 @@ def one_step(layer, w_rec, gamma, sharpness, half, draws, repeats=60, trials=60)
     form, c, ratios = layer.form, layer.drive_factor, []
     for _ in range(repeats):
         std = standard_weights(layer, draws)
-        w = weights(w_rec, std[0]) * (1 - np.eye(layer.n_rec))
+        w = drawn(w_rec, std[0]) * (1 - np.eye(layer.n_rec))
         v, v_in = (half * (2 * draws.random((trials, n)) - 1) for n in (layer.n_rec, layer.n_in))
         dy, dy_in = (draws.standard_normal((trials, n)) for n in (layer.n_rec, layer.n_in))
         slope, slope_in = (gamma * np.exp(-2 * np.abs(sharpness * one)) for one in (v, v_in))
         gate = draws.random((trials, layer.n_rec)) < 0.5
         own = layer.alpha_decay * (gate if form.gates_voltage else 1.0)
-        arriving = (slope * dy) @ w.T + layer.xi * (slope_in * dy_in) @ weights(layer.w_in, std[1]).T
+        arriving = (slope * dy) @ w.T + layer.xi * (slope_in * dy_in) @ drawn(layer.w_in, std[1]).T
         new = own * dy + c * (gate if form.gates_drive else 1.0) * arriving
         new = new - layer.thr * slope * dy * layer.reset_in_gradient
         ratios.append(np.var(new))
@@ -382,8 +389,8 @@ def test_sums_of_positive_weights_let_gradients_of_either_sign_grow():
     # B.6's sums are right for spikes, which are 0 or 1; the code takes them for gradients too.
     layer = sparse(thr=0.01)
     standard = standard_weights(layer, stream(0, "signs"))
-    w = weights(Weights(1 / 256), standard[0])
-    sums = sample(layer, w, weights(layer.w_in, standard[1]))
+    w = drawn(Weights(1 / 256), standard[0])
+    sums = sample(layer, w, drawn(layer.w_in, standard[1]))
     gamma = theory.dampening(layer, sums, "authors")
     growth = theory.growth_of_maxima(layer, sums, gamma)
     off = w * (1 - np.eye(256))
@@ -457,7 +464,7 @@ def test_voltages_stay_in_the_corrected_range_and_reach_its_ends(reset, alpha, t
 
 def test_a_layer_above_sees_spikes_of_half_rate_and_the_gradients_below():
     below = sparse()
-    found = solve(below, "exponential", ("I", "II", "III"))
+    found = solved(below, "exponential", ("I", "II", "III"))
     second = above(below, found, n_rec=128)
     assert (second.n_in, second.n_rec, second.z_mean, second.z_var, second.xi) == (256, 128, 0.5, 0.25, 1)
     assert second.gamma_in == found.dampening and second.square_in == found.second
@@ -467,7 +474,7 @@ def test_a_layer_above_sees_spikes_of_half_rate_and_the_gradients_below():
 def test_with_glorot_weights_a_second_layer_has_no_dampening_as_printed():
     # n_in Max[w_in] gamma_in = 1.0035 (1 - alpha): the layer below has spent all that condition III allows.
     below = Layer(256, 700, 0.9, 0.01)
-    second = above(below, solve(below, "exponential", ("III",), readings="printed"))
+    second = above(below, solved(below, "exponential", ("III",), readings="printed"))
     spent = second.n_in * math.sqrt(6 / 512) * second.gamma_in
     assert spent / 0.1 == pytest.approx(1.0035, abs=1e-4)
     sums = ensemble(second, second.w_rec)

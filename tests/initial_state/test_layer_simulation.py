@@ -9,10 +9,12 @@ import pytest
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import stream
 from sgpipe.initial_state.theory import conditions as theory
+from sgpipe.initial_state.theory.asked import Asked
+from sgpipe.initial_state.theory.draws import drawn, standard_weights
 from sgpipe.initial_state.theory.gain import Bench, input_gain, phase_diagram, scaled
 from sgpipe.initial_state.theory.layer import Layer, Weights
 from sgpipe.initial_state.theory.simulate import input_drive, random_inputs, simulate
-from sgpipe.initial_state.theory.solve import solve, standard_weights, weights
+from sgpipe.initial_state.theory.solve import solve
 from sgpipe.spec.resets import RESETS
 
 
@@ -21,8 +23,8 @@ def network(layer: Layer, rate: float, seed: int = 0, trials: int = 2, steps: in
     layer = replace(layer, z_mean=rate, z_var=rate * (1 - rate))
     mean = theory.recurrent_mean(layer, reading)
     std = standard_weights(layer, stream(seed, "conditions/weights"))
-    w_rec = weights(Weights(theory.recurrent_variance(layer, mean), mean), std[0])
-    drive = input_drive(weights(layer.w_in, std[1]), random_inputs(rate, trials, steps, layer.n_in, seed))
+    w_rec = drawn(Weights(theory.recurrent_variance(layer, mean), mean), std[0])
+    drive = input_drive(drawn(layer.w_in, std[1]), random_inputs(rate, trials, steps, layer.n_in, seed))
     return simulate(layer, w_rec, drive, seed, **knobs)
 
 
@@ -154,8 +156,8 @@ def test_with_sparse_inputs_the_layer_falls_silent_although_the_equations_hold()
 def test_equation_19_as_typeset_makes_every_neuron_fire_always():
     layer = replace(Layer(256, 700), z_mean=0.5)
     std = standard_weights(layer, stream(0, "conditions/weights"))
-    drive = input_drive(weights(layer.w_in, std[1]), random_inputs(0.5, 1, 60, 700, 0))
-    w_rec = weights(Weights(0.0, theory.recurrent_mean(layer, "eq19")), std[0])
+    drive = input_drive(drawn(layer.w_in, std[1]), random_inputs(0.5, 1, 60, 700, 0))
+    w_rec = drawn(Weights(0.0, theory.recurrent_mean(layer, "eq19")), std[0])
     assert simulate(layer, w_rec, drive).rate[-1] == 1.0
 
 
@@ -170,7 +172,7 @@ def test_printed_b7_leaves_a_densely_driven_layer_well_below_half():
 
 def test_with_the_dampening_of_condition_three_gradients_vanish_and_do_not_keep_their_size():
     layer = Layer(256, 700)
-    solved = solve(layer, "exponential", ("I", "II", "III"))
+    solved = solve(layer, "exponential", Asked(("I", "II", "III")))
     naive = network(layer, 0.5, steps=60, shape="exponential").growth()
     found = network(layer, 0.5, steps=60, shape="exponential", dampening=solved.dampening).growth()
     assert found["maxima"] < 0.93 and found["variance"] == pytest.approx(0.81, abs=0.02)

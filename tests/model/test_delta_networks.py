@@ -19,8 +19,9 @@ from sgpipe.model.network import as_tensors, forward
 from sgpipe.model.neurons.slstm import SpikingLSTM
 from sgpipe.model.neurons.spike import spike
 from sgpipe.model.objectives import losses
+from sgpipe.spec.initialisers import INITIALISERS
 from sgpipe.spec.layer_settings import LayerSettings
-from sgpipe.spec.run import INITIALISERS, RESETS, RunSpec
+from sgpipe.spec.run import RESETS, RunSpec
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import initial_weights, layout, parameter_count
 from tests.model.delta_loops import cross_entropy, simulate

@@ -12,8 +12,9 @@ import pytest
 
 from sgpipe.data import prepare
 from sgpipe.engines.reference import ReferenceEngine
+from sgpipe.spec.initialisers import INITIALISERS
 from sgpipe.spec.numerics import VERSIONS, components, versions
-from sgpipe.spec.run import INITIALISERS, TASKS, RunSpec, knobs
+from sgpipe.spec.run import TASKS, RunSpec, knobs
 from sgpipe.training.trainer import train_run
 from tests.conftest import states_of
 

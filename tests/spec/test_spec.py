@@ -13,9 +13,8 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.data import prepare
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.spec.knob import basic_type
-from sgpipe.spec.run import INITIALISERS, NEURON_KNOBS, RunSpec, from_canonical, knobs
+from sgpipe.spec.run import NEURON_KNOBS, RunSpec, from_canonical, knobs
 from sgpipe.training.trainer import train_run
-from sgpipe.weights.distributions import INITIALISERS as THEIRS
 from tests.conftest import states_of
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
@@ -311,10 +310,6 @@ def test_two_runs_share_an_id_only_if_they_are_equal(one, other):
 def test_the_default_run_is_the_empty_description():
     assert RunSpec.make({}).canonical() == "{}"
     assert RunSpec.make({name: item.default for name, item in KNOBS.items()}) == RunSpec.make({})
-
-
-def test_names_written_out_in_the_spec_are_those_of_their_modules():
-    assert THEIRS == INITIALISERS
 
 
 def test_numbers_that_are_equal_name_one_run():

@@ -10,7 +10,8 @@ from scipy import stats
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import stream
-from sgpipe.weights.distributions import AUTHORS_EIGHT, FAMILIES, INITIALISERS, NINE, initial
+from sgpipe.spec.initialisers import INITIALISERS
+from sgpipe.weights.distributions import AUTHORS_EIGHT, FAMILIES, NINE, initial
 
 QUICK = settings(max_examples=30, deadline=None, derandomize=True)
 SHAPE = (200, 300)  # units out, units in: as in herranz2022's Fig 1, the other way round

@@ -14,14 +14,9 @@ from sgpipe.plan.command_line import command_line
 from sgpipe.plan.notices import notices
 from sgpipe.spec.numerics import SIMULATION
 from sgpipe.plan.order import AT_ONCE, Order
-from sgpipe.plan.outputs import (
-    caption_of,
-    claim_sources,
-    kind_of,
-    outputs_of,
-    sources_of,
-)
+from sgpipe.plan.outputs import caption_of, kind_of, outputs_of
 from sgpipe.plan.plan import make_plan
+from sgpipe.plan.sources import claim_sources, sources_of
 
 if reason := unusable(sys.executable):
     sys.exit(f"sgpipe: {reason}")

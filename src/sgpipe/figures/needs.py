@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.plan.outputs import kind_of, module_of
+from sgpipe.plan.outputs import kind_of
+from sgpipe.plan.sources import module_of
 from sgpipe.spec.experiments import Experiment
 
 FUNCTIONS = {"figures": ("select", "draw"), "tables": ("select", "printed", "legend")}

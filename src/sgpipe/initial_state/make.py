@@ -10,8 +10,11 @@ from sgpipe.base.rng import stream
 from sgpipe.data.prepare import statistics
 from sgpipe.data.samples import Task, Words
 from sgpipe.initial_state.state import InitialState
+from sgpipe.initial_state.theory.asked import Asked
+from sgpipe.initial_state.theory.conditions import Readings
 from sgpipe.initial_state.theory.layer import Layer, Weights
-from sgpipe.initial_state.theory.solve import Solution, above, solve
+from sgpipe.initial_state.theory.solution import Solution, above
+from sgpipe.initial_state.theory.solve import solve
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 from sgpipe.weights.schemes import family_drawn, family_of, layout, matrix, variance_of
@@ -107,19 +110,17 @@ def _recurrent(spec: RunSpec, number: int, shapes: Mapping[str, tuple]) -> Weigh
 def _solved(spec: RunSpec, layer: Layer, number: int, shapes: Mapping[str, tuple]) -> Solution:
     """Return the solution of one layer; `init.extrema: sample` takes the draws that the weights will be made of."""
     init = spec.init
+    asked = Asked(
+        conditions=tuple(spec.conditions),
+        readings=Readings.of(init.readings),
+        extrema=init.extrema or "ensemble",
+        infeasible=init.infeasible or "error",
+        free=_free(spec),
+    )
 
-    def solution(standard) -> Solution:
-        return solve(
-            layer,
-            spec.surrogate.shape,
-            spec.conditions,
-            readings=init.readings,
-            extrema=init.extrema or "ensemble",
-            infeasible=init.infeasible or "error",
-            free=_free(spec),
-            standard=standard,
-            generator=stream(init.seed, f"init/sharpness{number}"),
-        )
+    def solution(standard: tuple[np.ndarray, np.ndarray] | None) -> Solution:
+        generator = stream(init.seed, f"init/sharpness{number}")
+        return solve(layer, spec.surrogate.shape, asked, standard=standard, generator=generator)
 
     if init.extrema != "sample":
         return solution(None)

@@ -9,11 +9,13 @@ from sgpipe.data.samples import Task, Words
 from sgpipe.initial_state.calibration.window import busy
 from sgpipe.initial_state.layers import as_drawn, lowest
 from sgpipe.initial_state.make import inputs_of
+from sgpipe.initial_state.theory.asked import Asked
 from sgpipe.initial_state.theory.gain import phase_diagram
 from sgpipe.initial_state.theory.layer import Layer
 from sgpipe.initial_state.theory.moments import surrogate_moment, wide_limit
 from sgpipe.initial_state.theory.simulate import Simulation, input_drive, simulate
-from sgpipe.initial_state.theory.solve import Solution, above, solve
+from sgpipe.initial_state.theory.solution import Solution, above
+from sgpipe.initial_state.theory.solve import solve
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 from sgpipe.weights.schemes import initial_weights
@@ -72,7 +74,7 @@ def theory_of(spec: RunSpec, task: Task, state: Sequence[LayerSettings] | None =
     for number, units in enumerate(spec.network.hidden, start=1):
         layer = above(*found[-1], units) if found else lowest(spec, inputs_of(spec, task))
         layer = as_drawn(layer, spec, state[number - 1] if state else None)
-        found.append((layer, solve(layer, spec.surrogate.shape, ())))
+        found.append((layer, solve(layer, spec.surrogate.shape, Asked(()))))
     return found
 
 

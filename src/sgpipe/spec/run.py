@@ -14,26 +14,12 @@ from functools import cache, cached_property
 from typing import Any
 
 from sgpipe.base.errors import SgpipeError, one_of
-from sgpipe.spec.conditions import CHOICES, idle_conditions, state_is_drawn
+from sgpipe.spec.condition_choices import CHOICES, idle_conditions, state_is_drawn
+from sgpipe.spec.initialisers import INITIALISERS
 from sgpipe.spec.knob import MOST_SEED, knob, read_value
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.spec.tasks import TASKS
-
-# Written out, for the module that defines them needs scipy, which reading the Snakefile should not wait for.
-INITIALISERS = (
-    "glorot_uniform",
-    "glorot_normal",
-    "glorot_truncated_normal",
-    "glorot_bigamma",
-    "he_uniform",
-    "he_normal",
-    "he_truncated_normal",
-    "he_bigamma",
-    "orthogonal_uniform",
-    "orthogonal_normal",
-    "orthogonal_bigamma",
-)
 
 
 @dataclass(frozen=True)

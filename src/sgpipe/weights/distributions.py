@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import gammaincinv, ndtr, ndtri
 
 from sgpipe.base.errors import one_of
+from sgpipe.spec.initialisers import INITIALISERS
 
 BIGAMMA_SHAPE = 5.0  # the authors' code; the paper leaves the gamma distribution's two parameters open
 TRUNCATION = 2.0  # standard deviations of the normal before it is cut, as Keras does
@@ -120,13 +121,6 @@ def initial(name: str, shape: tuple[int, int], generator: np.random.Generator) -
         return orthogonal(source, shape, generator)
     return scaled(source, VARIANCES[scheme](shape), shape, generator)
 
-
-INITIALISERS = tuple(
-    f"{scheme}_{source}"
-    for scheme in (*VARIANCES, "orthogonal")
-    for source in FAMILIES
-    if (scheme, source) != ("orthogonal", "truncated_normal")
-)
 
 # Section 3.3: three schemes, three distributions.
 NINE = tuple(name for name in INITIALISERS if not name.endswith("truncated_normal"))

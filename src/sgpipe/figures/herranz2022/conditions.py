@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from sgpipe.figures import conditions, parts, style
+from sgpipe.figures import condition_sets, parts, style
 
 NEEDS = {"table": "simulation"}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 176.0
@@ -37,14 +37,19 @@ COURSES = {
 FEW = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # ticks of a short and of a long logarithmic axis; 1 is always among those drawn
 MANY = tuple(10.0**power for power in range(-12, 13))
 LAYERS = {1: ("#0077BB", "o"), 2: ("#EE7733", "s"), 3: ("#009988", "^")}
-SHOWN = {conditions.NAIVE: "#777777", "I+II": "#44AA99", conditions.ALL: "#332288", conditions.CALIBRATED: "#CC3311"}
+SHOWN = {
+    condition_sets.NAIVE: "#777777",
+    "I+II": "#44AA99",
+    condition_sets.ALL: "#332288",
+    condition_sets.CALIBRATED: "#CC3311",
+}
 KEY = "points: mean over draws · lines through them: their range · ticks: theory · dashed: what the condition asks for"
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Return measured and predicted numbers of each set and layer (a), courses (b-d), phases (e, f), moments (g)."""
     table = tables["runs"]
-    table = table.assign(set=conditions.sets(table).where(table["kind"].isin(["course", "mean"])))
+    table = table.assign(set=condition_sets.sets(table).where(table["kind"].isin(["course", "mean"])))
     means, courses = table[table["kind"] == "mean"], table[table["kind"] == "course"]
     pieces = [_compared(means, quantity) for quantity in QUANTITIES]
     for panel, (quantity, _) in COURSES.items():
@@ -79,7 +84,7 @@ def _compared(means: pd.DataFrame, quantity: str) -> pd.DataFrame:
     rows = []
     for (name, layer), group in means.groupby(["set", "layer"], sort=False):
         values = group[quantity].dropna()
-        asked = conditions.asks(name, condition)
+        asked = condition_sets.asks(name, condition)
         theory = group.get(f"theory_{quantity}", pd.Series([target if asked else np.nan])).mean()
         numbers = {"n": len(values), "mean": values.mean(), "low": values.min(), "high": values.max()}
         asked_for = target if asked else np.nan
@@ -105,7 +110,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 
 
 def _comparison(figure, data: pd.DataFrame) -> None:
-    names = conditions.in_order(data["set"].dropna())
+    names = condition_sets.in_order(data["set"].dropna())
     grid = figure.subplots(1, len(QUANTITIES), sharey=True)
     layers = sorted(data["layer"].dropna().unique())
     for axes, quantity in zip(grid, QUANTITIES, strict=True):
@@ -114,14 +119,14 @@ def _comparison(figure, data: pd.DataFrame) -> None:
         for place, layer in enumerate(layers):
             _dots(axes, own[own["layer"] == layer].set_index("set").reindex(names), place, len(layers), int(layer))
         for at, name in enumerate(names):
-            if conditions.asks(name, condition):
+            if condition_sets.asks(name, condition):
                 axes.axhspan(at - 0.5, at + 0.5, color="#EEF3F8", lw=0, zorder=0)
         axes.axvline(target, color=style.INK, lw=0.7, ls=(0, (4, 2)), zorder=1)
         _scale(axes, scale, own)
         axes.set_title(f"condition {condition}")
         axes.set_xlabel(words)
         axes.tick_params(axis="y", length=0)
-    grid[0].set_yticks(range(len(names)), [conditions.label(name) for name in names])
+    grid[0].set_yticks(range(len(names)), [condition_sets.label(name) for name in names])
     grid[0].set_ylim(len(names) - 0.5, -0.5)
     handles = [
         Line2D(
@@ -191,7 +196,7 @@ def _courses(figure, data: pd.DataFrame) -> None:
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="step", ylabel=words)
         style.panel_letter(axes, letter)
-    handles = [Line2D([], [], color=SHOWN[name], label=conditions.label(name).replace("\n", " ")) for name in shown]
+    handles = [Line2D([], [], color=SHOWN[name], label=condition_sets.label(name).replace("\n", " ")) for name in shown]
     layers = sorted(data["layer"].dropna().unique())
     handles += [
         Line2D([], [], color=style.INK, ls={1: "-", 2: (0, (3, 1.2))}.get(int(layer), ":"), label=f"layer {int(layer)}")
@@ -245,7 +250,9 @@ def _moments(axes: Axes, data: pd.DataFrame) -> None:
     for _, point in points.iterrows():
         known = point["set"] in SHOWN
         label = (
-            conditions.label(point["set"]).replace("\n", " ") if known else ("other sets" if "" not in named else None)
+            condition_sets.label(point["set"]).replace("\n", " ")
+            if known
+            else ("other sets" if "" not in named else None)
         )
         named.add("" if not known else point["set"])
         axes.scatter(

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from sgpipe.figures import parts, seeds, style
 from sgpipe.initial_state.layers import lowest
+from sgpipe.initial_state.theory.asked import Asked
 from sgpipe.initial_state.theory.solve import solve
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
@@ -56,7 +57,7 @@ def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
     for name, group in runs.groupby("surrogate.shape", sort=False):
         spec, condition = seeds.spec_of(group.iloc[0]), CONDITION[knob]
         free = "tail" if knob == "tail" else "sharpness"
-        solution = solve(lowest(spec), name, (condition,), infeasible="skip", free=free)
+        solution = solve(lowest(spec), name, Asked((condition,), infeasible="skip", free=free))
         problem = "; ".join(solution.messages)
         value = np.nan if problem else float(getattr(solution, knob))
         rows.append({"shape": name, "x": value, "condition": condition, "message": problem})

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sgpipe.figures import conditions, parts, seeds, style
+from sgpipe.figures import condition_sets, parts, seeds, style
 from sgpipe.results import selection
 
 # See needs.py.
@@ -29,7 +29,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     Accuracies are those at the epoch of best validation accuracy.
     """
     everything = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
-    everything["set"] = conditions.sets(everything)
+    everything["set"] = condition_sets.sets(everything)
     there = [reset for reset in PANELS if (everything["network.reset_gradient"] == reset).any()]
     pieces = []
     for panel, reset in zip("ab", there, strict=False):
@@ -75,11 +75,11 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 
 
 def _bars(axes: Axes, data: pd.DataFrame) -> None:
-    names = conditions.in_order(data["set"].dropna())
+    names = condition_sets.in_order(data["set"].dropna())
     for place, name in enumerate(names):
         for offset, split in zip((-BAR / 2, BAR / 2), SPLITS, strict=True):
             _bar(axes, place + offset, data[(data["set"] == name) & (data["split"] == split)], SPLITS[split][1])
-    axes.set_xticks(range(len(names)), [conditions.label(name) for name in names])
+    axes.set_xticks(range(len(names)), [condition_sets.label(name) for name in names])
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.tick_params(axis="x", length=0)
 

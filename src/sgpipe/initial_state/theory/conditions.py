@@ -15,7 +15,7 @@ import numpy as np
 from sgpipe.base.errors import one_of
 from sgpipe.initial_state.theory.extrema import Sums, Value
 from sgpipe.initial_state.theory.layer import Layer
-from sgpipe.spec.conditions import CONDITIONS as CONDITIONS
+from sgpipe.spec.condition_choices import CONDITIONS as CONDITIONS
 
 RATE = 0.5  # of neurons that fire in a step, under condition I
 # The authors' search for the sharpness; a slip in its indexing returns draws that do not depend on the cost.

@@ -13,9 +13,12 @@ from scipy.optimize import brentq
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import stream
+from sgpipe.initial_state.theory.asked import Asked
+from sgpipe.initial_state.theory.conditions import Readings
+from sgpipe.initial_state.theory.draws import drawn, standard_weights
 from sgpipe.initial_state.theory.layer import Layer, Weights
 from sgpipe.initial_state.theory.simulate import input_drive, random_inputs, simulate
-from sgpipe.initial_state.theory.solve import solve, standard_weights, weights
+from sgpipe.initial_state.theory.solve import solve
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,16 @@ class Bench:
     """A layer with its random numbers drawn once: what differs between two gains is the gain alone."""
 
     def __init__(self, layer: Layer, inputs, seed: int = 0, readings: str = "corrected"):
-        self.layer, self.seed, self.readings = layer, seed, readings
+        self.layer, self.seed = layer, seed
+        self.asked = Asked(("I", "II"), Readings.of(readings), infeasible="clip")
         self.standard = standard_weights(layer, stream(seed, "conditions/weights"))
-        self.drive = input_drive(weights(layer.w_in, self.standard[1]), inputs)
+        self.drive = input_drive(drawn(layer.w_in, self.standard[1]), inputs)
 
     def __call__(self, gain: float) -> dict[str, float]:
         """Return the summary of a simulation with conditions I and II met for `gain` times the layer's Var[w_in]."""
         layer = replace(self.layer, w_in=scaled(self.layer.w_in, gain))
-        solution = solve(layer, "exponential", ("I", "II"), readings=self.readings, infeasible="clip")
-        w_rec = weights(Weights(solution.variance, solution.mean, layer.w_rec.family), self.standard[0])
+        solution = solve(layer, "exponential", self.asked)
+        w_rec = drawn(Weights(solution.variance, solution.mean, layer.w_rec.family), self.standard[0])
         return {"gain": gain} | simulate(layer, w_rec, gain**0.5 * self.drive, self.seed).summary()
 
 

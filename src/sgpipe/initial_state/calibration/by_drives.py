@@ -1,0 +1,163 @@
+"""Conditions I and II, met by what arrives at a layer: V's mean and deviation, and the gain of W.
+
+They do not depend on the surrogate derivative. The mean is searched for, with the deviation that meets II at every
+mean, for the smallest of the GAINS at which both hold. A feed-forward layer meets I by the gain alone.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import exp, inf, log, sqrt
+
+import numpy as np
+
+from sgpipe.initial_state.calibration.draws import Draws
+from sgpipe.initial_state.calibration.found import GAINS, TOLERANCES, Found
+from sgpipe.initial_state.calibration.measure import Bench, Drives
+from sgpipe.initial_state.calibration.search import Search
+from sgpipe.initial_state.theory.conditions import recurrent_mean
+from sgpipe.initial_state.theory.layer import Layer
+from sgpipe.spec.condition_choices import THEORY_NEURONS
+from sgpipe.spec.run import RunSpec
+
+RATE_WITHIN = 0.5 * TOLERANCES["I"]  # of 2 rate - 1, while it is searched for
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A mean of V at a gain, the deviation that meets II there (None unless asked for), and what the layer does."""
+
+    mean: float
+    gain: float
+    deviation: float | None
+    drives: Drives
+    excess: float  # of twice the rate, over what is searched for
+
+    def missed(self) -> float:
+        """By how many tolerances I and, if asked for, II are missed; 0 if both hold."""
+        misses = [abs(2 * self.drives.rate - 1) / TOLERANCES["I"]]
+        misses += [] if self.deviation is None else [abs(self.drives.ratio - 1) / TOLERANCES["II"]]
+        return sum(max(0.0, miss - 1) for miss in misses)
+
+    def rank(self) -> tuple[float, float]:
+        """The best point is the one of lowest rank."""
+        return self.missed(), abs(self.excess)
+
+
+def meet_recurrent(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
+    """Set the mean, the deviation and the gain of a recurrent layer in `found`, as far as I and II are asked for.
+
+    Raises:
+        SgpipeError: One of them cannot be met, and `init.infeasible` is `error`.
+    """
+    if "I" in spec.conditions:
+        _meet_rate(spec, bench, draws, found)
+    if "II" in spec.conditions and found.deviation is None:
+        drives, deviation = _matched(bench, draws, found.mean or 0.0, 1.0, None, found)
+        if found.settle("II", abs(drives.ratio - 1), f"the variance ratio is {drives.ratio:.3g} at best"):
+            found.deviation = deviation
+
+
+def meet_feed_forward(bench: Bench, chosen: Collection[str], found: Found) -> None:
+    """Set the gain of a feed-forward layer in `found` by condition I; the others say nothing of it.
+
+    Raises:
+        SgpipeError: A condition cannot be met, and `init.infeasible` is `error`.
+    """
+    if "I" in chosen:
+        rates: dict[float, float] = {}
+
+        def excess(logarithm: float) -> float:
+            found.passes += 1
+            rates[logarithm] = bench.drives(None, 0.0, 0.0, exp(logarithm)).rate
+            return 2 * rates[logarithm] - 1 + RATE_WITHIN  # from below: half is more than it can get to
+
+        search = Search(excess, RATE_WITHIN)
+        search.run(0.0, log(4.0), limits=(0.0, log(GAINS[-1])))
+        rate = rates[search.best]
+        text = f"the rate is {rate:.3g} at best, with Var[W] times up to {GAINS[-1]:g}"
+        if found.settle("I", abs(2 * rate - 1), text):
+            found.gain = exp(search.best)
+    for name in ("II", "III", "IV"):
+        if name in chosen:
+            found.settle(name, inf, "it is about recurrent layers, and this one has no V")
+
+
+def _meet_rate(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
+    """Set the mean, with the deviation of II at each, at the least gain at which both hold."""
+    network = spec.network
+    # Half fires, but of neurons that cannot fire in two steps in a row a little less.
+    gated = network.neuron == "lif" or (network.reset or "").startswith("refractory")
+    aim = 1 - RATE_WITHIN * gated
+    start, points = _theory_mean(spec, bench), []
+    for gain in GAINS:
+        points += _at_gain(bench, draws, gain, start, aim, "II" in spec.conditions, found)
+        best = min(points, key=_Point.rank)
+        if best.missed() == 0:
+            break
+    missed, drives = best.missed(), best.drives
+    text = f"the rate is {drives.rate:.3g} and the variance ratio {drives.ratio:.3g} at best, with Var[W] times up to "
+    if found.settle("I", (1 + missed) * TOLERANCES["I"] if missed else 0.0, f"{text}{GAINS[-1]:g}"):
+        found.mean, found.deviation, found.gain = best.mean, best.deviation, best.gain
+        if gated:
+            found.messages.append("condition I: half is the most that neurons fire that are silent after each spike")
+
+
+def _theory_mean(spec: RunSpec, bench: Bench) -> float:
+    """Take the theory's mean for neurons of eq. 1, else 0, to start from."""
+    network = spec.network
+    if network.neuron not in THEORY_NEURONS or bench.units < 2:
+        return 0.0
+    return recurrent_mean(Layer(bench.units, 1, network.membrane_decay, network.threshold, reset=network.reset))
+
+
+def _at_gain(
+    bench: Bench, draws: Draws, gain: float, start: float, aim: float, matches: bool, found: Found
+) -> list[_Point]:
+    """Search at one gain for the mean at which twice the rate is `aim`; return all points seen."""
+    points: dict[float, _Point] = {}
+
+    def excess(mean: float) -> float:
+        if matches:
+            guess = next(reversed(points.values())).deviation if points else None
+            drives, deviation = _matched(bench, draws, mean, gain, guess, found)
+        else:
+            found.passes += 1
+            drives, deviation = bench.drives(draws.scheme, mean, draws.deviation, gain), None
+        points[mean] = _Point(mean, gain, deviation, drives, 2 * drives.rate - aim)
+        return points[mean].excess
+
+    search = Search(excess, RATE_WITHIN)
+    unit = max(bench.threshold, sqrt(gain * bench.given)) / bench.units
+    search.run(start, 0.5 * unit, most=5)
+    return list(points.values())
+
+
+def _matched(
+    bench: Bench, draws: Draws, mean: float, gain: float, guess: float | None, found: Found
+) -> tuple[Drives, float]:
+    """Search for the deviation at which V x has the variance of W z; return the drives there and the deviation.
+
+    With the spikes as they are the wanted deviation is the root of a quadratic equation; then they change.
+    """
+    given = gain * bench.given
+    deviation = guess or sqrt(2 * given / bench.units) or draws.deviation
+    limit, best = 8 * sqrt(2 * given / bench.units), None
+    for _ in range(6):
+        found.passes += 1
+        drives = bench.drives(draws.given, mean, deviation, gain)
+        miss = abs(drives.ratio - 1)
+        if best is None or miss < best[0]:
+            best = miss, drives, deviation
+        if miss <= 0.4 * TOLERANCES["II"]:
+            break
+        deviation = float(np.clip(_wanted(drives, mean, deviation, given), 1e-3 * limit, limit))
+    return best[1], best[2]
+
+
+def _wanted(drives: Drives, mean: float, deviation: float, given: float) -> float:
+    """Solve Var[m a + d b] = given for the deviation d, with a and b as they were at the last one."""
+    a, b, both = drives.parts
+    if b == 0:  # silent: more variance may wake it
+        return 2 * deviation
+    inner = (mean * both) ** 2 - b * (mean**2 * a - given)
+    return (sqrt(inner) - mean * both) / b if b > 0 and inner > 0 else 0.5 * deviation

@@ -1,0 +1,45 @@
+"""The random numbers that V is made of, drawn once, so that measurements differ in what is asked for alone."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+
+from sgpipe.initial_state.calibration.measure import Bench
+from sgpipe.spec.layer_settings import LayerSettings
+from sgpipe.spec.run import RunSpec
+from sgpipe.weights.schemes import variance_of
+
+
+@dataclass(frozen=True)
+class Draws:
+    """V's draws over their deviation, each (gates x units, units).
+
+    `deviation`: of V without conditions. `scheme`: draws of the run's scheme. `given`: those of the distribution that
+    stands in for it where condition II sets the variance.
+    """
+
+    deviation: float
+    scheme: torch.Tensor
+    given: torch.Tensor
+
+    def at(self, deviation: float | None) -> tuple[torch.Tensor, float]:
+        """Choose the draws for a deviation that is set, for None the scheme's; return them with the deviation."""
+        return (self.scheme, self.deviation) if deviation is None else (self.given, deviation)
+
+
+def draws_of(spec: RunSpec, bench: Bench) -> Draws | None:
+    """Draw the numbers of a layer's V; None for a feed-forward layer, which has no V."""
+    if not spec.network.recurrent:
+        return None
+    deviation = sqrt(variance_of(spec.init.scheme, (bench.units, bench.units)))
+    return Draws(deviation, bench.standard(None, deviation), bench.standard(LayerSettings(0.0, 1.0)))
+
+
+def recurrent(bench: Bench, draws: Draws | None, mean: float | None, deviation: float | None) -> torch.Tensor | None:
+    """Make V, (gates x units, units), as it will be drawn with a mean and a deviation; None without draws."""
+    if draws is None:
+        return None
+    standard, deviation = draws.at(deviation)
+    v = (mean or 0.0) + deviation * standard
+    return v if bench.loops else v - torch.diag(v.diagonal())

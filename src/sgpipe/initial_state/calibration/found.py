@@ -1,0 +1,53 @@
+"""What is found for a layer while it is calibrated, and what becomes of a condition that cannot be met."""
+
+from dataclasses import dataclass, field
+
+from sgpipe.base.errors import SgpipeError
+
+TOLERANCES = {"I": 0.04, "II": 0.05, "III": 2e-3, "IV": 1e-2}
+CLOSE = 5.0  # tolerances within which a condition still counts as nearly met
+GAINS = tuple(2.0**k for k in range(0, 13, 2))  # of Var[W]
+
+
+@dataclass
+class Found:
+    """A layer under way: what has been set, and what cannot be.
+
+    `infeasible`: error, clip or skip. `mean`, `deviation`: of V, None where they stay as the scheme has them. `gain`:
+    a factor on Var[W]. `dampening`, and `free`, the sharpness or the tail by its name: of the surrogate derivative.
+    `passes`: how many times the layer was run. `messages`: a line for each condition that is not met.
+    """
+
+    infeasible: str
+    mean: float | None = None
+    deviation: float | None = None
+    gain: float = 1.0
+    dampening: float | None = None
+    free: dict[str, float] = field(default_factory=dict)
+    passes: int = 0
+    messages: list[str] = field(default_factory=list)
+
+    def settle(self, name: str, miss: float, why: str) -> bool:
+        """Note a condition that is missed by more than its tolerance, and say whether to keep what was found for it.
+
+        With `skip` it is kept where it comes within CLOSE tolerances.
+
+        Args:
+            name: The condition, a key of TOLERANCES.
+            miss: The size of its residual.
+            why: What stands in the way, for the message.
+
+        Returns:
+            True if it is met, or nearly enough.
+
+        Raises:
+            SgpipeError: It is not met, and `infeasible` is `error`.
+        """
+        if not miss > TOLERANCES[name]:
+            return True
+        line = f"condition {name}: {why}"
+        if self.infeasible == "error":
+            raise SgpipeError(f"{line}; choose infeasible: clip or skip, or other conditions")
+        keeps = self.infeasible == "clip" or miss <= CLOSE * TOLERANCES[name]
+        self.messages.append(f"{line}; {'left as near as it comes' if keeps else 'left as without it'}")
+        return keeps
