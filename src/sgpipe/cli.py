@@ -9,6 +9,7 @@ from typing import NoReturn
 from sgpipe import __version__
 from sgpipe.base.errors import SgpipeError, shown
 from sgpipe.base.files import atomic
+from sgpipe.base.log import LOG
 from sgpipe.base.parquet import read_whole
 from sgpipe.data.files.sources import Sources
 from sgpipe.data.files.table import data_overview
@@ -128,7 +129,7 @@ def _plan(config: Config, options: argparse.Namespace) -> None:
 
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
-        print(f"sgpipe: {line}", file=sys.stderr)
+        LOG.warning(line)
 
 
 def _check(config: Config, options: argparse.Namespace) -> None:

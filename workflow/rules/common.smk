@@ -9,6 +9,7 @@ from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.spec.config import read_config
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.interpreter import unusable
+from sgpipe.base.log import LOG
 from sgpipe.figures.needs import check_figures
 from sgpipe.plan.command_line import command_line
 from sgpipe.plan.notices import notices
@@ -43,7 +44,7 @@ try:
             PLAN.check_target(target)
         check_figures(PLAN.experiments)
         for notice in notices(PLAN, set(COMMAND.targets) & set(PLAN.experiments)):
-            print(f"sgpipe: {notice}", file=sys.stderr)
+            LOG.warning(notice)
 except SgpipeError as error:
     sys.exit(f"sgpipe: {error}")
 

@@ -3,12 +3,12 @@
 import errno
 import itertools
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.log import LOG
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -60,4 +60,4 @@ def set_aside(path: Path | str, problem: str, then: str) -> None:
         path.rename(aside)
     except FileNotFoundError:  # another process was faster
         return
-    print(f"sgpipe: {path}: {problem}; set aside as {aside.name}, {then}", file=sys.stderr)
+    LOG.warning(f"{path}: {problem}; set aside as {aside.name}, {then}")

@@ -6,10 +6,10 @@ has the rule by which its author made the lists. `_background_noise_` holds no w
 """
 
 import re
-import sys
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.log import LOG
 from sgpipe.data.files.reading import FETCH_SET_AGAIN, file_there, folder_there, missing_of, names_in
 from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import Task
@@ -88,7 +88,7 @@ def _splits(root: Path, paths: list[str], known: tuple[str, ...]) -> dict[str, l
             raise SgpipeError(f"{root / LISTS[split]}: none of its {len(entries)} clips is there; {FETCH_SET_AGAIN}")
     absent = len(split_of) - len(splits["valid"]) - len(splits["test"])
     if absent:
-        print(f"sgpipe: {root}: a part of the data set: {absent} clips of its lists are not there", file=sys.stderr)
+        LOG.warning(f"{root}: a part of the data set: {absent} clips of its lists are not there")
     return splits
 
 

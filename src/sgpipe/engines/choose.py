@@ -1,10 +1,10 @@
 """Choosing the engine of a run."""
 
-import sys
 from collections.abc import Callable
 from functools import cache
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.log import LOG
 from sgpipe.engines.cpu.engine import CpuEngine, missing
 from sgpipe.engines.interface import Engine
 from sgpipe.spec.run import RunSpec
@@ -21,7 +21,7 @@ def chooser(engine: str, device: str) -> Callable[[RunSpec], Engine]:
 
     @cache
     def notice(reason: str) -> None:
-        print(f"sgpipe: the torch reference trains instead of the C++ engine: {reason}", file=sys.stderr)
+        LOG.warning(f"the torch reference trains instead of the C++ engine: {reason}")
 
     # Both of these import torch, which costs two seconds that jobs of the C++ engine need not pay.
     @cache

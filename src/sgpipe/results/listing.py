@@ -1,11 +1,11 @@
 """What a store holds: a look at every run that leaves out its rows."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.log import LOG
 from sgpipe.base.parquet import read_metadata
 from sgpipe.results.store import check_format
 from sgpipe.spec.run import RunSpec, from_canonical
@@ -33,7 +33,7 @@ def stored_runs(root: Path | str) -> Iterator[StoredRun]:
         except FileNotFoundError:
             continue  # another process has removed it meanwhile
         except (SgpipeError, KeyError, ValueError, TypeError, AttributeError) as error:
-            print(f"sgpipe: {path}: passed over: {_reason(path, error)}", file=sys.stderr)
+            LOG.warning(f"{path}: passed over: {_reason(path, error)}")
             continue
         yield run
 

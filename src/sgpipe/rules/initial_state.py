@@ -1,10 +1,10 @@
 """Rules `initial_state` and `calibrated_state`: what runs with conditions start from."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.log import LOG
 from sgpipe.initial_state.state import read_state, write_state
 from sgpipe.plan.plan import Plan
 from sgpipe.rules.prepare_task import known_statistics, prepared
@@ -32,7 +32,7 @@ def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path 
     except SgpipeError as error:
         raise SgpipeError(f"{where}: {error}") from error
     for message in state.messages:
-        print(f"sgpipe: {where}: {message}", file=sys.stderr)
+        LOG.warning(f"{where}: {message}")
     write_state(state, output, {"sgpipe.init": spec.init_id, "sgpipe.spec": spec.canonical()})
 
 

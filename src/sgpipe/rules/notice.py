@@ -1,9 +1,9 @@
 """What a person should see who looks at the terminal and not into the logs."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 
+from sgpipe.base.log import TERMINAL
 from sgpipe.plan.order import progress_words
 from sgpipe.plan.plan import Plan
 from sgpipe.spec.config import Config
@@ -21,11 +21,7 @@ def tell_of_failures(config: Config, what: str, statuses: Iterable[str]) -> None
     elsewhere = config.results != Config.model_fields["results"].default
     command = "sgpipe failed" + (f" --set results={config.results}" if elsewhere else "")
     total = sum(counts.values())
-    print(
-        f"sgpipe: {what}: of {total} runs {' and '.join(ended_badly)}; `{command}` lists them",
-        file=sys.__stderr__,
-        flush=True,
-    )
+    TERMINAL.warning(f"{what}: of {total} runs {' and '.join(ended_badly)}; `{command}` lists them")
 
 
 def tell_of_progress(plan: Plan, pack_id: str, cores: int) -> None:
@@ -33,4 +29,4 @@ def tell_of_progress(plan: Plan, pack_id: str, cores: int) -> None:
     askers = [name for name, packs in plan.packs_of.items() if pack_id in packs]
     shares = [f"{name}: {progress_words(plan, cores, [name])}" for name in askers[:1]]
     words = "; ".join([*shares, f"all: {progress_words(plan, cores)}"] if len(plan.packs_of) > 1 else shares)
-    print(f"sgpipe: {words}", file=sys.__stderr__, flush=True)
+    TERMINAL.warning(words)

@@ -1,6 +1,5 @@
 """The recorded activity of an experiment's trained networks."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.log import LOG
 from sgpipe.plan.plan import Plan
 from sgpipe.results.tables import write_table
 from sgpipe.rules.initial_state import ready_state
@@ -26,7 +26,7 @@ def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: 
     for spec, path in zip(experiment.recorded(), tasks, strict=True):
         ended = plan.store.get(spec)
         if ended is not None and ended.status != "finished":
-            print(f"sgpipe: {name}: run {spec.id} {ended.status}: its activity is not recorded", file=sys.stderr)
+            LOG.warning(f"{name}: run {spec.id} {ended.status}: its activity is not recorded")
             continue
         task, weights = prepared(plan, path), plan.store.weights(spec)
         samples = _first_of_each_class(name, task.test.labels, asked["samples_per_class"], asked.get("labels"))

@@ -1,7 +1,6 @@
 """The state of a run under way, as a file: where it stands, its session's arrays, and its best weights so far."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sgpipe.base.arrays import load_arrays, save_arrays
+from sgpipe.base.log import LOG
 from sgpipe.engines.interface import Session, Weights
 from sgpipe.results.store import Row
 
@@ -81,7 +81,7 @@ def _load(path: Path) -> tuple[Weights, Progress] | None:
 
 
 def _leave(path: Path, reason: str) -> None:
-    print(f"sgpipe: {path}: this checkpoint is not used, its run begins anew: {reason}", file=sys.stderr)
+    LOG.warning(f"{path}: this checkpoint is not used, its run begins anew: {reason}")
 
 
 def _part(arrays: Weights, prefix: str) -> Weights:

@@ -1,6 +1,5 @@
 """A pack of runs in, ended runs in the store: which go side by side, and that none is trained twice."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from threading import Lock
 from filelock import Timeout
 
 from sgpipe.base.errors import first_line
+from sgpipe.base.log import LOG
 from sgpipe.data.samples import Task
 from sgpipe.engines.interface import Engine, Threads
 from sgpipe.results.store import Result, Store
@@ -135,7 +135,7 @@ def _trained(specs: Group, engine: Engine, bench: _Bench) -> Iterator[Result]:
                 yield from _trained([spec], engine, bench)
             return
         message = f"{type(error).__name__}: {first_line(error)}"
-        print(f"sgpipe: run {specs[0].id} failed: {message}", file=sys.stderr)
+        LOG.warning(f"run {specs[0].id} failed: {message}")
         results = [Result(specs[0], "failed", (), message)]
     for result in results:
         yield replace(result, provenance={**known, **result.provenance})

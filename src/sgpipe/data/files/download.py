@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sgpipe.base.errors import SgpipeError, one_of
 from sgpipe.base.files import DISK_FULL, disk_full
+from sgpipe.base.log import LOG
 from sgpipe.data.files.in_place import Check, looked_at, set_aside
 from sgpipe.data.files.published import SETS, SETS_OF, Published
 from sgpipe.data.files.unpack import unpack
@@ -162,7 +163,7 @@ def wrong(path: Path, item: Published) -> str | None:
     else:
         kind, wanted = "md5", item.md5 or _listed(item)
     if wanted is None:
-        print(f"sgpipe: {item.name}: no checksum is published; only the archive's own was checked", file=sys.stderr)
+        LOG.warning(f"{item.name}: no checksum is published; only the archive's own was checked")
         return None
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()

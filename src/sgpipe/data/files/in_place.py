@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.log import LOG
 from sgpipe.data.files.published import UNPACKED, Published
 from sgpipe.data.files.reading import standing_at
 
@@ -51,10 +51,7 @@ def _file_problem(path: Path, item: Published, found: str, check: Check | None) 
             check(path)
     except SgpipeError as error:
         return str(error).removeprefix(f"{path}: ").split("; ")[0]
-    print(
-        f"sgpipe: {path}: left as it is, but it is not the published file; rename it to have that fetched",
-        file=sys.stderr,
-    )
+    LOG.warning(f"{path}: left as it is, but it is not the published file; rename it to have that fetched")
     return None
 
 
@@ -77,4 +74,4 @@ def set_aside(path: Path, problem: str) -> None:
         number += 1
         aside = path.with_name(f"{path.name}.damaged-{number}")
     os.rename(path, aside)
-    print(f"sgpipe: {path}: {problem}; set aside as {aside.name}", file=sys.stderr)
+    LOG.warning(f"{path}: {problem}; set aside as {aside.name}")

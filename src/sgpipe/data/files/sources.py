@@ -13,7 +13,6 @@ prepares the task reads every file again and refuses if the digest is another on
 
 import importlib
 import json
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
+from sgpipe.base.log import LOG
 from sgpipe.data.files.digest import files_digest, md5
 from sgpipe.data.files.reading import names_in, size_of
 from sgpipe.spec.run import RunSpec, digest
@@ -67,8 +67,8 @@ class Found:
         names = self.members()
         size = self.size()
         if size > TELL_ABOVE or len(names) > TELL_ABOVE_FILES:
-            text = f"sgpipe: {self.root}: reading {len(names):,} files ({size / 1e9:.1f} GB) once for their checksums"
-            print(text, file=sys.stderr)
+            text = f"{self.root}: reading {len(names):,} files ({size / 1e9:.1f} GB) once for their checksums"
+            LOG.info(text)
         with ThreadPoolExecutor(READERS) as pool:
             return files_digest(dict(zip(names, pool.map(lambda name: md5(self.root / name), names), strict=True)))
 
