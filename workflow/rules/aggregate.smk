@@ -29,8 +29,8 @@ rule experiment_table:
         f"{RESULTS}/logs/{PLAN.config.scale}/{{experiment}}.log",
     wildcard_constraints:
         experiment=named(TRAINED),
-    localrule: True
     priority: AT_ONCE
+    localrule: True
     params:
         definition=lambda wildcards: of(wildcards).definition,
     script:
@@ -47,8 +47,8 @@ rule description_table:
         f"{RESULTS}/logs/{PLAN.config.scale}/{{experiment}}.log",
     wildcard_constraints:
         experiment=named(DESCRIBED),
-    localrule: True
     priority: AT_ONCE
+    localrule: True
     params:
         definition=lambda wildcards: PLAN.definition(wildcards.experiment),
     script:
@@ -90,8 +90,8 @@ rule activity_table:
         f"{RESULTS}/logs/{PLAN.config.scale}/{{experiment}}.activity.log",
     wildcard_constraints:
         experiment=named(name for name in RECORDED if name not in COUNTED),
-    localrule: True
     priority: AT_ONCE
+    localrule: True
     params:
         definition=lambda wildcards: of(wildcards).definition,
     script:

@@ -10,8 +10,8 @@ for experiment in PLAN.experiments.values():
             reported(experiment),
         log:
             f"{RESULTS}/logs/{PLAN.config.scale}/{experiment.id}.draw.log",
-        localrule: True
         priority: AT_ONCE
+        localrule: True
         params:
             draw=experiment.draw,
         script:

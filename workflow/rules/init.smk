@@ -9,8 +9,8 @@ rule initial_state:
         f"{RESULTS}/logs/init/{{init}}.log",
     wildcard_constraints:
         init=init_ids("theory"),
-    localrule: True
     priority: lambda wildcards: ORDER.state(wildcards.init)
+    localrule: True
     params:
         numerics=lambda wildcards: PLAN.init_numerics(wildcards.init),
     script:

@@ -7,8 +7,8 @@ rule train_pack:
         f"{RESULTS}/packs/{{pack}}.parquet",
     log:
         f"{RESULTS}/logs/train/{{pack}}.log",
-    threads: PLAN.config.threads
     priority: lambda wildcards: ORDER.pack(wildcards.pack)
+    threads: PLAN.config.threads
     resources:
         mem_mb=lambda wildcards: PLAN.pack(wildcards.pack).memory_mb,
         runtime=lambda wildcards, attempt: PLAN.minutes(wildcards.pack, attempt),
