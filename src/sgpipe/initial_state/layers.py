@@ -14,14 +14,14 @@ EVENTS = Inputs(mean=0.0, variance=0.0, low=0.0, high=1.0)  # nothing is known o
 
 
 def lowest(spec: RunSpec, inputs: Inputs = EVENTS) -> Layer:
-    """Return the lowest hidden layer of a run, with the weights and the surrogate that it has without conditions."""
+    """Describe the lowest hidden layer of a run, with the weights and surrogate that it has without conditions."""
     return as_drawn(first_layer(spec, inputs, spec.data.units), spec)
 
 
 def as_drawn(layer: Layer, spec: RunSpec, settings: LayerSettings | None = None) -> Layer:
-    """Return a layer of a run with the weights and the surrogate that it really has under some settings.
+    """Give a layer of a run the weights and the surrogate that it really has under some settings.
 
-    One that has values per neuron gets their means.
+    Where there is a value for each neuron, the layer gets their mean.
     """
     settings, scheme, surrogate = settings or LayerSettings(), spec.init.scheme, spec.surrogate
     feed = variance_of(scheme, (layer.n_rec, layer.n_in)) * spec.init.gain**2

@@ -31,10 +31,20 @@ class Inputs:
 
 
 def initial_state(spec: RunSpec, task: Task, described: Mapping[str, float] | None = None) -> InitialState:
-    """Return the initial state of a run with conditions, a function of its data, network, surrogate and init sections.
+    """Make the initial state that a run's conditions ask for.
 
-    `described` are the statistics of the train split (`sgpipe.data.statistics`), if they are known already. Raises
-    SgpipeError where a condition has no solution and `init.infeasible` is `error`.
+    It is a function of the run's data, network, surrogate and init sections.
+
+    Args:
+        spec: The run, with `init.conditions`.
+        task: Its data.
+        described: The statistics of the train split (`sgpipe.data.prepare.statistics`), if they are known already.
+
+    Returns:
+        The settings of each hidden layer, and how well the conditions hold with them.
+
+    Raises:
+        SgpipeError: A condition has no solution, and `init.infeasible` is `error`.
     """
     if spec.init.method == "calibrated":
         from sgpipe.initial_state.calibration.calibrate import calibrated  # torch, which the theory does without
@@ -44,7 +54,13 @@ def initial_state(spec: RunSpec, task: Task, described: Mapping[str, float] | No
 
 
 def inputs_of(spec: RunSpec, task: Task, described: Mapping[str, float] | None = None) -> Inputs:
-    """Return the statistics of what the first hidden layer receives: of words, their initial embedding."""
+    """Describe what the first hidden layer receives: of words, their initial embedding.
+
+    Args:
+        spec: The run.
+        task: Its data.
+        described: The statistics of the train split, if they are known already.
+    """
     shapes = layout(spec, task.units, task.classes)
     if isinstance(task.train, Words) and "E" in shapes:
         embedding = matrix(spec, "E", shapes["E"])
@@ -57,7 +73,16 @@ def inputs_of(spec: RunSpec, task: Task, described: Mapping[str, float] | None =
 
 
 def theoretical(spec: RunSpec, task: Task, inputs: Inputs) -> InitialState:
-    """Return the solution of the theory's equations, layer by layer from the bottom."""
+    """Solve the theory's equations layer by layer, from the bottom (herranz2022, section 2.6 and appendix B).
+
+    Args:
+        spec: The run, with `init.conditions`.
+        task: Its data.
+        inputs: The statistics of what the first hidden layer receives.
+
+    Raises:
+        SgpipeError: A condition has no solution, and `init.infeasible` is `error`.
+    """
     shapes = layout(spec, task.units, task.classes)
     layers, found, layer, solution = [], [], None, None
     for number, units in enumerate(spec.network.hidden, start=1):
@@ -73,7 +98,7 @@ def theoretical(spec: RunSpec, task: Task, inputs: Inputs) -> InitialState:
 
 
 def first_layer(spec: RunSpec, inputs: Inputs, afferents: int) -> Layer:
-    """Return the lowest hidden layer of a run with `afferents` inputs a neuron, with standard weights."""
+    """Describe the lowest hidden layer of a run with `afferents` inputs a neuron, with standard weights."""
     network, surrogate = spec.network, spec.surrogate
     return Layer(
         n_rec=network.hidden[0],
@@ -139,12 +164,12 @@ def _left_out(solution: Solution, layer: Layer) -> bool:
 
 
 def _free(spec: RunSpec) -> str:
-    """Return what IV is solved for; the authors know no other than the sharpness."""
+    """Name what IV is solved for; the authors know no other than the sharpness."""
     return spec.init.free if spec.init.free and spec.init.readings != "authors" else "sharpness"
 
 
 def _settings(spec: RunSpec, layer: Layer, solution: Solution) -> LayerSettings:
-    """Return what the chosen conditions fix."""
+    """Gather what the chosen conditions fix."""
     fixed = {
         "recurrent_mean": ("I", solution.mean),
         "recurrent_variance": ("II", None if _left_out(solution, layer) else solution.variance),

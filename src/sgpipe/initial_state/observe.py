@@ -28,16 +28,27 @@ SHARPNESSES = np.geomspace(1e-3, 1e3, 121)
 def measured(
     spec: RunSpec, task: Task, state: Sequence[LayerSettings] | None, samples: int, steps: int
 ) -> tuple[Rows, Rows]:
-    """Return what each hidden layer does on training samples, as rows of steps and rows of means.
+    """Simulate each hidden layer on training samples, and measure what it does.
 
     The weights are those that training would start from. A perturbation of every voltage, random in sign, runs along as
     the gradient does forward in time (`sgpipe.initial_state.theory.simulate`).
 
-    Row of a step: `layer`, `step` and SERIES, `median` in thresholds. Row of means: `layer`; over the steps `begin` to
-    `end`, in which most of the input arrives (`busy`), `rate`, `median`, `variance_ratio`, `second`, the mean of s'^2,
-    and the growth of the perturbation per step, `growth_max` and `growth_var`; of these but the first two what the
-    theory says (`theory_...`); `dampening` and `sharpness`; and `input_rate_of_task`, the mean input per unit and step.
-    Raises SgpipeError on a network that cannot be simulated.
+    Args:
+        spec: The run.
+        task: Its data.
+        state: What is set of each hidden layer; None for a run without conditions.
+        samples: How many samples to simulate.
+        steps: How many time steps of each.
+
+    Returns:
+        Two lists of rows. Those of steps have `layer`, `step` and SERIES, `median` in thresholds. Those of means have
+        `layer`; over the steps `begin` to `end`, in which most of the input arrives (`busy`), `rate`, `median`,
+        `variance_ratio`, `second`, the mean of s'^2, and the growth of the perturbation per step, `growth_max` and
+        `growth_var`; what the theory says of all of these but the first two (`theory_...`); `dampening` and
+        `sharpness`; and `input_rate_of_task`, the mean input per unit and step.
+
+    Raises:
+        SgpipeError: The network cannot be simulated.
     """
     _check(spec, task)
     weights = initial_weights(spec, task.units, task.classes, state)
@@ -69,7 +80,7 @@ def measured(
 
 
 def theory_of(spec: RunSpec, task: Task, state: Sequence[LayerSettings] | None = None) -> list[tuple[Layer, Solution]]:
-    """Return each hidden layer as the theory sees it, with the weights and the surrogate that it really has."""
+    """Describe each hidden layer as the theory sees it, with the weights and surrogate that it really has."""
     found: list[tuple[Layer, Solution]] = []
     for number, units in enumerate(spec.network.hidden, start=1):
         layer = above(*found[-1], units) if found else lowest(spec, inputs_of(spec, task))
@@ -79,14 +90,14 @@ def theory_of(spec: RunSpec, task: Task, state: Sequence[LayerSettings] | None =
 
 
 def batch(task: Task, samples: int, steps: int) -> np.ndarray:
-    """Return the first `steps` of training samples spread over the split, (samples, steps, units) float64."""
+    """Take the first `steps` of training samples spread over the split, (samples, steps, units) float64."""
     which = np.unique(np.linspace(0, len(task.train) - 1, samples).round().astype(int))
     dense = task.train.take(which).dense(task.steps, task.units)
     return np.ascontiguousarray(dense[: min(steps, task.steps)].transpose(1, 0, 2), dtype=np.float64)
 
 
 def growth(series: np.ndarray) -> float:
-    """Return the mean factor per step of a positive series (geometric), as far as it stays a number above 0."""
+    """Compute the mean factor per step of a positive series (geometric), as far as it stays above 0."""
     good = np.flatnonzero(np.isfinite(series) & (series > 0))
     if len(good) < 2 or good[0] != 0:
         return np.nan
@@ -95,14 +106,14 @@ def growth(series: np.ndarray) -> float:
 
 
 def phase_rows(spec: RunSpec, task: Task, rates, gains, samples: int, steps: int, seed: int = 0) -> Rows:
-    """Return what the first layer does over input rates and gains on Var[w_in] (`phase_diagram`), as rows."""
+    """Simulate the first layer over input rates and gains on Var[w_in] (`phase_diagram`), a row each."""
     layer = theory_of(spec, task)[0][0]
     table = phase_diagram(layer, rates, gains, trials=samples, steps=steps, seed=seed)
     return table.assign(median=table["median"] / layer.thr).to_dict("records")
 
 
 def moment_rows(spec: RunSpec, task: Task) -> Rows:
-    """Return E[sigma'^2] of the first layer over sharpness, by eq. 64 and by its limit gamma^2 / s (eq. 2), as rows."""
+    """Compute E[sigma'^2] of the first layer over sharpness, as rows: by eq. 64 and its limit gamma^2 / s (eq. 2)."""
     layer, solution = theory_of(spec, task)[0]
     low, high = solution.y_min - layer.thr, solution.y_max - layer.thr
     given = (spec.surrogate.shape, layer.dampening, SHARPNESSES, low, high, layer.tail)
@@ -148,7 +159,7 @@ def _means(found: Simulation, thr: float, window: slice) -> dict[str, float]:
 
 
 def _said(solution: Solution) -> dict[str, float]:
-    """Return what the theory says of a layer: its corrected equations, for the weights and surrogate that it has."""
+    """Gather what the theory says of a layer: its corrected equations, for the weights and surrogate that it has."""
     off = {name: float(np.mean(value)) for name, value in solution.deviations.items()}
     return {
         "theory_variance_ratio": 1 + off["II"],

@@ -53,7 +53,7 @@ def write_state(state: InitialState, path: Path | str, metadata: Mapping[str, st
 
 
 def read_state(path: Path | str) -> tuple[LayerSettings, ...]:
-    """Return what a table sets for each hidden layer; raises as `read_whole` does."""
+    """Read what a table sets for each hidden layer; raises as `read_whole` does."""
     rows = read_whole(path, list(NAMES)).to_pylist()
     return tuple(LayerSettings(**{name: _value(value) for name, value in row.items()}) for row in rows)
 
@@ -69,7 +69,7 @@ def _value(value):
 
 
 def setting_of(states: Mapping[str, Sequence[LayerSettings]], init_id: str | None) -> Sequence[LayerSettings] | None:
-    """Return the state of an id, None for the id None; raises SgpipeError if it is not among `states`."""
+    """Look up the state of an id, None for the id None; raises SgpipeError if it is not among `states`."""
     if init_id is None:
         return None
     if init_id not in states:

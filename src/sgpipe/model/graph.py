@@ -61,7 +61,7 @@ def probe(spec: RunSpec) -> set[tuple[str, str, int]]:
 
 
 def _origin(tensor: torch.Tensor) -> object:
-    """Return what stands for a tensor in the backward graph; a leaf has nothing there and stands for itself."""
+    """Find what stands for a tensor in the backward graph; a leaf has nothing there and stands for itself."""
     return tensor.grad_fn if tensor.grad_fn is not None else tensor
 
 

@@ -118,7 +118,7 @@ def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, form: str = FR
 
 @lru_cache(CURVES)
 def _rise(networks: bytes, chance: float, form: str, resamples: int, most_beyond: float) -> tuple[Rise, Rise] | None:
-    """Return what `rise` does of two rows of float64, spikes and accuracies of distinct networks."""
+    """Fit as `rise` does, from two rows of float64: spikes and accuracies of distinct networks."""
     spikes, accuracy = np.frombuffer(networks).reshape(2, -1)
     found = fit_rise(spikes, accuracy, chance, form)
     below = int((spikes < found.transition[0]).sum())

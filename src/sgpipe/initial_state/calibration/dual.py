@@ -57,7 +57,7 @@ class Dual:
 
 
 def spike_of(shape: str, knobs):
-    """Return the spike as `sgpipe.model.neurons.spike` has it, for values with a tangent or without."""
+    """Make the spike of `sgpipe.model.neurons.spike` for values with a tangent or without."""
 
     def fire(centred):
         value = centred.value if isinstance(centred, Dual) else centred

@@ -14,11 +14,19 @@ SAMPLES, STEPS = 32, 200
 
 
 def first_drives(spec: RunSpec, task: Task, weights: Mapping[str, torch.Tensor], part: int) -> tuple[torch.Tensor, int]:
-    """Return W z of the first hidden layer, (steps, batch, gates x units), for the calibration batch or the other one,
-    and the step from which on the layer is measured.
+    """Compute what the first hidden layer receives of some training samples, and from when on it is to be measured.
 
     Of each sample come the STEPS in a row with the most input, up to the last of those in which most of it arrives
-    (`busy`), of a text the first words of strands from random places.
+    (`busy`); of a text the first words of strands from random places.
+
+    Args:
+        spec: The run.
+        task: Its data.
+        weights: The weights before training.
+        part: 0 for the batch that is calibrated on, 1 for the one that it is held against.
+
+    Returns:
+        W z, (steps, batch, gates x units), and the step from which on the layer is measured.
     """
     first = weights["W1"].T
     generator = stream(spec.init.seed, "init/batch")

@@ -72,14 +72,27 @@ class Bench:
         self.signs = torch.from_numpy(np.sign(signs))
 
     def standard(self, drawn: LayerSettings | None, deviation: float = 1.0) -> torch.Tensor:
-        """Return V's draws over their deviation: of the run's scheme, or of the distribution with a given variance."""
+        """Draw V over its deviation, (gates x units, units).
+
+        Args:
+            drawn: Its distribution, if a theory sets one; None for the run's scheme.
+            deviation: What to divide the draws by.
+        """
         draws = matrix(self.spec, f"V{self.number}", (self.inputs.shape[2], self.units), drawn) / deviation
         if not self.loops:
             np.fill_diagonal(draws, 0.0)
         return torch.from_numpy(draws)
 
     def drives(self, standard, mean: float, deviation: float, gain: float, median: bool = False) -> Drives:
-        """Return what the layer does with V = mean + deviation x standard, or no V, and `gain` times Var[W]."""
+        """Run the layer, and measure what arrives at it and how many neurons fire.
+
+        Args:
+            standard: Draws of V over their deviation, (gates x units, units); None for a layer without V.
+            mean: Of V.
+            deviation: Of V, so that it is mean + deviation x standard.
+            gain: A factor on Var[W].
+            median: Whether to take the median of the centred voltage too, which costs time.
+        """
         neuron, fired, medians, variances = self._neuron(None), 0.0, [], np.zeros(4)
         state = self._rest(neuron, None)
         for step, drive in enumerate(gain**0.5 * self.inputs):
@@ -98,7 +111,7 @@ class Bench:
         return Drives(fired / len(medians), received, gain * self.given, tuple(parts), float(np.mean(medians)))
 
     def outputs(self, recurrent: torch.Tensor | None, gain: float) -> torch.Tensor:
-        """Return what the layer above receives, (steps, batch, units)."""
+        """Run the layer, and collect what the layer above receives, (steps, batch, units)."""
         neuron, passed = self._neuron(None), []
         state = self._rest(neuron, None)
         for drive in gain**0.5 * self.inputs:
@@ -109,7 +122,16 @@ class Bench:
         return torch.stack(passed)
 
     def growth(self, recurrent: torch.Tensor | None, gain: float, settings: LayerSettings) -> tuple[float, float]:
-        """Return the logarithms of the mean factor per step of the tangent's maximum and of its variance."""
+        """Carry a tangent through the layer, and measure how it grows while the input arrives.
+
+        Args:
+            recurrent: V, (gates x units, units); None for a layer without.
+            gain: A factor on Var[W].
+            settings: The surrogate derivative's knobs, in the place of the run's.
+
+        Returns:
+            Logarithms of the mean factor per step of the tangent's maximum and of its variance; -inf where it dies out.
+        """
         neuron, sizes, scale = self._neuron(settings), [], 0.0
         state = self._rest(neuron, self.signs)
         for drive in gain**0.5 * self.inputs:
@@ -149,7 +171,7 @@ class Bench:
         return state._replace(spikes=membrane.fire(voltage - membrane.threshold))
 
     def _arriving(self, standard: torch.Tensor, spikes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what arrives through weights of 1, and through the standard draws."""
+        """Pass spikes through weights of 1, and through the standard draws."""
         total = spikes.sum(1, keepdim=True)
         ones = total.expand(-1, len(standard)) if self.loops else total - spikes
         return ones, spikes @ standard.T

@@ -4,10 +4,13 @@ import numpy as np
 
 
 def busy(arriving: np.ndarray) -> slice:
-    """Return the steps in which the middle four fifths of all input arrive, given how much does at each step (steps,).
+    """Find the steps in which the middle four fifths of all input arrive; all steps if there is none.
 
-    All steps if there is none. Before a word and after it there is nothing, about which the conditions say nothing: a
-    layer falls silent, and a gradient with it.
+    Before a word and after it there is nothing, about which the conditions say nothing: a layer falls silent, and a
+    gradient with it.
+
+    Args:
+        arriving: How much arrives at each step, (steps,).
     """
     arrived = np.cumsum(arriving)
     if not arrived[-1]:

@@ -52,17 +52,21 @@ class Readings:
 
     @classmethod
     def of(cls, name: str, **points: str) -> "Readings":
-        """Return the readings that all have one name, but for the points given by their own."""
+        """Take the readings that all have one name, but for the points given by their own."""
         if name not in _VALUES["variance"]:
             raise one_of("variant", name, _VALUES["variance"])
         return replace(cls(**{point.name: name for point in fields(cls)}), **points)
 
 
 def recurrent_mean(layer: Layer, reading: str = "corrected") -> float:
-    """Return Mean[w_rec] of condition I, E[y] = thr while half of the neurons fire.
+    """Solve condition I for Mean[w_rec]: E[y] = thr while half of the neurons fire (eqs. 20 and 82).
 
     `corrected` solves thr = keep thr + pass (n_rec - 1) Mean[w] / 2 - thr / 2 [subtractive] for the layer's own reset,
     its gates taken as independent of the voltage, as everywhere in appendix B.
+
+    Args:
+        layer: The layer.
+        reading: Of eq. 20: printed, eq19, authors or corrected.
     """
     a, n, form = layer.alpha_decay, layer.afferents, layer.form
     if reading == "eq19":
@@ -80,9 +84,17 @@ def recurrent_mean(layer: Layer, reading: str = "corrected") -> float:
 
 
 def recurrent_variance(layer: Layer, mean: float, reading: str = "corrected") -> float:
-    """Return Var[w_rec] of condition II (eq. 28), the same for every reset; negative where there is none.
+    """Solve condition II for Var[w_rec] (eq. 28), the same for every reset.
 
     `authors`: the code lacks the factor 2, and hands the square root to an initialiser that divides it by n_rec.
+
+    Args:
+        layer: The layer.
+        mean: Mean[w_rec].
+        reading: Of eq. 28: printed, authors or corrected.
+
+    Returns:
+        The variance, negative where there is no solution.
     """
     share = layer.input_square / layer.afferents
     if reading != "authors":
@@ -92,11 +104,17 @@ def recurrent_variance(layer: Layer, mean: float, reading: str = "corrected") ->
 
 
 def growth_of_maxima(layer: Layer, sums: Sums, gamma: Value, reading: str = "corrected") -> Value:
-    """Return Max[dy_t] / Max[dy_{t-1}], which condition III asks to be 1, for a surrogate derivative of peak gamma.
+    """Compute Max[dy_t] / Max[dy_{t-1}], which condition III asks to be 1.
 
     `printed` is eq. 42 (84 with a multiplicative reset), `authors` the same without the layer below. `corrected`
     is the largest row sum of absolute values of the Jacobian: gradients have either sign, so |w| counts, and a neuron's
     own terms alpha and -thr sigma' multiply one and the same gradient.
+
+    Args:
+        layer: The layer.
+        sums: What the weights of a neuron can add up to.
+        gamma: The peak of the surrogate derivative, one value or (n_rec,).
+        reading: Of eq. 44: printed, authors or corrected.
     """
     a, c = layer.alpha_decay, layer.drive_factor
     if reading == "corrected":
@@ -116,7 +134,7 @@ def _reset_of_maxima(layer: Layer, sums: Sums, gamma: Value) -> Value:
 
 
 def dampening(layer: Layer, sums: Sums, reading: str = "corrected") -> Value:
-    """Return the peak of the surrogate derivative at which `growth_of_maxima` is 1 (eq. 44); it may be negative."""
+    """Solve `growth_of_maxima` = 1 for the surrogate derivative's peak (eq. 44), which may come out negative."""
     zero = growth_of_maxima(layer, sums, 0.0, reading)
     if reading == "corrected":
         slope = layer.drive_factor * sums.rec_size
@@ -129,11 +147,18 @@ def dampening(layer: Layer, sums: Sums, reading: str = "corrected") -> Value:
 
 
 def growth_of_variance(layer: Layer, sums: Sums, first: Value, second: Value, reading: str = "corrected") -> Value:
-    """Return Var[dy_t] / Var[dy_{t-1}], which condition IV asks to be 1.
+    """Compute Var[dy_t] / Var[dy_{t-1}], which condition IV asks to be 1.
 
-    `first` and `second` are E[sigma'] and E[sigma'^2]. `eq57` is eq. 56 (85 with a multiplicative reset); `printed` has
-    E[sigma'_in] in the place of the layer below's second moment, as main-text CIV; `authors` leaves that layer out.
-    `corrected` keeps the covariance of a neuron's own terms, -2 alpha thr E[sigma'], and the factors of the reset.
+    `eq57` is eq. 56 (85 with a multiplicative reset); `printed` has E[sigma'_in] in the place of the second moment of
+    the layer below, as main-text CIV; `authors` leaves that layer out. `corrected` keeps the covariance of a neuron's
+    own terms, -2 alpha thr E[sigma'], and the factors of the reset.
+
+    Args:
+        layer: The layer.
+        sums: What the weights of a neuron can add up to.
+        first: E[sigma'], one value or (n_rec,).
+        second: E[sigma'^2], likewise.
+        reading: Of eq. 57: printed, eq57, authors or corrected.
     """
     form, a = layer.form, layer.alpha_decay
     if reading == "corrected":
@@ -149,16 +174,26 @@ def growth_of_variance(layer: Layer, sums: Sums, first: Value, second: Value, re
 
 
 def target_moment(layer: Layer, sums: Sums, reading: str = "corrected", first: Value = 0.0) -> Value:
-    """Return E[sigma'^2] of condition IV (eq. 57); `first` is E[sigma'], on which only `corrected` may depend."""
+    """Solve condition IV for E[sigma'^2] (eq. 57); only `corrected` may depend on `first`, E[sigma']."""
     zero = growth_of_variance(layer, sums, first, 0.0, reading)
     return (1 - zero) / (growth_of_variance(layer, sums, first, 1.0, reading) - zero)
 
 
 def residuals(layer: Layer, mean, variance, gamma, first, second, sums: Sums, readings: Readings) -> dict[str, Value]:
-    """Return how far each condition's equation is from holding: 0 where it does, as a fraction of its right-hand side.
+    """Compute how far each condition is from holding: 0 where it does, as a fraction of its right-hand side.
 
     I: E[y] / thr - 1; II: recurrent over input variance - 1; III, IV: growth factors - 1. `authors` is judged by
     the printed equation, which the code is meant to solve.
+
+    Args:
+        layer: The layer.
+        mean: Mean[w_rec].
+        variance: Var[w_rec].
+        gamma: The peak of the surrogate derivative, one value or (n_rec,).
+        first: E[sigma'], likewise.
+        second: E[sigma'^2], likewise.
+        sums: What the weights of a neuron can add up to.
+        readings: Which reading of each equation to take.
     """
     n, meant = layer.afferents, {"authors": "printed"}
     recurrent = n * (variance / 2 + mean**2 / 4)  # eq. 25

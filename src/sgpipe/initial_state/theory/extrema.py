@@ -35,7 +35,7 @@ class Sums:
 
 
 def ensemble(layer: Layer, w_rec: Weights) -> Sums:
-    """Return the sums over the ensemble: every afferent has the largest weight that the distribution allows.
+    """Add up weights over the ensemble, in which every afferent has the largest one there is (eqs. 36, 37).
 
     An unbounded distribution counts as bounded by the 1 - 1/count quantile of the matrix's `count` weights.
     """
@@ -56,7 +56,16 @@ def ensemble(layer: Layer, w_rec: Weights) -> Sums:
 
 
 def sample(layer: Layer, w_rec: np.ndarray, w_in: np.ndarray) -> Sums:
-    """Return the sums of each neuron's drawn weights; w_rec (n_rec, n_rec), w_in (n_rec, n_in): row = receiver."""
+    """Add up each neuron's drawn weights (eqs. 76-79).
+
+    Args:
+        layer: The layer.
+        w_rec: (n_rec, n_rec), a row for each receiver; its diagonal is left out.
+        w_in: (n_rec, n_in).
+
+    Returns:
+        Sums of (n_rec,) values.
+    """
     w_rec = without_self(w_rec)
     rec_top, rec_bottom = np.maximum(w_rec, 0).sum(1), np.minimum(w_rec, 0).sum(1)
     ends = w_in * layer.z_low, w_in * layer.z_high
@@ -74,12 +83,12 @@ def sample(layer: Layer, w_rec: np.ndarray, w_in: np.ndarray) -> Sums:
 
 
 def without_self(w_rec: np.ndarray) -> np.ndarray:
-    """Return a copy with a diagonal of zeros: no neuron connects to itself."""
+    """Copy weights with a diagonal of zeros: no neuron connects to itself."""
     return w_rec * (1 - np.eye(len(w_rec)))
 
 
 def voltage_range(layer: Layer, sums: Sums, reading: str = "corrected") -> tuple[Value, Value]:
-    """Return (y_min, y_max), the bounds of the voltage.
+    """Compute the bounds of the voltage, (y_min, y_max).
 
     `printed` and `authors` are eqs. 72 and 73: a neuron that never fires however high its voltage, and one that is
     reset at every step however low it is. `corrected` lets a neuron's own spikes follow its own voltage, with the

@@ -56,7 +56,7 @@ class Bench:
 
 
 def scaled(w_in: Weights, gain: float) -> Weights:
-    """Return input weights with `gain` times the variance."""
+    """Multiply the variance of input weights by `gain`."""
     return Weights(w_in.variance * gain, w_in.mean * gain**0.5, w_in.family)
 
 
@@ -71,13 +71,20 @@ def input_gain(
     least: float = 1.0,
     most: float = 256.0,
 ) -> Gain:
-    """Return the gain on Var[w_in] at which a simulated layer fires at about `rate` once w_rec meets I and II.
+    """Search for the gain on Var[w_in] at which a simulated layer fires at about some rate once w_rec meets I and II.
 
-    `inputs` are z (trials, steps, n_in): a batch of the data or `random_inputs`; the layer's z_mean and z_var must be
-    theirs. Around the critical gain the rate jumps, and where it jumps differs between draws of the weights; so the
-    critical gain, at which the layer fires at half of `rate`, is solved for and `margin` times it returned. A layer
-    that fires that much with `least` already needs no gain: `least` is returned and the critical gain is nan. Where
-    none up to `most` suffices, `most` is returned with a message.
+    Around the critical gain the rate jumps, and where it jumps differs between draws of the weights. So the critical
+    gain, at which the layer fires at half of `rate`, is solved for, and `margin` times as much is taken.
+
+    Args:
+        layer: The layer; its z_mean and z_var must be those of `inputs`.
+        inputs: z (trials, steps, n_in): a batch of the data or `random_inputs`.
+        seed: Of the weights.
+        readings: The name of the readings of I and II.
+        rate: The share of neurons that is to fire in a step.
+        margin: A factor on the critical gain.
+        least: The smallest gain. A layer that fires enough with it needs no other, and its critical gain is nan.
+        most: The largest gain. Where it does not suffice it is taken, with a message.
     """
     bench, seen = Bench(layer, inputs, seed, readings), []
 
@@ -103,10 +110,23 @@ def input_gain(
 def phase_diagram(
     layer: Layer, rates, gains, *, trials: int = 4, steps: int = 300, seed: int = 0, readings: str = "corrected"
 ) -> pd.DataFrame:
-    """Return what the layer does over input rates and gains: a row per pair, sorted, random numbers shared.
+    """Simulate a layer over input rates and gains, with conditions I and II met and random numbers shared.
 
-    Inputs are independent spikes. Columns: input_rate, gain, rate, median (unit of thr), var_rec, var_in,
-    variance_ratio (over trials and neurons, as in condition II) and variance_ratio_time (its part over time).
+    Args:
+        layer: The layer.
+        rates: Probabilities of a spike per input and step; inputs are independent.
+        gains: Factors on Var[w_in].
+        trials: How many inputs to simulate at once.
+        steps: For how many time steps.
+        seed: Of weights and inputs.
+        readings: The name of the readings of I and II.
+
+    Returns:
+        A row per pair, sorted. Columns: input_rate, gain, rate, median (unit of thr), var_rec, var_in, variance_ratio
+        (over trials and neurons, as in condition II) and variance_ratio_time (its part over time).
+
+    Raises:
+        SgpipeError: A rate is not above 0 and at most 1.
     """
     rows = []
     for rate in sorted(rates):

@@ -33,7 +33,7 @@ class Weights:
         return self.variance + self.mean**2
 
     def limits(self, count: int) -> tuple[float, float]:
-        """Return the smallest and the largest weight, for an unbounded family among about `count` drawn ones."""
+        """Compute the smallest and the largest weight, for an unbounded family among about `count` drawn ones."""
         reach = family(self.family).reach(count) * self.variance**0.5
         return self.mean - reach, self.mean + reach
 

@@ -21,29 +21,39 @@ TAILS = 1 + np.logspace(-2, 2, 81)  # the tails that a clipped one may take
 
 
 def surrogate_moment(shape, power: int, dampening, sharpness, v_low, v_high, tail=2.0):
-    """Return E[sigma'^power] for v uniform over [v_low, v_high] (eq. 64), power 1 or 2; arrays broadcast."""
+    """Compute E[sigma'^power] for v uniform over [v_low, v_high] (eq. 64); arrays broadcast.
+
+    Args:
+        shape: A surrogate that has a sharpness.
+        power: 1 or 2.
+        dampening: gamma, the peak of sigma'.
+        sharpness: s, a factor on v.
+        v_low: The lowest voltage, over the threshold.
+        v_high: The highest one.
+        tail: q of the q-PseudoSpike.
+    """
     area = moment(shape, power, sharpness * v_low, sharpness * v_high, tail)
     return dampening**power * area / (sharpness * (v_high - v_low))
 
 
 def wide_limit(shape, dampening, sharpness, v_low, v_high, tail=2.0):
-    """Return E[sigma'^2] for a range wide against 1 / sharpness: proportional to gamma^2 / s (below eq. 2)."""
+    """Compute E[sigma'^2] for a range wide against 1 / sharpness: proportional to gamma^2 / s (below eq. 2)."""
     return dampening**2 * moment(shape, 2, -np.inf, np.inf, tail) / (sharpness * (v_high - v_low))
 
 
 def find_sharpness(excess: Callable, v_low: float, v_high: float) -> float | None:
-    """Return the sharpness at which `excess` (of an array of sharpnesses) is 0, the largest such; None if none is."""
+    """Solve `excess` (of an array of sharpnesses) = 0 for the largest sharpness; None if there is none."""
     return _root(excess, _SHARPNESS[::-1] / (v_high - v_low))
 
 
 def find_tail(excess: Callable) -> float | None:
-    """Return the tail exponent q > 1 at which `excess` (of an array of tails) is 0, the smallest such; None if none."""
+    """Solve `excess` (of an array of tails) = 0 for the smallest tail exponent q > 1; None if there is none."""
     found = _root(lambda over: excess(1 + over), _TAIL)
     return None if found is None else 1 + found
 
 
 def sharpnesses(v_low: float, v_high: float, thr: float) -> np.ndarray:
-    """Return the sharpnesses that a clipped one may take: from flat over all voltages to a thousandth of thr wide."""
+    """List the sharpnesses that a clipped one may take: from flat over all voltages to a thousandth of thr wide."""
     return np.geomspace(1e-3 / max(abs(v_low), abs(v_high)), 1e3 / thr, 121)
 
 

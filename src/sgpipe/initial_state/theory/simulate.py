@@ -42,7 +42,7 @@ class Simulation:
     tangents: np.ndarray | None = None
 
     def summary(self) -> dict[str, float]:
-        """Return means over the second half of the steps: rate, median, variances and their ratios."""
+        """Average over the second half of the steps: rate, median, variances and their ratios."""
         late = slice(len(self.rate) // 2, None)
         names = ("rate", "median", "var_rec", "var_in")
         means = {name: float(getattr(self, name)[late].mean()) for name in names}
@@ -53,9 +53,11 @@ class Simulation:
         return means | ratios
 
     def growth(self, late: bool = False) -> dict[str, float]:
-        """Return the mean factor per step of the gradient's maximum and variance (geometric), over all steps.
+        """Compute the mean factor per step of the gradient's maximum and variance (geometric).
 
-        Over the second half alone if `late`: there the tangent has lost the shape of the perturbation it began as.
+        Args:
+            late: Whether to take the second half of the steps alone, where the tangent has lost the shape of the
+                perturbation that it began as.
         """
         start = len(self.rate) // 2 if late else 0
         spans = {"maxima": self.grad_max[start:], "variance": self.grad_var[start:]}
@@ -63,12 +65,12 @@ class Simulation:
 
 
 def random_inputs(rate: float, trials: int, steps: int, n_in: int, seed: int) -> np.ndarray:
-    """Return independent spikes z, float64 0 or 1 (trials, steps, n_in), each present with probability `rate`."""
+    """Draw independent spikes z, float64 0 or 1 (trials, steps, n_in), each present with probability `rate`."""
     return (stream(seed, "conditions/inputs").random((trials, steps, n_in)) < rate).astype(np.float64)
 
 
 def input_drive(w_in: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-    """Return W_in z, (trials, steps, n_rec), for w_in (n_rec, n_in) and inputs (trials, steps, n_in)."""
+    """Compute W_in z, (trials, steps, n_rec), for w_in (n_rec, n_in) and inputs (trials, steps, n_in)."""
     return inputs @ w_in.T
 
 
@@ -85,12 +87,22 @@ def simulate(
     tangent_drive: np.ndarray | None = None,
     keep: bool = False,
 ) -> Simulation:
-    """Return what a layer does from rest under a drive W_in z (trials, steps, n_rec), as `input_drive` makes it.
+    """Run a layer from rest under a drive (herranz2022, eq. 1), with a tangent beside it if a shape is given.
 
-    `w_rec` is (n_rec, n_rec), row = receiver; its diagonal is left out. With a `shape` a tangent starts from a random
-    perturbation of y_0, of either sign and size 1 in each neuron and trial; dampening and sharpness may be one per
-    neuron. `tangent_drive` is W_in dz (as `drive`) of a layer below. `keep` also returns every spike and sigma' dy:
-    the inputs and, by `input_drive`, the `tangent_drive` of a layer above.
+    The tangent starts from a random perturbation of y_0, of either sign and size 1 in each neuron and trial.
+
+    Args:
+        layer: The layer.
+        w_rec: (n_rec, n_rec), a row for each receiver; its diagonal is left out.
+        drive: W_in z (trials, steps, n_rec), as `input_drive` makes it.
+        seed: Of the perturbation.
+        shape: The surrogate's; None for no tangent.
+        dampening: Of the surrogate, one value or (n_rec,).
+        sharpness: Likewise.
+        tail: Of the surrogate.
+        tangent_drive: W_in dz, as `drive`, of a layer below.
+        keep: Whether to keep every spike and sigma' dy: the inputs and, by `input_drive`, the `tangent_drive` of a
+            layer above.
     """
     form, a, thr = layer.form, layer.alpha_decay, layer.thr
     trials, steps, n = drive.shape
