@@ -15,7 +15,7 @@ class Activity(NamedTuple):
 
 
 def detached(state: Any) -> Any:
-    """Return a state of nested tuples and lists of tensors through which no gradient flows."""
+    """Copy a state of nested tuples and lists of tensors, through which no gradient flows."""
     if isinstance(state, torch.Tensor):
         return state.detach()
     parts = [detached(part) for part in state]

@@ -16,7 +16,19 @@ from sgpipe.spec.run import RunSpec
 
 
 def dropout_factors(spec: RunSpec, epoch: int, layer: int, samples: np.ndarray, steps: int, units: int) -> np.ndarray:
-    """Return what the input of a hidden layer is multiplied with, float64 (steps, samples, units): 0 or 1/(1 - p)."""
+    """Compute what the input of a hidden layer is multiplied with.
+
+    Args:
+        spec: The run.
+        epoch: The number of the epoch.
+        layer: The number of the hidden layer that receives it.
+        samples: Positions in the train split, (batch,).
+        steps: Time steps.
+        units: Units of the input.
+
+    Returns:
+        0 or 1/(1 - p), float64 (steps, batch, units).
+    """
     share = spec.network.dropout
     step, sample, unit = np.ix_(np.arange(steps), samples, np.arange(units))
     counters = (sample.astype(np.uint64) * np.uint64(spec.data.steps) + step.astype(np.uint64)) * np.uint64(units)

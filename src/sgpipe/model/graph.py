@@ -30,7 +30,7 @@ class Link(NamedTuple):
 
 
 def layer_links(spec: RunSpec) -> list[Link]:
-    """Return the links of a run's first hidden layer, sorted. Raises SgpipeError for neurons without current."""
+    """List the links of a run's first hidden layer, sorted; raises SgpipeError for neurons without current."""
     network = spec.network
     if not network.hidden or network.neuron != "lif":
         raise SgpipeError("the computational graph is of current-based neurons in a hidden layer: network.neuron: lif")
@@ -40,7 +40,7 @@ def layer_links(spec: RunSpec) -> list[Link]:
 
 
 def probe(spec: RunSpec) -> set[tuple[str, str, int]]:
-    """Return the links (source, target, delay) along which gradients flow in a small network."""
+    """Find the links (source, target, delay) along which gradients flow in a small network."""
     small = replace(spec, network=replace(spec.network, hidden=(2,)))
     weights = {"W1": torch.ones(2, 2), "W_out": torch.ones(2, 2), "V1": torch.ones(2, 2)}
     start = [torch.zeros(1, 2, requires_grad=True) for _ in range(2)]

@@ -102,7 +102,7 @@ def scan(
 
 
 def neuron_of(spec: RunSpec, weights: Weights, layer: int, settings: LayerSettings | None) -> Neuron:
-    """Return the neurons of a hidden layer (from 1), with what a theory sets of their surrogate derivative."""
+    """Make the neurons of a hidden layer (from 1), with what a theory sets of their surrogate derivative."""
     network = spec.network
     if network.neuron == "relu":
         return ReLU()
@@ -154,5 +154,5 @@ def _word_inputs(weights: Weights, words: torch.Tensor) -> torch.Tensor:
 def as_tensors(
     weights: Mapping[str, np.ndarray], device: str = "cpu", trained: bool = False
 ) -> dict[str, torch.Tensor]:
-    """Return the weights as tensors; on the CPU they share memory with the arrays."""
+    """Make tensors of the weights; on the CPU they share memory with the arrays."""
     return {name: torch.from_numpy(array).to(device).requires_grad_(trained) for name, array in weights.items()}

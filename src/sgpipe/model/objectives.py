@@ -30,9 +30,12 @@ class Losses(NamedTuple):
 
 
 def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
-    """Return cross-entropy and regularisation of every sample; the training loss is the mean of their sum.
+    """Compute cross-entropy and regularisation of every sample; the training loss is the mean of their sum.
 
-    `labels` are (batch,) classes or, of a text, the (steps, batch) words to be told.
+    Args:
+        spec: The run.
+        activity: What the network did with a batch.
+        labels: (batch,) classes or, of a text, the (steps, batch) words to be told.
     """
     objective, readout = spec.objective, torch.stack(activity.readout)
     if labels.ndim == 2:
@@ -62,16 +65,21 @@ def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
 
 
 def ahead(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return, for logits (..., classes) and labels (...), how many classes share the first place if the label's does.
+    """Count how many classes share the first place with the label.
 
-    0 if it does not, or if the largest logit is not a number.
+    Args:
+        logits: (..., classes).
+        labels: (...).
+
+    Returns:
+        (...); 0 where the label is not in first place, or the largest logit is not a number.
     """
     first = logits == logits.amax(-1, keepdim=True)
     return first.sum(-1) * first.gather(-1, labels[..., None])[..., 0]
 
 
 def right(ahead: torch.Tensor) -> torch.Tensor:
-    """Return how right an answer is, in float64: 1/m if the label is one of m classes that are `ahead`, else 0.
+    """Say how right an answer is, in float64: 1/m if the label is one of m classes that are `ahead`, else 0.
 
     That is what a guess among the m is worth, so a network that tells no class from another is at 1 / classes on any
     data. Rounded to 32 binary places: sums of up to two million answers are then exact, and equal in any order.
@@ -81,10 +89,15 @@ def right(ahead: torch.Tensor) -> torch.Tensor:
 
 
 def head(readout: torch.Tensor, kind: str, accuracy: str | None = None) -> torch.Tensor:
-    """Return the logits (batch, classes) from the readout membrane (steps, batch, classes).
+    """Compute logits (batch, classes) from the readout membrane.
 
     For the head `steps` they decide the answer alone: by `accuracy` their sums over time (`summed`), or at how many
     steps a class is ahead (`mode`). Of classes that tie at a step each is ahead.
+
+    Args:
+        readout: (steps, batch, classes).
+        kind: The head, `objective.head`.
+        accuracy: What decides an answer, `objective.accuracy`.
     """
     if kind == "steps" and accuracy == "mode":
         return (readout == readout.amax(2, keepdim=True)).sum(0)
@@ -93,9 +106,15 @@ def head(readout: torch.Tensor, kind: str, accuracy: str | None = None) -> torch
 
 
 def cross_entropy_of_steps(readout: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Return the mean over steps of the cross-entropy, (batch,), for logits (steps, batch, classes).
+    """Compute the mean over steps of the cross-entropy (herranz2022, section 2.5).
 
-    `labels` are (batch,), the target at every step, or (steps, batch). Herranz-Celotti & Rouat 2022, section 2.5.
+    Args:
+        readout: Logits, (steps, batch, classes).
+        labels: (batch,), the target at every step, or (steps, batch).
+        smoothing: Of the labels.
+
+    Returns:
+        (batch,).
     """
     targets = labels.expand(readout.shape[:2])
     costs = torch.nn.functional.cross_entropy(
@@ -105,14 +124,14 @@ def cross_entropy_of_steps(readout: torch.Tensor, labels: torch.Tensor, smoothin
 
 
 def lower_penalty(spec: RunSpec, count: torch.Tensor) -> torch.Tensor:
-    """Return g_lower (batch,): lambda / M sum_i [nu - count_i]_+^2, against silent neurons."""
+    """Compute g_lower (batch,): lambda / M sum_i [nu - count_i]_+^2, against silent neurons."""
     if not spec.objective.lower_strength:
         return count.new_zeros(len(count))
     return spec.objective.lower_strength * torch.relu(spec.objective.lower_threshold - count).square().mean(1)
 
 
 def upper_penalty(spec: RunSpec, count: torch.Tensor) -> torch.Tensor:
-    """Return g_upper (batch,): lambda [mean_i count_i - nu]_+^L, against a busy population.
+    """Compute g_upper (batch,): lambda [mean_i count_i - nu]_+^L, against a busy population.
 
     The paper prints a minus sign before lambda, which would reward spikes; it is taken as a slip.
     """

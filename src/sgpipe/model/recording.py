@@ -40,11 +40,19 @@ def record(
     moments: Collection[str] = MOMENTS,
     membranes: Collection[str] | None = None,
 ) -> pa.Table:
-    """Return spikes of input and hidden layers, and membranes of hidden layers and readout, for some test samples.
+    """Record spikes of input and hidden layers, and membranes of hidden layers and readout, for some test samples.
 
-    `samples` are positions in the test split; `trained` the weights after training, `theory` what is set of the
-    initial state of a run with conditions. `membranes` names the layers whose membranes are wanted, None for all.
-    The columns are SCHEMA's.
+    Args:
+        spec: The run.
+        task: Its data.
+        samples: Positions in the test split.
+        trained: The weights after training.
+        theory: What is set of the initial state of a run with conditions.
+        moments: `before` training, `after` it, or both.
+        membranes: The layers whose membranes are wanted; None for all.
+
+    Returns:
+        Rows with the columns of SCHEMA.
     """
     events = task.test.take(samples)
     inputs = events.dense(task.steps, task.units)
@@ -67,10 +75,18 @@ def count_spikes(
     theory: Sequence[LayerSettings] | None = None,
     moments: Collection[str] = MOMENTS,
 ) -> pa.Table:
-    """Return how often each hidden unit emits how many spikes in a sample of the test split, as rows of `kind` count.
+    """Count how often each hidden unit emits how many spikes in a sample of the test split.
 
-    A row is a unit (`unit`) and a number of spikes (`spikes`); `value` is in how many test samples it emits so many.
-    The columns are SCHEMA's.
+    Args:
+        spec: The run.
+        task: Its data.
+        trained: The weights after training.
+        theory: What is set of the initial state of a run with conditions.
+        moments: `before` training, `after` it, or both.
+
+    Returns:
+        Rows of `kind` count with the columns of SCHEMA: a unit (`unit`), a number of spikes (`spikes`), and in how many
+        test samples it emits so many (`value`).
     """
     parts = []
     for moment in moments:

@@ -31,9 +31,12 @@ class CommandLine:
 
 
 def command_line(words: Sequence[str]) -> CommandLine:
-    """Return what Snakemake's arguments, without the program's name, ask for.
+    """Read what a call of Snakemake asks for from its arguments.
 
     A job's own command line names its rule as in `--target-jobs download:`.
+
+    Args:
+        words: The arguments, without the program's name.
     """
     targets: list[str] = []
     before, is_job, ended = "", False, False

@@ -40,7 +40,7 @@ PREPARING_OTHERS = (1, 2000)
 
 
 def run_seconds(spec: RunSpec) -> float:
-    """Return the estimated time of one run on one core of the fastest engine that trains it, in seconds."""
+    """Estimate the time of one run on one core of the fastest engine that trains it, in seconds."""
     samples = spec.training.epochs * spec.data.train_samples * EVALUATION_SHARE
     updates = samples / spec.training.batch_size
     if lacks(spec):
@@ -74,7 +74,7 @@ def _gates(spec: RunSpec) -> int:
 
 
 def weights(spec: RunSpec) -> int:
-    """Return the number of weights in use at each step, about."""
+    """Count the weights in use at each step, about."""
     units = spec.network.embedding or spec.data.units
     sizes = (units, *spec.network.hidden)
     recurrent = sum(n * n for n in spec.network.hidden) if spec.network.recurrent else 0
@@ -84,14 +84,19 @@ def weights(spec: RunSpec) -> int:
 
 
 def pack_minutes(specs: Sequence[RunSpec], reference: bool) -> int:
-    """Return the time limit to ask a cluster for, in minutes; with `reference`, enough for the torch reference."""
+    """Compute the time limit to ask a cluster for, in minutes.
+
+    Args:
+        specs: The runs of a pack.
+        reference: Whether the torch reference may train them, which takes longer.
+    """
     margin, start = (REFERENCE_SLOWDOWN, REFERENCE_SLOWDOWN) if reference else (MARGIN, 1.0)
     slow = [run_seconds(spec) * (REFERENCE_MARGIN if lacks(spec) else margin) for spec in specs]
     return 10 + int((START_SECONDS * start + sum(slow)) / 60)
 
 
 def memory_mb(specs: Sequence[RunSpec]) -> int:
-    """Return the memory to ask a cluster for: the libraries, and a reference minibatch's activity."""
+    """Compute the memory to ask a cluster for, in MB: the libraries, and a reference minibatch's activity."""
     largest = max(
         spec.training.batch_size * spec.data.steps * (sum(spec.network.hidden) + spec.data.units + spec.data.classes)
         for spec in specs
@@ -100,10 +105,10 @@ def memory_mb(specs: Sequence[RunSpec]) -> int:
 
 
 def prepare_workers(spec: RunSpec) -> int:
-    """Return how many processes prepare a run's data set, if there are as many cores."""
+    """Choose how many processes prepare a run's data set, if there are as many cores."""
     return PREPARING.get(spec.data.task, PREPARING_OTHERS)[0]
 
 
 def prepare_memory_mb(spec: RunSpec) -> int:
-    """Return the memory to ask a cluster for to prepare a run's data set."""
+    """Compute the memory to ask a cluster for to prepare a run's data set, in MB."""
     return PREPARING.get(spec.data.task, PREPARING_OTHERS)[1]

@@ -15,9 +15,14 @@ COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
 
 def notices(plan: Plan, names: Iterable[str] = ()) -> Iterator[str]:
-    """Yield a line for each thing that is larger than people mean, in some experiments or in all.
+    """Say in a line each what is larger than people mean, in some experiments or in all.
 
-    Raises SgpipeError where no machine could ever do it. What is in the store already is not counted.
+    Args:
+        plan: The plan. What is in its store already is not counted.
+        names: The experiments, by default all.
+
+    Raises:
+        SgpipeError: No machine could ever do it.
     """
     chosen = [plan.experiments[name] for name in names or plan.experiments]
     runs = {run_id: (one.id, spec) for one in chosen if one.trains for run_id, spec in one.runs.items()}
@@ -46,13 +51,13 @@ def notices(plan: Plan, names: Iterable[str] = ()) -> Iterator[str]:
 
 
 def run_bytes(spec) -> float:
-    """Return about how much memory the weights of a run and the activity of a minibatch take in training."""
+    """Estimate the memory that the weights of a run and the activity of a minibatch take in training, in bytes."""
     wide = 8 if spec.training.precision == "float64" else 4
     return wide * COPIES * cost.weights(spec) + cost.memory_mb([spec]) * 2.0**20
 
 
 def memory_here() -> float:
-    """Return the bytes of memory of this machine, or infinity where it does not say."""
+    """Ask for the memory of this machine, in bytes; infinity where it does not say."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):

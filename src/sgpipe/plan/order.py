@@ -40,14 +40,14 @@ class Order:
         return best
 
     def pack(self, pack_id: str) -> float:
-        """Return the priority of training a pack."""
+        """Compute the priority of training a pack."""
         pack = self.plan.packs.get(pack_id)
         if pack is None:
             return 0.0
         return self._packs[pack_id] + 0.9 * min(1.0, seconds_of(pack) / (2 * self.plan.config.pack_seconds))
 
     def task(self, data_id: str) -> float:
-        """Return the priority of preparing a data set: just above the first packs that wait for it."""
+        """Compute the priority of preparing a data set: just above the first packs that wait for it."""
         return self._needed(
             name
             for name, experiment in self.plan.experiments.items()
@@ -55,7 +55,7 @@ class Order:
         )
 
     def state(self, init_id: str) -> float:
-        """Return the priority of making an initial state."""
+        """Compute the priority of making an initial state."""
         return self._needed(
             name
             for name, experiment in self.plan.experiments.items()
@@ -67,15 +67,18 @@ class Order:
 
 
 def seconds_of(pack: Pack) -> float:
-    """Return the estimated time of a pack on one core, in seconds."""
+    """Estimate the time of a pack on one core, in seconds."""
     return sum(map(cost.run_seconds, pack.runs))
 
 
 def progress_words(plan: Plan, cores: int, names: Iterable[str] = ()) -> str:
-    """Return how far the training of some experiments is, by default of all.
+    """Say how far training is, e.g. `431 of 752 networks, 57 % of the work; about 4 min left on 2 cores`.
 
-    E.g. `431 of 752 networks, 57 % of the work; about 4 min left on 2 cores`. What is left is the static estimate times
-    this machine's measured speed, shared by `cores` cores.
+    Args:
+        plan: The plan.
+        cores: Among how many the work that is left is shared. Its time is the static estimate times this machine's
+            measured speed.
+        names: The experiments, by default all.
     """
     packs = {pack for name in names or plan.packs_of for pack in plan.packs_of.get(name, ())}
     runs = {run.id: run for pack in packs for run in plan.packs[pack].runs}

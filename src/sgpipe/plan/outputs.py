@@ -8,21 +8,21 @@ FORMATS = {"figures": ("png", "pdf", "svg", "parquet"), "tables": ("csv", "md", 
 
 
 def kind_of(experiment: Experiment) -> str:
-    """Return `tables` if the experiment's name begins with that word after the paper's, else `figures`."""
+    """Tell `tables`, if the experiment's name begins with that word after the paper's, from `figures`."""
     return "tables" if experiment.id.removeprefix(f"{experiment.paper}_").startswith("table") else "figures"
 
 
 def outputs_of(experiment: Experiment, folder: Path | str) -> list[str]:
-    """Return the files that drawing an experiment makes, e.g. `results/laptop/figures/zenke2021/fig3.png`."""
+    """List the files that drawing an experiment makes, e.g. `results/laptop/figures/zenke2021/fig3.png`."""
     kind = kind_of(experiment)
     stem = Path(folder) / kind / experiment.paper / experiment.id.removeprefix(f"{experiment.paper}_")
     return [f"{stem}.{suffix}" for suffix in FORMATS[kind]]
 
 
 def caption_of(experiment: Experiment, folder: Path | str = "workflow/report") -> str:
-    """Return the caption file for the report: the experiment's own, else that of the figure it is drawn as.
+    """Choose the caption file for the report: the experiment's own, else that of the figure it is drawn as.
 
-    Of a file that is like another it is a general one: the other's caption tells the other's settings.
+    An experiment of a file that is like another has a general one: the other's caption tells the other's settings.
     """
     alike = experiment.stands_for not in ("", experiment.id)
     names = (experiment.id, "alike" if alike else experiment.draw.replace(".", "_"), "any")

@@ -59,7 +59,7 @@ class Plan:
         return Store(Path(self.config.results) / "runs")
 
     def experiment(self, name: str) -> Experiment:
-        """Return an experiment; raises SgpipeError, with the known names, if there is none of this name."""
+        """Look up an experiment; raises SgpipeError, with the known names, if there is none of this name."""
         if name not in self.experiments:
             raise one_of("experiment", name, self.experiments)
         return self.experiments[name]
@@ -79,7 +79,7 @@ class Plan:
             raise SgpipeError(f"experiment: {target!r} lacks its paper; did you mean {' or '.join(map(repr, alone))}?")
 
     def pack(self, pack_id: str) -> Pack:
-        """Return a pack; raises SgpipeError if no experiment makes it."""
+        """Look up a pack; raises SgpipeError if no experiment makes it."""
         if pack_id not in self.packs:
             raise SgpipeError(
                 f"pack {pack_id}: no experiment makes it at scale {self.config.scale}; `sgpipe plan` lists them"
@@ -87,7 +87,7 @@ class Plan:
         return self.packs[pack_id]
 
     def minutes(self, pack_id: str, attempt: int = 1) -> int:
-        """Return the time limit to ask a cluster for; a second attempt has time for the torch reference.
+        """Compute the time limit to ask a cluster for; a second attempt has time for the torch reference.
 
         So has the first where config.yaml has the reference or a GPU train: no other engine's speed is known.
         """
@@ -100,7 +100,7 @@ class Plan:
         return f"{name}={VERSIONS[name]}"
 
     def definition(self, name: str) -> str:
-        """Return what an experiment's table depends on besides results: a digest of its runs and settings."""
+        """Digest what an experiment's table depends on besides results: its runs and settings."""
         experiment = self.experiment(name)
         return (
             experiment.definition
@@ -145,12 +145,12 @@ class Plan:
         return init_version(self.initial_states[init_id])
 
     def shown(self, experiment: Experiment) -> list[RunSpec]:
-        """Return a run for each data set whose samples an experiment shows, or simulates its networks on."""
+        """Choose a run for each data set whose samples an experiment shows, or simulates its networks on."""
         looked_at = experiment.runs.values() if experiment.samples or experiment.simulate else ()
         return list({spec.data_id: spec for spec in looked_at}.values())
 
     def paper_runs(self, paper: str) -> list[tuple[str, RunSpec]]:
-        """Return (experiment, run) for all runs that a paper's experiments train."""
+        """List (experiment, run) for all runs that a paper's experiments train."""
         return [
             (experiment.id, spec)
             for experiment in self.experiments.values()
@@ -160,7 +160,7 @@ class Plan:
 
 
 def make_plan(config: Config) -> Plan:
-    """Return the plan for a configuration; raises SgpipeError on anything wrong in the experiment files."""
+    """Make the plan for a configuration; raises SgpipeError on anything wrong in the experiment files."""
     sources = Sources(config.data_dir, config.data, config.results)
     settle = sources.settle_if_there if config.fetching else sources.settle
     experiments = load_experiments(config.experiments, config.scale, config.seed, settle)
@@ -184,10 +184,14 @@ def make_plan(config: Config) -> Plan:
 
 
 def cut(specs: Sequence[RunSpec], seconds: float) -> Iterable[Pack]:
-    """Cut a group of runs into packs of at most `seconds` estimated time.
+    """Cut a group of runs into packs.
 
     A run's place is decided by its own content alone: the runs hang in a binary tree by the bits of their key, and a
     branch that is light enough is a pack. A new run can only change the pack it falls into.
+
+    Args:
+        specs: The runs.
+        seconds: The largest estimated time of a pack of several runs.
     """
     return _branch(sorted(((_key(spec), spec) for spec in specs), key=lambda item: item[0]), 0, seconds)
 

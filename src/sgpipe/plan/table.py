@@ -10,7 +10,7 @@ from sgpipe.plan.plan import Plan
 
 
 def overview(plan: Plan) -> str:
-    """Return the table that `sgpipe plan` prints.
+    """Write the table that `sgpipe plan` prints.
 
     Times are one core's. They are the static estimate times this machine's measured speed, as far as the store's
     runs of this plan tell it.
@@ -28,7 +28,7 @@ def overview(plan: Plan) -> str:
 
 
 def stored_runs_of(plan: Plan) -> dict[str, Path]:
-    """Return where each of a plan's runs lies that has ended, by run id."""
+    """Find where each of a plan's runs lies that has ended, by run id."""
     return {
         run.id: path for pack in plan.packs.values() for run in pack.runs if (path := plan.store.path(run)).exists()
     }
@@ -41,14 +41,14 @@ def _line(name: str, runs: list, packs: int, stored: dict, speed: float) -> str:
 
 
 def time_words(seconds: float) -> str:
-    """Return a time in words: s, min or h."""
+    """Say a time in words: s, min or h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def measured_speed(plan: Plan, stored: dict) -> float:
-    """Return measured over estimated seconds, from up to 50 of the stored runs; 1 if there are none."""
+    """Divide measured by estimated seconds, of up to 50 of the stored runs; 1 if there are none."""
     estimated = measured = 0.0
     specs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
     for run_id in sorted(stored)[:50]:

@@ -52,10 +52,17 @@ class _NotARun(Exception):
 
 
 def export_runs(store: Store, specs: Iterable[RunSpec], path: Path | str, weights: bool = True) -> Exported:
-    """Write the ended runs among `specs`, with their weights unless told otherwise.
+    """Write ended runs to an archive; the same runs give the same bytes.
 
-    The same runs give the same bytes. A run that is damaged is left out. Raises SgpipeError if there is none to write,
-    or if something stands at `path` that is no plain file: a folder, a link, a device.
+    Args:
+        store: Where they are filed.
+        specs: The runs. Those that have not ended, or are damaged, are left out.
+        path: The archive.
+        weights: Whether their weights go with them.
+
+    Raises:
+        SgpipeError: There is none to write, or something stands at `path` that is no plain file: a folder, a link, a
+            device.
     """
     path = Path(path)
     if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
@@ -99,7 +106,14 @@ def import_runs(store: Store, path: Path | str) -> Imported:
     """File the runs of an exported archive that are whole, and say what is not.
 
     Nothing in the archive decides where a file goes: a run's place follows from its own description. A run is filed
-    with everything that the archive promises of it, or not at all. Raises SgpipeError on a file that is no archive.
+    with everything that the archive promises of it, or not at all.
+
+    Args:
+        store: Where to file them.
+        path: The archive.
+
+    Raises:
+        SgpipeError: The file is no archive.
     """
     new, known = 0, 0
     try:

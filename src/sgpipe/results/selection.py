@@ -30,16 +30,20 @@ class Summary(NamedTuple):
 
 
 def score(valid_accuracy: float, valid_loss: float) -> tuple[float, float]:
-    """Return what decides between networks or epochs, the larger the better: accuracy, then the lower loss."""
+    """Order networks or epochs, the larger the better: by accuracy, then by the lower loss."""
     return valid_accuracy, -valid_loss
 
 
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per run of an experiment table, sorted by run id: its knobs and how it came out.
+    """Make a row per run of an experiment table, sorted by run id: its knobs and how it came out.
 
-    Columns: `run_id`, `sweeps`, `status`, the dotted knobs, `hidden_layers`, and, at the best validation epoch
-    `best_epoch`: `valid_accuracy`, `valid_loss`, `test_accuracy`, `spikes_total` (mean hidden spikes per test sample,
-    all layers); `test_accuracy_last` after the last epoch. A diverged or failed run has no numbers.
+    Args:
+        table: A row per run, epoch and split, as `runs_table` makes it.
+
+    Returns:
+        `run_id`, `sweeps`, `status`, the dotted knobs, `hidden_layers`, and, at the best validation epoch
+        `best_epoch`: `valid_accuracy`, `valid_loss`, `test_accuracy`, `spikes_total` (mean hidden spikes per test
+        sample, all layers); `test_accuracy_last` after the last epoch. A diverged or failed run has no numbers.
     """
     knobs = [name for name in table.columns if "." in name]
     runs = table.drop_duplicates("run_id").set_index("run_id").sort_index()[["sweeps", "status", *knobs]]
@@ -58,21 +62,25 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_sweep(runs: pd.DataFrame, *sweeps: str) -> pd.DataFrame:
-    """Return the runs that any of these sweeps asks for."""
+    """Take the runs that any of these sweeps asks for."""
     return runs[[not set(sweeps).isdisjoint(names) for names in runs["sweeps"]]]
 
 
 def allowed(k: int | None, cells: int) -> int:
-    """Return how many of `cells` may count as the best when `k` are asked for (None: as many as may)."""
+    """Compute how many of `cells` may count as the best when `k` are asked for (None: as many as may)."""
     most = max(1, cells // LARGEST_SHARE)
     return most if k is None else min(k, most)
 
 
 def best(runs: pd.DataFrame, k: int | None) -> pd.DataFrame:
-    """Return the `allowed` best of `runs` by validation accuracy, best first.
+    """Choose the `allowed` best of `runs` by validation accuracy, best first.
 
     Ties go to the lower validation loss (see `score`), then to the run id. Diverged and failed runs are cells that are
     never best.
+
+    Args:
+        runs: Rows of `outcomes`.
+        k: How many are asked for; None for as many as may.
     """
     finished = runs[(runs["status"] == "finished") & runs["valid_accuracy"].notna()]
     accuracy, less_loss = score(finished["valid_accuracy"], finished["valid_loss"])
@@ -82,7 +90,10 @@ def best(runs: pd.DataFrame, k: int | None) -> pd.DataFrame:
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Return the Summary of some values; missing ones are left out. One value has no spread: NaN."""
+    """Compute number, mean, standard deviation and 95 % interval of the mean (Student's t) of some values.
+
+    Missing ones are left out. One value has no spread: NaN.
+    """
     x = np.asarray(values, dtype=float)
     x = x[~np.isnan(x)]
     n = len(x)
@@ -96,7 +107,7 @@ def summary(values: Sequence[float]) -> Summary:
 
 
 def middle(draws: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the bounds of the middle share of draws, each of them a draw; unbounded if a draw is missing."""
+    """Compute the bounds of the middle share of draws, each of them a draw; unbounded if a draw is missing."""
     tail = (1 - confidence) / 2
     ordered = np.sort(draws)  # infinite draws, of levels never reached, go to the end
     if np.isnan(ordered).any():
@@ -106,11 +117,17 @@ def middle(draws: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, fl
 
 
 def best_of_groups(runs: pd.DataFrame, by: Sequence[str], k: int | None) -> pd.DataFrame:
-    """Return, for each group of `runs`, its best networks and a summary of their test accuracy.
+    """Choose the best networks of each group of runs, and summarise their test accuracy.
 
-    Rows of `kind` network (columns of `runs`, and `rank` from 1) and one of kind summary a group (`n`, `mean`, `sd`,
-    `low`, `high`, of how many `cells`, of which `lost` diverged or failed). A group in which nothing finished has a
-    summary with n = 0. A group in which `by` is missing is a group too.
+    Args:
+        runs: Rows of `outcomes`.
+        by: The columns that make a group. A group in which one is missing is a group too.
+        k: How many of each group are asked for; None for as many as may.
+
+    Returns:
+        Rows of `kind` network (columns of `runs`, and `rank` from 1) and one of kind summary a group (`n`, `mean`,
+        `sd`, `low`, `high`, of how many `cells`, of which `lost` diverged or failed). A group in which nothing finished
+        has a summary with n = 0.
     """
     import pandas as pd
 

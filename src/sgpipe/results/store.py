@@ -90,7 +90,12 @@ class Store:
     def lock(self, spec: RunSpec, timeout: float = -1) -> Iterator[None]:
         """Hold the lock that whoever trains this run must hold; the system frees it when its process ends.
 
-        Waits up to `timeout` seconds, for ever if negative; raises filelock.Timeout after that.
+        Args:
+            spec: The run.
+            timeout: For how many seconds to wait; for ever if negative.
+
+        Raises:
+            filelock.Timeout: Someone else still holds it.
         """
         path = self.root / "locks" / f"{spec.id}.lock"
         try:
@@ -116,10 +121,13 @@ class Store:
                 raise SgpipeError(f"{path}: a folder, where a file of a run is meant; move it away")
 
     def get(self, spec: RunSpec) -> Result | None:
-        """Return a run's result, None if it is not here.
+        """Read a run's result; None if it is not here.
 
-        A damaged file is set aside with a notice, and counts as not here. Raises SgpipeError on a file of another
-        store format, on a folder in its place, and if the system refuses the file; all are left as they are.
+        A damaged file is set aside with a notice, and counts as not here.
+
+        Raises:
+            SgpipeError: The file has another store format, a folder is in its place, or the system refuses it. All
+                are left as they are.
         """
         path = self.path(spec)
         try:
@@ -155,7 +163,7 @@ class Store:
         self.checkpoint_path(result.spec).unlink(missing_ok=True)
 
     def weights(self, spec: RunSpec) -> dict[str, np.ndarray]:
-        """Return a finished run's weights at its best validation epoch; raises SgpipeError if they are gone."""
+        """Read a finished run's weights at its best validation epoch; raises SgpipeError if they are gone."""
         self.check_places(spec)
         path = self.weights_path(spec)
         arrays = load_arrays(path)
@@ -164,7 +172,7 @@ class Store:
         return arrays
 
     def files_of(self, run_id: str) -> list[Path]:
-        """Return all files of a run, those that cannot be read too, and those of other numerics versions."""
+        """List all files of a run, those that cannot be read too, and those of other numerics versions."""
         found = re.fullmatch("[0-9a-f]{16}", run_id) and self.root.glob(f"{run_id[:2]}/{run_id}-*")
         return sorted(path for path in found or () if path.is_file())
 
@@ -180,9 +188,15 @@ def _row(values: dict) -> Row:
 
 
 def result_of(spec: RunSpec, table: pa.Table, about: Mapping[str, str]) -> Result:
-    """Return what a file of the store says, without weights; raises ValueError, KeyError and the like if it is damaged.
+    """Make a result, without weights, of what a file of the store says.
 
-    `about` is what the file says of itself.
+    Args:
+        spec: The run that the file should describe.
+        table: Its rows.
+        about: What it says of itself.
+
+    Raises:
+        ValueError, KeyError: It is damaged, or describes another run.
     """
     if about["sgpipe.spec"] != spec.canonical() or about["sgpipe.status"] not in STATUSES:
         raise ValueError("it describes another run")

@@ -20,7 +20,7 @@ ARROW_TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.s
 
 
 def runs_table(results: Sequence[Result]) -> pa.Table:
-    """Return the tidy table of ended runs: a row per run, epoch and split, with every knob as a column.
+    """Make the tidy table of ended runs: a row per run, epoch and split, with every knob as a column.
 
     A failed run has one row, of epoch 0. `network.hidden` becomes text such as `100-100` (empty for none). There is
     no provenance and no time in it: equal science is equal bytes. Sorted by run id, then as measured.
@@ -46,7 +46,7 @@ def runs_table(results: Sequence[Result]) -> pa.Table:
 
 
 def spec_of_row(row: Mapping[str, object]) -> RunSpec:
-    """Return the run that a table's row describes, from its columns of knobs; missing ones do not apply."""
+    """Make the run that a table's row describes, from its columns of knobs; missing ones do not apply."""
     kinds = {key: basic_type(item.type) for key, item in knobs(row["data.task"]).items()}
     values = {}
     for key, kind in kinds.items():
@@ -59,7 +59,7 @@ def spec_of_row(row: Mapping[str, object]) -> RunSpec:
 
 
 def data_of_row(row: Mapping[str, object]) -> DataKnobs:
-    """Return the data set that a table's row describes, from its `data.` columns; missing ones have their default."""
+    """Make the data set that a table's row describes, from its `data.` columns; missing ones have their default."""
     values = {}
     for key, item in knobs(row["data.task"]).items():
         value = row.get(key)
@@ -85,10 +85,14 @@ def write_table(table: pa.Table, path: Path | str, metadata: Mapping[str, str] |
 
 
 def merge_packs(packs: Iterable[pa.Table], sweeps: Mapping[str, tuple[str, ...]]) -> pa.Table:
-    """Return one experiment's table from the tables of its packs.
+    """Merge one experiment's table from the tables of its packs.
 
-    `sweeps` maps each run id of the experiment to the names of the sweeps that ask for it; they become the list
-    column `sweeps`. Rows of other experiments' runs are left out; the order is by run id, whatever the packs.
+    Args:
+        packs: The tables. Rows of other experiments' runs are left out.
+        sweeps: For each run id of the experiment, the names of the sweeps that ask for it; the list column `sweeps`.
+
+    Returns:
+        The table, ordered by run id, whatever the packs.
     """
     table = pa.concat_tables(list(packs), promote_options="default")
     missing = set(sweeps) - set(table.column("run_id").to_pylist())
@@ -100,7 +104,7 @@ def merge_packs(packs: Iterable[pa.Table], sweeps: Mapping[str, tuple[str, ...]]
 
 
 def experiment_table(table: pa.Table, sweeps: Mapping[str, tuple[str, ...]]) -> pa.Table:
-    """Return the rows of an experiment's runs, sorted by run id, with the list column `sweeps`."""
+    """Take the rows of an experiment's runs, sorted by run id, with the list column `sweeps`."""
     ids = table.column("run_id").to_pylist()
     order = sorted((row for row, run_id in enumerate(ids) if run_id in sweeps), key=lambda row: (ids[row], row))
     table = table.take(order)

@@ -39,7 +39,7 @@ class Rise(NamedTuple):
     form: str = FREE
 
     def accuracy(self, spikes: np.ndarray) -> np.ndarray:
-        """Return the accuracy at some spikes per input."""
+        """Compute the accuracy at some spikes per input."""
         if self.form == LINEAR:
             odds = np.exp(np.clip(self.steepness * (1 - spikes / self.transition), -300, 300))
         else:
@@ -47,7 +47,7 @@ class Rise(NamedTuple):
         return self.chance + (self.plateau - self.chance) / (1 + odds)
 
     def width(self) -> np.ndarray:
-        """Return from a tenth to nine tenths of the rise, in orders of magnitude of the spike count.
+        """Measure from a tenth to nine tenths of the rise, in orders of magnitude of the spike count.
 
         Infinite where more than a tenth of it is there without any spike, as a linear sigmoid may have it.
         """
@@ -55,21 +55,28 @@ class Rise(NamedTuple):
             return np.log10(self.saturation(0.9) / self.saturation(0.1))
 
     def saturation(self, share: float | np.ndarray = 0.95) -> np.ndarray:
-        """Return the spikes per input at which `share` of the rise is reached."""
+        """Compute the spikes per input at which `share` of the rise is reached."""
         odds = share / (1 - share)
         if self.form == LINEAR:
             return self.transition * np.maximum(1 + np.log(odds) / self.steepness, 0.0)
         return self.transition * odds ** (1 / self.steepness)
 
     def crossing(self, accuracy: float) -> np.ndarray:
-        """Return the spikes per input at which an accuracy is reached; infinite where the plateau is below it."""
+        """Compute the spikes per input at which an accuracy is reached; infinite where the plateau is below it."""
         above = self.plateau > accuracy
         share = (accuracy - self.chance) / np.where(above, self.plateau - self.chance, 2 * accuracy)
         return np.where(above, self.saturation(share), np.inf)
 
 
 def fit_rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, form: str = FREE) -> Rise:
-    """Return the least-squares sigmoid of a form through networks of (n,) spikes per input and accuracy."""
+    """Fit a sigmoid of accuracy over the logarithm of spikes by least squares.
+
+    Args:
+        spikes: Per input, of each network, (n,).
+        accuracy: Of each network, (n,).
+        chance: The accuracy of a guess.
+        form: Of the sigmoid.
+    """
     x, one = _log(spikes), np.ones((len(spikes), 1))
     rough = _search(x, accuracy, chance, form, np.arange(x.min(), x.max() + ROUGH, ROUGH), STEEPNESS, one)
     fine = np.log10(rough.transition[0]) + np.linspace(-ROUGH, ROUGH, 61)
@@ -94,7 +101,7 @@ def _search(x, accuracy, chance, form, centres, steepness, weights) -> Rise:
 
 
 def distinct(spikes: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return spikes and accuracies of unlike networks, by rising spikes.
+    """Sort spikes and accuracies of unlike networks, by rising spikes.
 
     Regularisers that act on the same spikes train the same network: with exponent 1 all thresholds below one spike of
     one neuron do. Such copies are one observation.
@@ -103,14 +110,21 @@ def distinct(spikes: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, form: str = FREE) -> tuple[Rise, Rise] | None:
-    """Return the sigmoid of a form fitted to distinct networks and those of resampled ones.
+    """Fit a sigmoid to distinct networks, and to resamples of them.
 
     The random stream of the resampling is named by the networks themselves: figure and claims give the same interval,
     and two sets of networks are resampled independently.
 
-    None where it would be a guess: unless at least `SIDE` distinct networks lie on each side of the transition, the
-    rise is `ABOVE` times as large as the scatter around it, and the transitions of resamples lie between the sparsest
-    and the busiest network.
+    Args:
+        spikes: Per input, of each network, (n,).
+        accuracy: Of each network, (n,).
+        chance: The accuracy of a guess.
+        form: Of the sigmoid.
+
+    Returns:
+        The rise, and those of the resamples. None where it would be a guess: unless at least `SIDE` distinct networks
+        lie on each side of the transition, the rise is `ABOVE` times as large as the scatter around it, and the
+        transitions of resamples lie between the sparsest and the busiest network.
     """
     networks = np.stack(distinct(spikes, accuracy))
     return _rise(networks.tobytes(), float(chance), form, RESAMPLES, BEYOND) if networks.shape[1] >= 2 * SIDE else None

@@ -51,11 +51,11 @@ class Family:
     bound: float | None  # the largest value it can take; None: it has none
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        """Return independent values, float64, of the given shape."""
+        """Draw independent values, float64, of the given shape."""
         return self.quantile(_open_uniform(generator, shape))
 
     def reach(self, count: int) -> float:
-        """Return the largest value: the bound or, without one, what 1 in `count` values exceeds.
+        """Bound a value: by the largest one there is or, without one, by what 1 in `count` values exceeds.
 
         Max and Min of Herranz-Celotti & Rouat (eqs. 34, 35) are infinite for an unbounded distribution; its
         1 - 1/count quantile, about the largest of the `count` weights of a matrix, takes their place.
@@ -75,19 +75,19 @@ FAMILIES: dict[str, Family] = {
 
 
 def family(name: str) -> Family:
-    """Return a family by name; an unknown name is an error that lists the known ones."""
+    """Look up a family by name; an unknown name is an error that lists the known ones."""
     if name not in FAMILIES:
         raise one_of("distribution", name, FAMILIES)
     return FAMILIES[name]
 
 
 def glorot_variance(shape: tuple[int, int]) -> float:
-    """Return 2 / (units in + units out)."""
+    """Compute 2 / (units in + units out) (Glorot & Bengio 2010)."""
     return 2 / (shape[0] + shape[1])
 
 
 def he_variance(shape: tuple[int, int]) -> float:
-    """Return 2 / units in."""
+    """Compute 2 / units in (He et al. 2015)."""
     return 2 / shape[1]
 
 
@@ -95,16 +95,23 @@ VARIANCES: dict[str, Callable[[tuple[int, int]], float]] = {"glorot": glorot_var
 
 
 def scaled(name: str, variance: float, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
-    """Return weights (units out, units in) of mean 0 and the given variance from a family."""
+    """Draw weights (units out, units in) of mean 0 and the given variance from a family."""
     return sqrt(variance) * family(name).draw(shape, generator)
 
 
 def orthogonal(name: str, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
-    """Return a matrix with orthonormal rows or, where it is taller than wide, orthonormal columns.
+    """Draw a matrix with orthonormal rows or, where it is taller than wide, orthonormal columns (Saxe et al. 2014).
 
     It is Q of the QR decomposition of a matrix from the family, with R's diagonal made positive so that it is unique
-    (and uniform over the orthogonal group for the normal family). The mean square of its elements is
-    1 / max(shape), whatever the family.
+    (and uniform over the orthogonal group for the normal family).
+
+    Args:
+        name: The family.
+        shape: Units out, units in.
+        generator: Of the random numbers.
+
+    Returns:
+        float64, with a mean square of 1 / max(shape), whatever the family.
     """
     tall = family(name).draw((max(shape), min(shape)), generator)
     q, r = np.linalg.qr(tall)
@@ -113,7 +120,19 @@ def orthogonal(name: str, shape: tuple[int, int], generator: np.random.Generator
 
 
 def initial(name: str, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
-    """Return weights (units out, units in) of a named initialiser, such as `glorot_uniform` or `orthogonal_normal`."""
+    """Draw weights by a named initialiser.
+
+    Args:
+        name: One of INITIALISERS, such as `glorot_uniform` or `orthogonal_normal`.
+        shape: Units out, units in.
+        generator: Of the random numbers.
+
+    Returns:
+        float64 of that shape.
+
+    Raises:
+        SgpipeError: There is no initialiser of that name.
+    """
     if name not in INITIALISERS:
         raise one_of("init", name, INITIALISERS)
     scheme, _, source = name.partition("_")

@@ -20,11 +20,17 @@ LSTM_GATES = "ifgo"  # the rows of an slstm's W, V and b, in the order of torch.
 
 
 def layout(spec: RunSpec, units: int, classes: int) -> dict[str, tuple[int, ...]]:
-    """Return name and shape of each weight array, matrices as (units out, units in).
+    """List the weight arrays of a run by name, with their shapes.
 
-    E (words, size) if there is an embedding; of each hidden layer l: Wl, Vl if recurrent, bl if biased, and what is
-    trained of its neurons, e.g. threshold1; W_out, and b_out behind any neuron but zenke2021's. The four gates of an
-    slstm lie below one another.
+    Args:
+        spec: The run.
+        units: Input units.
+        classes: Classes or, of a text, words.
+
+    Returns:
+        Shapes, of matrices (units out, units in). E (words, size) if there is an embedding; of each hidden layer l: Wl,
+        Vl if recurrent, bl if biased, and what is trained of its neurons, e.g. threshold1; W_out, and b_out behind any
+        neuron but zenke2021's. The four gates of an slstm lie below one another.
     """
     network, shapes = spec.network, {}
     embedded, own = spec.words and network.embedding, TRAINED.get(network.neuron, ())
@@ -49,19 +55,27 @@ def layout(spec: RunSpec, units: int, classes: int) -> dict[str, tuple[int, ...]
 
 
 def parameter_count(spec: RunSpec, units: int, classes: int) -> int:
-    """Return the number of trained values, the diagonal of V that stays 0 among them, as the papers count."""
+    """Count the trained values as the papers do, the diagonal of V that stays 0 among them."""
     return sum(prod(shape) for shape in layout(spec, units, classes).values())
 
 
 def initial_weights(
     spec: RunSpec, units: int, classes: int, theory: Sequence[LayerSettings] | None = None
 ) -> dict[str, np.ndarray]:
-    """Return the weights before training, of the spec's precision.
+    """Make the weights before training.
 
     Matrices are drawn by `init.scheme`, the gates of an slstm one by one; an embedding always from Glorot's uniform
-    distribution. `init.gain` multiplies the feed-forward weights of the hidden layers. Biases are 0. `theory`, an entry
-    a hidden layer, may set mean and variance of V and multiply the variance of W. Neurons of eq. 1 have no connection
-    to themselves.
+    distribution. `init.gain` multiplies the feed-forward weights of the hidden layers. Biases are 0. Neurons of eq. 1
+    have no connection to themselves.
+
+    Args:
+        spec: The run.
+        units: Input units.
+        classes: Classes or, of a text, words.
+        theory: What is set of each hidden layer: it may set mean and variance of V, and multiply the variance of W.
+
+    Returns:
+        The arrays of `layout`, of the run's precision.
     """
     weights = {}
     for name, shape in layout(spec, units, classes).items():
@@ -82,7 +96,14 @@ def initial_weights(
 
 
 def matrix(spec: RunSpec, name: str, shape: tuple[int, int], settings: LayerSettings | None = None) -> np.ndarray:
-    """Return a weight matrix as it is drawn, float64, before `init.gain`; `settings` may set its mean and variance."""
+    """Draw a weight matrix, float64, before `init.gain`.
+
+    Args:
+        spec: The run.
+        name: Of the matrix, which names its random stream.
+        shape: Units out, units in.
+        settings: May set its mean and variance.
+    """
     seed, scheme = spec.init.seed, "glorot_uniform" if name == "E" else spec.init.scheme
     if spec.network.neuron != "slstm" or name in ("E", "W_out"):
         return _drawn(scheme, shape, stream(seed, f"init/{name}"), settings)
@@ -110,7 +131,7 @@ def _drawn(
 
 
 def variance_of(scheme: str, shape: tuple[int, int]) -> float:
-    """Return the variance of a scheme's elements, for a matrix (units out, units in)."""
+    """Compute the variance of a scheme's elements, for a matrix (units out, units in)."""
     from sgpipe.weights.distributions import VARIANCES
 
     kind = scheme.partition("_")[0]
@@ -120,12 +141,12 @@ def variance_of(scheme: str, shape: tuple[int, int]) -> float:
 
 
 def family_of(scheme: str) -> str:
-    """Return the name of the distribution that a scheme draws from."""
+    """Name the distribution that a scheme draws from."""
     return scheme.partition("_")[2] or scheme
 
 
 def family_drawn(scheme: str) -> str:
-    """Return the name of the distribution that the elements of a scheme's matrices have, at least nearly.
+    """Name the distribution that the elements of a scheme's matrices have, at least nearly.
 
     Those of a random orthogonal matrix are nearly normal, whatever it was made from.
     """

@@ -39,11 +39,11 @@ class ALIF:
     spikes_precede: ClassVar[bool] = False
 
     def start(self, zeros: torch.Tensor) -> AdaptiveState:
-        """Return the state before the first step, at rest and not adapted, from zeros (batch, units)."""
+        """Make the state before the first step, at rest and not adapted, from zeros (batch, units)."""
         return AdaptiveState(zeros, zeros, zeros)
 
     def step(self, state: AdaptiveState, drive: torch.Tensor) -> AdaptiveState:
-        """Return the state at step t; `drive` is W_rec x_{t-1} + W_in z_t + b, (batch, units)."""
+        """Compute the state at step t; `drive` is W_rec x_{t-1} + W_in z_t + b, (batch, units)."""
         trace = self.decay * state.trace + (1 - self.decay) * state.spikes
         threshold = self.membrane.threshold + self.strength * trace
         voltage = self.membrane.voltage(state.voltage, state.spikes, drive, threshold)

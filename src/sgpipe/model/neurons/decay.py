@@ -4,5 +4,5 @@ import math
 
 
 def decay(dt: float, tau: float) -> float:
-    """Return exp(-dt / tau), the factor by which a leaky variable decays in one step; both in ms."""
+    """Compute exp(-dt / tau), the factor by which a leaky variable decays in one step; both in ms."""
     return math.exp(-dt / tau)

@@ -45,16 +45,16 @@ class DeltaLIF:
     spikes_precede: ClassVar[bool] = False
 
     def start(self, zeros: torch.Tensor) -> DeltaState:
-        """Return the state before the first step, at rest, from zeros (batch, units)."""
+        """Make the state before the first step, at rest, from zeros (batch, units)."""
         return DeltaState(zeros, zeros)
 
     def step(self, state: DeltaState, drive: torch.Tensor) -> DeltaState:
-        """Return the state at step t; `drive` is W_rec x_{t-1} + W_in z_t + b, (batch, units)."""
+        """Compute the state at step t; `drive` is W_rec x_{t-1} + W_in z_t + b, (batch, units)."""
         voltage = self.voltage(state.voltage, state.spikes, drive, self.threshold)
         return DeltaState(voltage, self.fire(voltage - self.threshold))
 
     def voltage(self, last: torch.Tensor, spikes: torch.Tensor, drive: torch.Tensor, threshold: Value) -> torch.Tensor:
-        """Return y_t from y_{t-1}, x_{t-1}, the drive, and the threshold that a subtractive reset subtracts."""
+        """Compute y_t from y_{t-1}, x_{t-1}, the drive, and the threshold that a subtractive reset subtracts."""
         form, fired = self.reset, spikes if self.reset_attached else spikes.detach()
         if form.drive_decays:
             drive = self.decay * drive

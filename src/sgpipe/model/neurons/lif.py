@@ -44,15 +44,15 @@ class LIF:
     spikes_precede: ClassVar[bool] = True
 
     def start(self, zeros: torch.Tensor) -> LIFState:
-        """Return the state before the first step, at rest, from zeros (batch, units)."""
+        """Make the state before the first step, at rest, from zeros (batch, units)."""
         return self.at(zeros, zeros)
 
     def at(self, voltage: torch.Tensor, current: torch.Tensor) -> LIFState:
-        """Return the state with a membrane and a synaptic current, and the spikes that follow from them."""
+        """Make the state with a membrane and a synaptic current, and the spikes that follow from them."""
         return LIFState(voltage, current, self.fire(voltage - THRESHOLD))
 
     def step(self, state: LIFState, drive: torch.Tensor) -> LIFState:
-        """Return the state at step n + 1; `drive` is W S^(l-1)[n] + V S[n], (batch, units)."""
+        """Compute the state at step n + 1; `drive` is W S^(l-1)[n] + V S[n], (batch, units)."""
         reset = state.spikes if self.reset_attached else state.spikes.detach()
         voltage = (self.membrane_decay * state.voltage + (1 - self.membrane_decay) * state.current) * (1 - reset)
         return self.at(voltage, self.synapse_decay * state.current + drive)
@@ -75,10 +75,10 @@ class Readout:
     spikes_precede: ClassVar[bool] = True
 
     def start(self, zeros: torch.Tensor) -> ReadoutState:
-        """Return the state before the first step, from zeros (batch, classes)."""
+        """Make the state before the first step, from zeros (batch, classes)."""
         return ReadoutState(zeros + self.rest, zeros)
 
     def step(self, state: ReadoutState, drive: torch.Tensor) -> ReadoutState:
-        """Return the state at step n + 1 from the weighted spikes arriving at step n, (batch, classes)."""
+        """Compute the state at step n + 1 from the weighted spikes arriving at step n, (batch, classes)."""
         voltage = self.membrane_decay * state.voltage + (1 - self.membrane_decay) * state.current
         return ReadoutState(voltage, self.synapse_decay * state.current + drive)

@@ -29,7 +29,7 @@ class Neuron(Protocol):
     spikes_precede: ClassVar[bool]
 
     def start(self, zeros: torch.Tensor) -> Any:
-        """Return the state before the first step, at rest, from zeros (batch, units)."""
+        """Make the state before the first step, at rest, from zeros (batch, units)."""
 
     def step(self, state: Any, drive: torch.Tensor) -> Any:
-        """Return the state after a step; `drive` is all that arrives at it, V state.output included."""
+        """Compute the state after a step; `drive` is all that arrives at it, V state.output included."""

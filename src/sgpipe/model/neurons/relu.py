@@ -24,9 +24,9 @@ class ReLU:
     spikes_precede: ClassVar[bool] = False
 
     def start(self, zeros: torch.Tensor) -> ReLUState:
-        """Return the state before the first step, from zeros (batch, units)."""
+        """Make the state before the first step, from zeros (batch, units)."""
         return ReLUState(zeros, zeros, zeros)
 
     def step(self, state: ReLUState, drive: torch.Tensor) -> ReLUState:
-        """Return the state at step t; `drive` is W z_t + b, (batch, units)."""
+        """Compute the state at step t; `drive` is W z_t + b, (batch, units)."""
         return ReLUState(torch.relu(drive), drive, torch.zeros_like(drive))

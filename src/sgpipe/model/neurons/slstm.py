@@ -32,16 +32,16 @@ class SpikingLSTM:
     spikes_precede: ClassVar[bool] = False
 
     def start(self, zeros: torch.Tensor) -> LSTMState:
-        """Return the state before the first step, from zeros (batch, units)."""
+        """Make the state before the first step, from zeros (batch, units)."""
         return LSTMState(zeros, zeros, zeros)
 
     def step(self, state: LSTMState, drive: torch.Tensor) -> LSTMState:
-        """Return the state at step t; `drive` (batch, 4 units) is what gates i, f, g and o receive, in that order."""
+        """Compute the state at step t; `drive` (batch, 4 units) is what gates i, f, g and o receive, in that order."""
         i, f, g, o = drive.chunk(4, dim=1)
         gate = self.fire(o)
         cell = self.fire(f) * state.voltage + self.fire(i) * self.tanh(g)
         return LSTMState(gate * self.tanh(cell), cell, gate)
 
     def tanh(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what stands for tanh."""
+        """Apply what takes the place of tanh."""
         return self.sign * (2 * self.fire(x) - 1)

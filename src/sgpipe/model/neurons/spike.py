@@ -25,17 +25,26 @@ class _Spike(torch.autograd.Function):
 
 
 def spike(centred: torch.Tensor, shape: str, **knobs: float | None) -> torch.Tensor:
-    """Return 1 where the centred membrane U - threshold is above 0, else 0, with h(U - threshold) as derivative.
+    """Spike where the centred membrane is above 0, with a surrogate derivative (zenke2021, section 4.2.6).
 
-    Zenke & Vogels 2021, section 4.2.6; `shape` is a key of `sgpipe.spec.surrogates.SURROGATES` and `knobs` are its.
+    Args:
+        centred: U - threshold, any shape.
+        shape: A key of `sgpipe.spec.surrogates.SURROGATES`.
+        knobs: The surrogate's own.
+
+    Returns:
+        1 or 0, with the derivative h(U - threshold).
     """
     return _Spike.apply(centred, shape, knobs)
 
 
 def surrogate_knobs(spec: RunSpec, settings: LayerSettings | None, like: torch.Tensor) -> Mapping[str, Any]:
-    """Return shape and knobs of a layer's surrogate derivative for `spike`.
+    """Gather shape and knobs of a layer's surrogate derivative for `spike`.
 
-    What a theory set takes the place of the run's own; its arrays become tensors of the type and place of `like`.
+    Args:
+        spec: The run.
+        settings: What a theory sets, in the place of the run's own.
+        like: A tensor of the type and device that arrays, one value a neuron, are turned into.
     """
     given = settings.surrogate() if settings else {}
     for name, value in given.items():
