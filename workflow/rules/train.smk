@@ -14,7 +14,7 @@ rule train_pack:
         runtime=lambda wildcards, attempt: PLAN.minutes(wildcards.pack, attempt),
         gpu=1 if PLAN.config.device == "cuda" else 0,
         # For the line that says how long the rest takes; a resource, since a changed parameter would train again.
-        cores_in_all=workflow.cores or 1,
+        cores_in_all=workflow.resource_settings.cores or 1,
     params:
         numerics=lambda wildcards: PLAN.pack(wildcards.pack).numerics,
         columns=lambda wildcards: PLAN.pack(wildcards.pack).columns,

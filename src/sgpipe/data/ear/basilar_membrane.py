@@ -27,10 +27,7 @@ from functools import lru_cache
 from math import gcd
 
 import numpy as np
-from scipy.fft import rfft
-from scipy.interpolate import CubicSpline
-from scipy.signal import resample_poly
-from scipy.special import hankel1e, j0, j1, y0, y1
+import scipy  # its parts load when they are used: reading the Snakefile need not wait a second for them
 
 from sgpipe.data.ear.fourier import Parts, Plan, plan, smooth, transform
 
@@ -74,7 +71,7 @@ def transfer(membrane: Membrane, frequency: np.ndarray) -> np.ndarray:
     wavenumber = wavenumber[::refine]
     phase = 2 * wavenumber[0] / membrane.decay + travelled
     # The logarithm of p, since H falls by hundreds of orders of magnitude past the peak.
-    pressure = np.log(phase / wavenumber) / 2 + np.log(hankel1e(0, phase)) + 1j * phase
+    pressure = np.log(phase / wavenumber) / 2 + np.log(scipy.special.hankel1e(0, phase)) + 1j * phase
     gain = 2 * omega / _impedance(membrane, omega, place) * _stapes(membrane, omega)
     return gain * np.exp(pressure - pressure[0])
 
@@ -88,7 +85,8 @@ def _impedance(membrane: Membrane, omega: np.ndarray, place: np.ndarray) -> np.n
 def _stapes(membrane: Membrane, omega: np.ndarray) -> np.ndarray:
     scale = 2 * membrane.stiffness / membrane.height
     x = 2 * omega / membrane.decay * np.sqrt(2 / (membrane.height * membrane.stiffness))
-    return np.sqrt(scale) * (y0(x) + 1j * j0(x)) / (j1(x) - 1j * y1(x))
+    special = scipy.special
+    return np.sqrt(scale) * (special.y0(x) + 1j * special.j0(x)) / (special.j1(x) - 1j * special.y1(x))
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +127,8 @@ def spectra(wave: np.ndarray, rate: int, bank: Bank) -> dict[int, np.ndarray]:
     """
     if rate * BLOCK % 1:
         common = gcd(rate, 48000)
-        wave, rate = resample_poly(wave, 48000 // common, rate // common), 48000
-    spectrum = rfft(wave.astype(np.float32), round(rate * bank.duration))
+        wave, rate = scipy.signal.resample_poly(wave, 48000 // common, rate // common), 48000
+    spectrum = scipy.fft.rfft(wave.astype(np.float32), round(rate * bank.duration))
     spectrum /= np.float32(rate * bank.duration)  # the same at any rate
     return {
         per_step: spectrum[: shift.shape[1]] * shift[:, : min(len(spectrum), shift.shape[1])]
@@ -178,7 +176,9 @@ def bank(membrane: Membrane, duration: float, step_rate: int) -> Bank:
         for start in range(first, end, PLACES):
             stop = min(start + PLACES, end)
             frequency = np.arange(1, int(min(most, top[start:stop].max()) * duration)) / duration
-            logs = CubicSpline(np.log(grid), size[start:stop], axis=1)(np.log(np.maximum(frequency, LOWEST)))
+            logs = scipy.interpolate.CubicSpline(np.log(grid), size[start:stop], axis=1)(
+                np.log(np.maximum(frequency, LOWEST))
+            )
             filters = np.exp(logs).astype(np.complex64)
             filters[:, frequency < LOWEST] = 0
             filters = np.pad(filters if membrane.backward else filters.conj(), ((0, 0), (1, 0)))

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
+import scipy
 
 from sgpipe.base.rng import stream, uniform
 from sgpipe.data.standins.hash_split import hash_split
@@ -149,7 +149,7 @@ def _poles(centres: np.ndarray, widths: np.ndarray, rate: int) -> tuple[np.ndarr
 
 def _delay(step: int) -> tuple[np.ndarray, int]:
     """Return 1 / z on the upper half of the unit circle, and the length of a block's transform."""
-    size = next_fast_len(8 * step, real=True)  # a window of two steps, and room to ring for 30 ms
+    size = scipy.fft.next_fast_len(8 * step, real=True)  # a window of two steps, and room to ring for 30 ms
     return np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size).astype(np.complex64), size
 
 
@@ -159,7 +159,7 @@ def _overlap_add(signal: np.ndarray, response: np.ndarray, size: int) -> np.ndar
     padded = np.concatenate([np.zeros(step // 2), signal, np.zeros(2 * step)]).astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * step)[::step][:blocks]
     hann = (0.5 - 0.5 * np.cos(np.pi * np.arange(2 * step) / step)).astype(np.float32)
-    rung = irfft(rfft(windows * hann, size) * response, size)
+    rung = scipy.fft.irfft(scipy.fft.rfft(windows * hann, size) * response, size)
     parts = -(-size // step)
     rung = np.pad(rung, ((0, 0), (0, parts * step - size))).reshape(blocks, parts, step)
     out = np.zeros((blocks + parts, step))
