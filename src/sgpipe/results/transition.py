@@ -25,6 +25,7 @@ ABOVE = 3  # how many standard deviations of the networks around the curve its r
 SILENT = 0.01  # spikes: fewer count as these, for the logarithm
 CURVES = 64  # fits that are remembered: several claims are about one curve
 STEEPNESS = np.geomspace(0.5, 60.0, 26)
+SAME = 1e-9  # fits that explain as much of the variance but for this share are equally good
 AROUND = np.geomspace(0.125, 8.0, 31)  # of resamples, in units of the fit's steepness
 ROUGH, STEP = 0.03, 0.01  # of the grids of transitions, decades
 
@@ -95,7 +96,9 @@ def _search(x, accuracy, chance, form, centres, steepness, weights) -> Rise:
     height = accuracy - chance
     along, square = (rise * height) @ weights, np.maximum((rise**2) @ weights, 1e-300)
     above = np.clip(along / square, 0, 1 - chance if form == CAPPED else None)
-    best = np.argmax(2 * above * along - above**2 * square, axis=0)  # what the fit explains
+    explained = 2 * above * along - above**2 * square
+    # The first of those that are as good to rounding: sums of other machines, or of other threads, choose alike.
+    best = np.argmax(explained >= (1 - SAME) * explained.max(axis=0), axis=0)
     plateau = chance + above[best, np.arange(weights.shape[1])]
     return Rise(10.0 ** m[best, 0], p[best, 0], plateau, chance, form)
 
