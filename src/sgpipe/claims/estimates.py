@@ -55,15 +55,15 @@ class Interval(NamedTuple):
 
 
 @cache
-def _quantiles(kind: str, *parameters: float) -> np.ndarray:
-    """Return evenly spaced quantiles of a distribution, DRAWS of them."""
-    u = (np.arange(DRAWS) + 0.5) / DRAWS
+def _quantiles(count: int, kind: str, *parameters: float) -> np.ndarray:
+    """Return `count` evenly spaced quantiles of a distribution."""
+    u = (np.arange(count) + 0.5) / count
     inverse = {"t": stdtrit, "chi2": lambda freedom, share: chdtri(freedom, 1 - share), "beta": betaincinv}[kind]
     return inverse(*parameters, u)
 
 
 def _draws(name: str, kind: str, *parameters: float) -> np.ndarray:
-    quantiles = _quantiles(kind, *parameters)
+    quantiles = _quantiles(DRAWS, kind, *parameters)
     return quantiles[permutation(stream(0, name), len(quantiles))]
 
 
