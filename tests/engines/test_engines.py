@@ -19,6 +19,7 @@ from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.training.pack import Workshop, train_pack
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import initial_weights
+from tests.engines.agreement import assert_whole_trainings_agree
 
 needs_extension = pytest.mark.skipif(not built(), reason="the C++ engine is not built")
 
@@ -84,18 +85,7 @@ def test_trials_too_short_for_anything_to_arrive_agree(tiny, steps):
 def test_a_whole_training_agrees(tiny):
     spec = tiny({"training.epochs": 3, "training.precision": "float64", "network.recurrent": True})
     task = prepare(spec)
-    slow, fast = (train_run(spec, task, engine) for engine in (ReferenceEngine(), CpuEngine()))
-    assert len(slow.rows) == len(fast.rows)
-    for one, other in zip(slow.rows, fast.rows, strict=True):
-        assert (one.epoch, one.split, one.accuracy, one.spikes) == (
-            other.epoch,
-            other.split,
-            other.accuracy,
-            other.spikes,
-        )
-        assert other.loss == pytest.approx(one.loss, rel=1e-7)
-    for name, weight in slow.weights.items():
-        np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-9)
+    assert_whole_trainings_agree(spec, task)
 
 
 @needs_extension

@@ -4,15 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from sgpipe.data import prepare
 from sgpipe.engines.cpu.engine import CpuEngine, built
 from sgpipe.engines.reference import ReferenceEngine
-from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.surrogates import SURROGATES
-from sgpipe.training.trainer import train_run
+from tests.engines.agreement import assert_whole_trainings_agree, drawn_settings, has_one_maximum
 from tests.engines.test_delta_engine import RECURRENCE, REGULARISED, assert_agrees, network, problem
 
 pytestmark = pytest.mark.skipif(not built(), reason="the compiled CPU engine is not built")
@@ -89,15 +88,12 @@ def test_any_combination_agrees(knobs, recurrence, regularised, steps, samples, 
     more = {**knobs, **RECURRENCE[recurrence], **(REGULARISED if regularised else {})}
     spec = lstm(**{"steps": steps, **more})
     weights, task = problem(spec, seed, samples, scale=scale, analog=analog, hold=3 if steps % 3 == 0 else 1)
-    random, chosen = np.random.default_rng(seed), None
-    if theory != "none":
-        sizes = [n if theory == "neurons" else None for n in spec.network.hidden]
-        low = {"dampening": 0.2, "sharpness": 0.3, "tail": 1.5}
-        draws = [{name: random.uniform(start, 3, n) for name, start in low.items()} for n in sizes]
-        chosen = [LayerSettings(**draw) for draw in draws]
+    random = np.random.default_rng(seed)
+    chosen = drawn_settings(random, spec.network.hidden, theory)
     indices = random.integers(0, samples, random.integers(1, samples + 1))
-    # In which epoch of dropout the batch falls.
-    assert_agrees(spec, weights, task, indices, chosen, updates=int(random.integers(0, 9)))
+    updates = int(random.integers(0, 9))  # in which epoch of dropout the batch falls
+    assume(has_one_maximum(spec, weights, task, indices, chosen, updates))
+    assert_agrees(spec, weights, task, indices, chosen, updates=updates)
     assert_agrees(spec, weights, task, indices, chosen, train=False)
 
 
@@ -150,13 +146,7 @@ TRAININGS = {
 def test_a_whole_training_agrees(tiny, knobs):
     spec = tiny({"network.neuron": "slstm", "training.precision": "float64", "optimiser.lr": 0.01, **knobs})
     task = prepare(spec)
-    slow, fast = (train_run(spec, task, engine) for engine in (ReferenceEngine(), CpuEngine()))
-    for one, other in zip(slow.rows, fast.rows, strict=True):
-        assert (one.epoch, one.split, one.accuracy) == (other.epoch, other.split, other.accuracy)
-        assert one.spikes == other.spikes
-        assert other.loss == pytest.approx(one.loss, rel=1e-7)
-    for name, weight in slow.weights.items():
-        np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-9, err_msg=name)
+    assert_whole_trainings_agree(spec, task)
 
 
 def test_weights_that_are_not_finite_give_a_loss_that_is_not():

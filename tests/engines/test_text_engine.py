@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from sgpipe.data.samples import Task, Words
 from sgpipe.engines.cpu.engine import CpuEngine, built
 from sgpipe.engines.reference import ReferenceEngine
-from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.training import trainer
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import layout
+from tests.engines.agreement import assert_whole_trainings_agree, drawn_settings
 from tests.engines.test_delta_engine import RECURRENCE, REGULARISED
 
 pytestmark = pytest.mark.skipif(not built(), reason="the compiled CPU engine is not built")
@@ -135,12 +135,8 @@ KNOBS = st.fixed_dictionaries({
 def test_any_combination_agrees(knobs, recurrence, regularised, batches, scale, theory, seed):
     more = {"network.recurrent": False, **RECURRENCE[recurrence], **(REGULARISED if regularised else {})}
     spec = reader(**knobs, **more)
-    random, chosen = np.random.default_rng(seed), None
-    if theory != "none":
-        sizes = [n if theory == "neurons" else None for n in spec.network.hidden]
-        low = {"dampening": 0.2, "sharpness": 0.3, "tail": 1.5}
-        draws = [{name: random.uniform(start, 3, n) for name, start in low.items()} for n in sizes]
-        chosen = [LayerSettings(**draw) for draw in draws]
+    random = np.random.default_rng(seed)
+    chosen = drawn_settings(random, spec.network.hidden, theory)
     # In which epoch of dropout the pass falls.
     assert_agrees(spec, *problem(spec, seed, batches=batches, scale=scale), chosen, updates=int(random.integers(0, 9)))
 
@@ -183,17 +179,7 @@ def test_a_whole_training_agrees(neuron):
     knobs = {"training.epochs": 3, "optimiser.lr": 0.01, "init.gain": 4.0, "init.scheme": "glorot_uniform"}
     spec = reader(neuron, **knobs, **{"optimiser.name": "adabelief", "optimiser.average": "swa", "optimiser.clip": 1.0})
     _, task = problem(spec, batches=4.5)
-    slow, fast = (train_run(spec, task, engine) for engine in (ReferenceEngine(), CpuEngine()))
-    for one, other in zip(slow.rows, fast.rows, strict=True):
-        assert (one.epoch, one.split, one.accuracy, one.spikes) == (
-            other.epoch,
-            other.split,
-            other.accuracy,
-            other.spikes,
-        )
-        assert other.loss == pytest.approx(one.loss, rel=1e-7)
-    for name, weight in slow.weights.items():
-        np.testing.assert_allclose(fast.weights[name], weight, rtol=1e-6, atol=1e-9, err_msg=name)
+    assert_whole_trainings_agree(spec, task)
 
 
 @pytest.mark.parametrize("neuron", NEURONS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sgpipe.base.errors import SgpipeError
+from sgpipe.base.errors import DamagedFile, SgpipeError, first_line
 from sgpipe.base.log import LOG
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -51,8 +51,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def set_aside(path: Path | str, problem: str, then: str) -> None:
-    """Rename a file that cannot be used, so that another can take its place; say so, and what happens `then`."""
+def set_aside(path: Path | str, problem: str, then: str = "") -> None:
+    """Rename what cannot be used, so that another file can take its place; say so, and what happens `then`."""
     path = Path(path)
     names = (f"{path.name}.damaged{number}" for number in itertools.chain([""], map("-{}".format, itertools.count(2))))
     aside = next(free for name in names if not os.path.lexists(free := path.with_name(name)))
@@ -60,4 +60,23 @@ def set_aside(path: Path | str, problem: str, then: str) -> None:
         path.rename(aside)
     except FileNotFoundError:  # another process was faster
         return
-    LOG.warning(f"{path}: {problem}; set aside as {aside.name}, {then}")
+    LOG.warning(f"{path}: {problem}; set aside as {aside.name}{then and f', {then}'}")
+
+
+@contextmanager
+def telling(path: Path | str, *damaged: type[Exception]) -> Iterator[None]:
+    """Tell a damaged file from one that the system does not hand over: only those have the number of an error.
+
+    `damaged` are the other exceptions by which a reader says that a file is not what it should be. Raises DamagedFile
+    for those, SgpipeError where the system refuses; FileNotFoundError and MemoryError pass.
+    """
+    try:
+        yield
+    except (FileNotFoundError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno:
+            raise SgpipeError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DamagedFile(path, first_line(error)) from error
+    except damaged as error:
+        raise DamagedFile(path, first_line(error)) from error

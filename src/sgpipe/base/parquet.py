@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sgpipe.base.errors import DamagedFile, SgpipeError, first_line
+from sgpipe.base.errors import DamagedFile, SgpipeError
+from sgpipe.base.files import telling
 
 
 def read_parquet(source: Path | str | pa.BufferReader, columns: Sequence[str] | None = None) -> pa.Table:
@@ -45,18 +46,8 @@ def metadata_of(table: pa.Table | pa.Schema) -> dict[str, str]:
 
 @contextmanager
 def _told(path: Path | str) -> Iterator[None]:
-    """Tell a damaged file from one that the system does not hand over: only those have the number of an error."""
+    """Tell a table that is not whole from a folder and from a file that the system does not hand over."""
     if Path(path).is_dir():
         raise SgpipeError(f"{path}: a folder, where a file is meant; move it away")
-    try:
+    with telling(path, pa.ArrowException, UnicodeDecodeError):
         yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno:
-            raise SgpipeError(f"{path}: cannot be read ({error.strerror or error})") from error
-        raise DamagedFile(path, first_line(error)) from error
-    except MemoryError:
-        raise
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DamagedFile(path, first_line(error)) from error

@@ -118,6 +118,13 @@ def markdown(entries: Sequence[Entry], base: Path | str) -> str:
     """Return the scoreboard as Markdown with links as seen from the folder `base`."""
     lines = ["# Scoreboard", "", "Every claim of both papers once, by the most honest tables that there are. Made by"]
     lines += ["`sgpipe scoreboard`; what verdicts mean and which table counts: [docs/claims.md](../claims.md).", ""]
+    lines += [
+        "Verdicts are those of the default settings. Some of these the papers leave open, and a verdict may depend on"
+    ]
+    lines += [
+        "them: [docs/errata.md](../errata.md) says which, [docs/results/readings](../results/readings/README.md) has"
+    ]
+    lines += ["runs with other values; they are not combined yet.", ""]
     lines += ["![all claims that have a verdict](scoreboard.png)", "", "| | claims | " + " | ".join(VERDICTS) + " |"]
     lines += ["|" + "---|" * (len(VERDICTS) + 2)]
     papers = list(dict.fromkeys(entry.judgement.claim.paper for entry in entries))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sgpipe.base.errors import DamagedFile, SgpipeError, first_line
-from sgpipe.base.files import atomic
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic, telling
 from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
 
 
@@ -31,23 +31,13 @@ def load_task(path: Path | str) -> Task:
 
     Raises DamagedFile if it is not whole, FileNotFoundError if it is absent, SgpipeError if the system refuses it.
     """
-    try:
+    with telling(path, SgpipeError, ValueError, KeyError, TypeError, pa.ArrowException):
         with pa.memory_map(str(path)) as source:
             reader = pa.ipc.open_file(source)
             shape = json.loads(reader.schema.metadata[b"sgpipe.task"])
             splits = [_from_arrow(reader.get_batch(number), shape) for number in range(len(SPLITS))]
         task = Task(shape["units"], shape["classes"], shape["steps"], *splits)
         return task.check(str(path))
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno:
-            raise SgpipeError(f"{path}: cannot be read ({error.strerror or error})") from error
-        raise DamagedFile(path, first_line(error)) from error
-    except MemoryError:
-        raise
-    except (SgpipeError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise DamagedFile(path, first_line(error)) from error
 
 
 def _to_arrow(samples: Events | Analog | Words) -> pa.RecordBatch:

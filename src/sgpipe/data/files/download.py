@@ -14,9 +14,9 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from sgpipe.base.errors import SgpipeError, one_of
-from sgpipe.base.files import DISK_FULL, disk_full
+from sgpipe.base.files import DISK_FULL, disk_full, set_aside
 from sgpipe.base.log import LOG
-from sgpipe.data.files.in_place import Check, looked_at, set_aside
+from sgpipe.data.files.in_place import Check, looked_at
 from sgpipe.data.files.published import SETS, SETS_OF, Published
 from sgpipe.data.files.unpack import unpack
 

@@ -1,7 +1,6 @@
 """What stands in the place of a published file before it is fetched: the file, a damaged one, or another one."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,13 +64,3 @@ def _published(path: Path, item: Published) -> bool:
             return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest() == wanted
     except OSError as error:
         raise SgpipeError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def set_aside(path: Path, problem: str) -> None:
-    """Rename a damaged file or folder, so that another can take its place, and say so on the error stream."""
-    number, aside = 1, path.with_name(f"{path.name}.damaged")
-    while os.path.lexists(aside):
-        number += 1
-        aside = path.with_name(f"{path.name}.damaged-{number}")
-    os.rename(path, aside)
-    LOG.warning(f"{path}: {problem}; set aside as {aside.name}")

@@ -25,7 +25,7 @@ struct Surrogate {
   bool compact() const { return (shape == Shape::triangle || shape == Shape::rectangle) && slope > 0; }
 };
 
-// How a spike of the step before acts on a delta neuron; see sgpipe.init.layer.Reset.
+// How a spike of the step before acts on a delta neuron; see sgpipe.spec.resets.Reset.
 struct Reset {
   bool subtracts = false, gates_voltage = false, gates_drive = false, drive_decays = false;
 };
