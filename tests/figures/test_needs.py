@@ -79,8 +79,17 @@ def test_every_figure_of_the_papers_says_which_table_it_draws(path):
     assert "NEEDS" in names or path.stem.startswith("fig2_")
 
 
-def test_a_window_system_that_is_not_there_stops_no_picture():
-    words = "from sgpipe.rules.draw import draw; draw('zenke2021.none', {}, ['x.png'])"
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("draw import draw; draw('zenke2021.none', {}, ['x.png'])", "there is no module sgpipe.figures.zenke2021.none"),
+        ("claims import judge_claims; judge_claims({}, 'none', 'none')", "none: no table of an experiment"),
+        ("claims import write_scoreboard; write_scoreboard('none', 'none')", "none: no table of an experiment"),
+    ],
+    ids=["figure", "claims", "scoreboard"],
+)
+def test_a_window_system_that_is_not_there_stops_no_picture(words, message):
     environment = {**os.environ, "MPLBACKEND": "nosuch", "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, text=True)
-    assert "there is no module sgpipe.figures.zenke2021.none" in done.stderr  # matplotlib was loaded before that
+    command = [sys.executable, "-c", f"from sgpipe.rules.{words}"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert message in done.stderr and "nosuch" not in done.stderr  # matplotlib was loaded before that

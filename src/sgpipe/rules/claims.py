@@ -1,10 +1,10 @@
 """Rule `claims`: hold the papers' claims against the experiment tables."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.rules.pictures import without_a_screen
 from sgpipe.spec.experiments import Experiment
 
 
@@ -14,7 +14,7 @@ def judge_claims(declared: Mapping[str, Experiment], folder: Path | str, output:
     `declared` are the experiments that the workflow has. Returns how many claims have which verdict, in words. Raises
     SgpipeError if a claim file does not fit, or no table that a claim is about is there.
     """
-    os.environ["MPLBACKEND"] = "agg"  # as in rules/draw.py
+    without_a_screen()
     from sgpipe.claims.declare import about, claim_files, load_claims
     from sgpipe.claims.judge import judge_all
     from sgpipe.claims.report import write
@@ -35,6 +35,7 @@ def write_scoreboard(folder: Path | str, output: Path | str) -> str:
 
     Raises SgpipeError if a file does not fit, or no table that a claim is about is there.
     """
+    without_a_screen()
     from sgpipe.claims.scoreboard import scoreboard, write
     from sgpipe.claims.words import summary_words
 

@@ -1,13 +1,14 @@
 """Draw a figure, or write a table, from its tables."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from sgpipe.rules.pictures import without_a_screen
 
 
 def draw(module: str, tables: Mapping[str, Path | str], outputs: Iterable[Path | str]) -> None:
     """Draw a figure, or write a table, from its tables, as the files `outputs` that share one stem."""
-    os.environ["MPLBACKEND"] = "agg"  # pictures go to files: it must not matter which window system is named there
+    without_a_screen()
     from sgpipe.figures.make import make_figure, make_table  # matplotlib, which training need not load
 
     paths = [Path(path) for path in outputs]

@@ -1,0 +1,8 @@
+"""Pictures go to files: it must not matter which window system the environment names."""
+
+import os
+
+
+def without_a_screen() -> None:
+    """Make matplotlib, which is imported after this, draw to files alone."""
+    os.environ["MPLBACKEND"] = "agg"
