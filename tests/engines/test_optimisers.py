@@ -82,6 +82,26 @@ def test_adabelief_is_the_published_algorithm(seed, lr, beta1, beta2, eps, decay
         np.testing.assert_allclose(found[name], expected.astype(float), rtol=1e-9, atol=1e-9)
 
 
+@QUICK
+@given(seed=st.integers(0, 1000), lr=st.floats(1e-4, 0.5), eps=st.sampled_from([1e-16, 1e-8, 1e-3]))
+def test_smorms3_is_the_published_algorithm(seed, lr, eps):
+    random = np.random.default_rng(seed)
+    weights, gradients = drawn(random), [drawn(random) for _ in range(20)]
+    found = updates(Optimiser("smorms3", lr=lr, eps=eps), weights, gradients)
+    for name, weight in weights.items():
+        flat = weight.astype(float).ravel().copy()
+        for place in range(flat.size):  # one weight at a time, as it was published
+            memory, mean, square = 1.0, 0.0, 0.0
+            for step in gradients:
+                g = float(step[name].ravel()[place])
+                share = 1 / (memory + 1)
+                mean, square = (1 - share) * mean + share * g, (1 - share) * square + share * g * g
+                agreement = mean * mean / (square + eps)
+                memory = 1 + memory * (1 - agreement)
+                flat[place] -= g * min(lr, agreement) / (square**0.5 + eps)
+        np.testing.assert_allclose(found[name].ravel(), flat, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("eps", [1e-8, 1e-16])
 def test_adabelief_is_that_of_its_authors_package(eps, decay):

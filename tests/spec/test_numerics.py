@@ -102,6 +102,7 @@ RUNS = {
     "text without embedding": {**TEXT, "network.embedding": 0, "network.neuron": "slstm"},
     "label smoothing": {"objective.label_smoothing": 0.1},
     "AdaBelief": {"optimiser.name": "adabelief"},
+    "SMORMS3": {"optimiser.name": "smorms3", "optimiser.eps": 1e-16},
     "weight decay": {"optimiser.weight_decay": 0.1},
     "clipping": {"optimiser.clip": 0.1},
     "clipping of each": {"optimiser.clip": 0.1, "optimiser.clip_scope": "variable"},

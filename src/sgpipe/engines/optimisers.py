@@ -14,7 +14,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class Moments(ABC):
-    """What Adam and its kin share: two moments of the gradient, and what happens before and after their update.
+    """What all optimisers share: two moments of the gradient, and what happens before and after their update.
 
     In order: the gradient is clipped, the weights shrink (decoupled weight decay), the update, the average.
     """
@@ -31,8 +31,10 @@ class Moments(ABC):
         self.average = Average(self.settings, self.weights) if self.settings.average == "swa" else None
 
     @abstractmethod
-    def second_moment(self, gradient: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
-        """Take a gradient up into the second moment, in place; the first moment has it already."""
+    def update(
+        self, name: str, weight: np.ndarray, gradient: np.ndarray, first: np.ndarray, second: np.ndarray
+    ) -> None:
+        """Take a gradient up into the moments of an array of weights, and move these, all in place."""
 
     @np.errstate(over="ignore", invalid="ignore")  # a run that diverges says so in its result
     def step(self, gradients: Mapping[str, np.ndarray]) -> None:
@@ -41,8 +43,6 @@ class Moments(ABC):
         if settings.clip:
             gradients = clipped(gradients, settings.clip, settings.clip_scope)
         self.step_count += 1
-        rate = settings.lr / (1 - settings.beta1**self.step_count)
-        root = (1 - settings.beta2**self.step_count) ** 0.5
         for name, weight in self.weights.items():
             gradient, first, second = (
                 gradients[name],
@@ -51,9 +51,7 @@ class Moments(ABC):
             )
             if settings.weight_decay and weight.ndim > 1:  # a threshold that decays to 0 would fire for ever
                 weight *= 1 - settings.lr * settings.weight_decay
-            first += (1 - settings.beta1) * (gradient - first)
-            self.second_moment(gradient, first, second)
-            weight -= rate * (first / (np.sqrt(second) / root + settings.eps))
+            self.update(name, weight, gradient, first, second)
         if self.average:
             self.average.take(self.step_count)
 
@@ -83,7 +81,23 @@ class Moments(ABC):
             self.average.load(state)
 
 
-class Adam(Moments):
+class Decaying(Moments):
+    """What Adam and AdaBelief share: moments that decay by beta1 and beta2, and the correction of their start."""
+
+    @abstractmethod
+    def second_moment(self, gradient: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
+        """Take a gradient up into the second moment, in place; the first moment has it already."""
+
+    def update(self, name, weight, gradient, first, second):
+        settings = self.settings
+        rate = settings.lr / (1 - settings.beta1**self.step_count)
+        root = (1 - settings.beta2**self.step_count) ** 0.5
+        first += (1 - settings.beta1) * (gradient - first)
+        self.second_moment(gradient, first, second)
+        weight -= rate * (first / (np.sqrt(second) / root + settings.eps))
+
+
+class Adam(Decaying):
     """Adam (Kingma & Ba 2014, algorithm 1), as torch.optim.Adam computes it."""
 
     def second_moment(self, gradient, first, second):
@@ -91,7 +105,7 @@ class Adam(Moments):
         second += (1 - self.settings.beta2) * gradient * gradient
 
 
-class AdaBelief(Moments):
+class AdaBelief(Decaying):
     """AdaBelief (Zhuang et al. 2020, algorithm 2): steps shrink where the gradient is not what it was.
 
     eps also enters the second moment in every step and stays there. No rectification.
@@ -101,6 +115,29 @@ class AdaBelief(Moments):
         surprise = gradient - first
         second *= self.settings.beta2
         second += (1 - self.settings.beta2) * surprise * surprise + self.settings.eps
+
+
+class Smorms3(Moments):
+    """SMORMS3 (Funk 2015): steps of the gradient over its root mean square, each weight with a memory of its own.
+
+    The memory is short where gradients disagree, and lr is the largest step. zenke2021's scripts have it where the text
+    has Adam. beta1 and beta2 play no part.
+    """
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, weight in self.weights.items():
+            self.moments.setdefault(f"memory.{name}", np.ones_like(weight))
+
+    def update(self, name, weight, gradient, first, second):
+        memory, eps = self.moments[f"memory.{name}"], self.settings.eps
+        share = 1 / (memory + 1)
+        first += share * (gradient - first)
+        second += share * (gradient * gradient - second)
+        agreement = first * first / (second + eps)
+        memory *= 1 - agreement
+        memory += 1
+        weight -= gradient * (np.minimum(self.settings.lr, agreement) / (np.sqrt(second) + eps))
 
 
 @dataclass
@@ -155,4 +192,4 @@ def _copy(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray]) ->
         array[...] = source[name]
 
 
-OPTIMISERS: dict[str, type[Moments]] = {"adam": Adam, "adabelief": AdaBelief}
+OPTIMISERS: dict[str, type[Moments]] = {"adam": Adam, "adabelief": AdaBelief, "smorms3": Smorms3}

@@ -59,6 +59,7 @@ VERSIONS: dict[str, int] = {
     "init.calibrated": 2,
     "optimiser.adam": 1,
     "optimiser.adabelief": 1,
+    "optimiser.smorms3": 1,
     "weight_decay": 1,
     "clip": 1,
     "average.swa": 1,

@@ -183,10 +183,14 @@ class Objective:
 class Optimiser:
     """The optimiser (zenke2021 section 4.2.6; herranz2022 section 2.5)."""
 
-    name: str = knob("adam", "Adam, or AdaBelief without rectification", choices=("adam", "adabelief"))
+    name: str = knob(
+        "adam",
+        "Adam, AdaBelief without rectification, or SMORMS3 (zenke2021's scripts)",
+        choices=("adam", "adabelief", "smorms3"),
+    )
     lr: float = knob(0.05, "learning rate eta", least=0, most=1e30)
-    beta1: float = knob(0.9, "decay of the first moment", least=0, below=1)
-    beta2: float = knob(0.999, "decay of the second moment", least=0, below=1)
+    beta1: float | None = knob(0.9, "decay of the first moment", least=0, below=1)
+    beta2: float | None = knob(0.999, "decay of the second moment", least=0, below=1)
     eps: float = knob(1e-8, "added to the root of the second moment; adabelief: to that moment too", above=0, most=1e6)
     weight_decay: float = knob(
         0.0, "share by which lr times it shrinks the weights, not biases or neurons, in each update", least=0, most=1e6
@@ -285,6 +289,8 @@ class RunSpec:
         else:
             used = ("shape", *SURROGATES[self.surrogate.shape].knobs)
             idle += [f"surrogate.{name}" for name in vars(self.surrogate) if name not in used]
+        if self.optimiser.name == "smorms3":
+            idle += ["optimiser.beta1", "optimiser.beta2"]
         if self.optimiser.clip == 0:
             idle.append("optimiser.clip_scope")
         if self.optimiser.average == "none":
