@@ -20,13 +20,13 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/readings.smk"
 
 
 wildcard_constraints:
     pack="[0-9a-f]{16}",
     data="[0-9a-f]{16}",
     init="[0-9a-f]{16}",
-    experiment="|".join(PLAN.experiments),
 
 
 rule all_figures:

@@ -142,17 +142,18 @@ def _train(config: Config, options: argparse.Namespace) -> None:
     plan = make_plan(config)
     if not plan.experiment(options.experiment).trains:
         raise SgpipeError(f"{options.experiment}: trains nothing; `snakemake --cores 1 {options.experiment}` makes it")
-    check_figures({options.experiment: plan.experiments[options.experiment]})
+    check_figures({options.experiment: plan.experiment(options.experiment)})
     _say(notices(plan, [options.experiment]))
-    for pack in plan.packs_of[options.experiment]:
-        run = plan.packs[pack].runs[0]
+    for pack_id in plan.packs_for(options.experiment):
+        pack = plan.pack(pack_id)
+        run = pack.runs[0]
         task = plan.task_path(run.data_id)
         if not task.exists():
             prepare_task(plan, run.data_id, task, task.with_suffix(".json"), config.threads)
-        for init_id in plan.packs[pack].init_ids:
+        for init_id in pack.init_ids:
             if not plan.init_path(init_id).exists():
                 initial_state(plan, init_id, task, plan.init_path(init_id))
-        train(plan, pack, task)
+        train(plan, pack_id, task)
 
 
 def _data(config: Config, options: argparse.Namespace) -> None:

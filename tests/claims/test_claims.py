@@ -727,7 +727,7 @@ def test_knobs_select_by_value_list_range_and_default():
     runs["data.task"] = "randman"
 
     def fits(key, what):
-        return tables._fits(runs, key, what).tolist()
+        return tables.fits(runs, key, what).tolist()
 
     assert fits("surrogate.beta", 10) == [False, True, False]
     assert fits("surrogate.beta", [1, 10]) == [True, True, False]

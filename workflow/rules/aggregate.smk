@@ -8,7 +8,7 @@ def named(experiments):
 
 def of(wildcards):
     """The experiment that a table is of."""
-    return PLAN.experiments[wildcards.experiment]
+    return PLAN.experiment(wildcards.experiment)
 
 
 def shown_tasks(wildcards):
@@ -21,14 +21,15 @@ rule experiment_table:
     input:
         lambda wildcards: expand(
             f"{RESULTS}/packs/{{pack}}.parquet",
-            pack=PLAN.packs_of[wildcards.experiment],
+            pack=PLAN.packs_for(wildcards.experiment),
         ),
     output:
         f"{SCALE}/{{experiment}}.parquet",
     log:
         f"{RESULTS}/logs/{PLAN.config.scale}/{{experiment}}.log",
     wildcard_constraints:
-        experiment=named(TRAINED),
+        # One in another reading lies below: readings/<reading>/<experiment>.
+        experiment=f"({READINGS}/[a-z0-9_+-]+/)?({named(TRAINED)})",
     priority: AT_ONCE
     localrule: True
     params:

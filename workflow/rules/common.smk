@@ -14,6 +14,7 @@ from sgpipe.figures.needs import check_figures
 from sgpipe.plan.command_line import command_line
 from sgpipe.plan.notices import notices
 from sgpipe.spec.numerics import SIMULATION
+from sgpipe.spec.readings import FOLDER as READINGS
 from sgpipe.plan.order import AT_ONCE, Order
 from sgpipe.plan.outputs import caption_of, kind_of, outputs_of
 from sgpipe.plan.plan import make_plan
@@ -56,6 +57,7 @@ EXPERIMENTS = PLAN.experiments.values()
 TRAINED = [experiment.id for experiment in EXPERIMENTS if experiment.trains]
 SIMULATED = [experiment.id for experiment in EXPERIMENTS if experiment.simulate]
 DESCRIBED = [name for name in PLAN.experiments if name not in TRAINED + SIMULATED]
+OPEN = [experiment for experiment in EXPERIMENTS if experiment.readings]
 RECORDED = [experiment.id for experiment in EXPERIMENTS if experiment.record]
 COUNTED = [name for name in RECORDED if PLAN.experiments[name].record.get("counts")]
 
@@ -66,9 +68,10 @@ def state_files(runs):
     return [str(PLAN.init_path(init_id)) for init_id in ids]
 
 
-def init_ids(method):
-    """A pattern of the ids of all initial states that are made by a method; it matches nothing if there are none."""
-    ids = [key for key, run in PLAN.initial_states.items() if run.init.method == method]
+def calibrated_ids():
+    """A pattern of the ids of all initial states that are made by measuring; it matches nothing if there are none."""
+    states = PLAN.initial_states.items()
+    ids = [key for key, run in states if run.init.method == "calibrated"]
     return "|".join(ids) or "none"
 
 

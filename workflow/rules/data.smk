@@ -6,9 +6,9 @@ rule prepare_task:
     log:
         f"{RESULTS}/logs/data/{{data}}.log",
     priority: lambda wildcards: ORDER.task(wildcards.data)
-    threads: lambda wildcards: cost.prepare_workers(PLAN.tasks[wildcards.data])
+    threads: lambda wildcards: cost.prepare_workers(PLAN.task(wildcards.data))
     resources:
-        mem_mb=lambda wildcards: cost.prepare_memory_mb(PLAN.tasks[wildcards.data]),
+        mem_mb=lambda wildcards: cost.prepare_memory_mb(PLAN.task(wildcards.data)),
         runtime=60,
     params:
         numerics=lambda wildcards: PLAN.task_numerics(wildcards.data),

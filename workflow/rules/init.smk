@@ -1,14 +1,14 @@
 rule initial_state:
     """Solve the conditions that runs ask of their initial state by the theory's formulas: a row per hidden layer."""
     input:
-        task=lambda wildcards: f"{RESULTS}/data/{PLAN.initial_states[wildcards.init].data_id}.arrow",
-        statistics=lambda wildcards: f"{RESULTS}/data/{PLAN.initial_states[wildcards.init].data_id}.json",
+        task=lambda wildcards: f"{RESULTS}/data/{PLAN.initial_state(wildcards.init).data_id}.arrow",
+        statistics=lambda wildcards: f"{RESULTS}/data/{PLAN.initial_state(wildcards.init).data_id}.json",
     output:
         f"{RESULTS}/init/{{init}}.parquet",
     log:
         f"{RESULTS}/logs/init/{{init}}.log",
     wildcard_constraints:
-        init=init_ids("theory"),
+        init=f"(?!{calibrated_ids()})[0-9a-f]{{16}}",
     priority: lambda wildcards: ORDER.state(wildcards.init)
     localrule: True
     params:
@@ -19,7 +19,7 @@ rule initial_state:
 
 use rule initial_state as calibrated_state with:
     wildcard_constraints:
-        init=init_ids("calibrated"),
+        init=calibrated_ids(),
     localrule: False
     resources:
         mem_mb=2000,

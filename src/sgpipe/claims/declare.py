@@ -27,6 +27,7 @@ GROUPS_OF = {
     "lowest_of": (2, None),
 }
 NEEDS = {"share": ("level",), "crossing": ("level",), "spread": ("over",), "peak": ("over",)}
+FITTED = ("transition", "width", "saturation", "crossing", "plateau")  # measures of a fitted sigmoid
 SELECTION = ("hidden_layers", "spikes_total")  # columns besides knobs that may select runs: none is an accuracy
 
 
@@ -44,6 +45,11 @@ class Group:
     level: float | None
     over: str | None
     form: str = FREE  # of a fitted sigmoid
+
+    @property
+    def fitted(self) -> bool:
+        """Whether its number is one of a fitted sigmoid."""
+        return self.measure in FITTED
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ REPLICATED, NOT_REPLICATED, INCONCLUSIVE, NOT_TESTABLE = VERDICTS = (
     "inconclusive",
     "not testable here",
 )
+DEPENDS = "depends on settings"  # of a claim over all readings: two that can tell disagree
+WHOLE = (REPLICATED, NOT_REPLICATED, DEPENDS, INCONCLUSIVE, NOT_TESTABLE)
 # Measures whose claims may hold of networks that learnt nothing, and what then tells whether they did.
 LEARNT = 0.05  # accuracy above chance of networks that learnt something
 OF_LEARNING = {

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sgpipe.base.files import atomic
-from sgpipe.claims.judge import NOT_TESTABLE, VERDICTS, Judgement, interval_words
+from sgpipe.claims.judge import NOT_TESTABLE, VERDICTS, WHOLE, Judgement, interval_words
 from sgpipe.claims.strip import Strip, strip_of
 from sgpipe.claims.words import COLOURS, SYMBOLS, counts, figure_of, summary_words
 from sgpipe.figures import style
@@ -69,8 +69,8 @@ def draw(judgements: Sequence[Judgement], shown: Collection[str] = VERDICTS) -> 
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
-    axes.text(MARGIN, 5, summary_words(judgements), size=style.LETTER, weight="bold", va="center")
-    _key(axes, key)
+    axes.text(MARGIN, 5, summary_words(judgements, _told(judgements)), size=style.LETTER, weight="bold", va="center")
+    _key(axes, key, _told(judgements))
     for place in places:
         x = MARGIN + place.column * (COLUMN + GAP)
         if isinstance(place.what, Judgement):
@@ -78,6 +78,12 @@ def draw(judgements: Sequence[Judgement], shown: Collection[str] = VERDICTS) -> 
         else:
             _heading(axes, x, place.y, place.what, place.title)
     return figure
+
+
+def _told(judgements: Sequence[Judgement]) -> tuple[str, ...]:
+    """The verdicts that a picture has words for: those over readings only where there are some."""
+    over = any(judgement.verdict not in VERDICTS for judgement in judgements)
+    return WHOLE if over else VERDICTS
 
 
 def _page(judgements: Sequence[Judgement], shown: Collection[str], columns: int) -> Page:
@@ -119,7 +125,7 @@ def _parts(judgements: Sequence[Judgement], shown: Collection[str]) -> Iterator[
     """Yield all that is drawn, in order: the title of a paper (True), the figures' headings, and their claims."""
     for paper in dict.fromkeys(judgement.claim.paper for judgement in judgements):
         own = [judgement for judgement in judgements if judgement.claim.paper == paper]
-        tally = "   ".join(f"{SYMBOLS[verdict]} {n}" for verdict, n in counts(own).items())
+        tally = "   ".join(f"{SYMBOLS[verdict]} {n}" for verdict, n in counts(own, _told(own)).items())
         yield f"{TITLES.get(paper, paper)}   {tally}", True
         rows = [judgement for judgement in own if judgement.verdict in shown]
         for at in dict.fromkeys(map(figure_of, rows)):
@@ -153,9 +159,9 @@ def words_of(judgement: Judgement) -> list[str]:
     return textwrap.wrap(words, int(WORDS * FIT), break_on_hyphens=False)
 
 
-def _key(axes: Axes, words: Sequence[str]) -> None:
+def _key(axes: Axes, words: Sequence[str], verdicts: Sequence[str]) -> None:
     x = MARGIN
-    for verdict in VERDICTS:
+    for verdict in verdicts:
         axes.text(x, TOP - 2, f"{SYMBOLS[verdict]} {verdict}", color=COLOURS[verdict], weight="bold", va="center")
         x += 6.0 + 1.6 * len(verdict)
     for number, line in enumerate(words):

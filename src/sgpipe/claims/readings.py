@@ -5,14 +5,90 @@ own. The claim as a whole is settled only where every reading that can tell says
 the settings that turn it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-from sgpipe.base.errors import SgpipeError
-from sgpipe.claims.judge import NOT_REPLICATED, REPLICATED, VERDICTS
+import pandas as pd
 
-DEPENDS = "depends on settings"
+from sgpipe.base.errors import SgpipeError
+from sgpipe.claims.declare import Claim
+from sgpipe.claims.judge import DEPENDS, INCONCLUSIVE, NOT_REPLICATED, REPLICATED, VERDICTS, Judgement, judge
+from sgpipe.claims.tables import ExperimentTable, fits, runs_of
+from sgpipe.spec.points import at_scale, flatten
+from sgpipe.spec.readings import Judging, Reading, Setting
+
 TELLING = (REPLICATED, NOT_REPLICATED)
+LAST = {"test_accuracy": "test_accuracy_last", "train_accuracy": "train_accuracy_last"}
+
+
+def judge_readings(
+    claim: Claim,
+    tables: Mapping[str, ExperimentTable],
+    declared: Collection[str],
+    settings: Mapping[str, Setting],
+) -> Iterator[tuple[Reading, Judgement]]:
+    """Judge a claim by some tables in the reading that their runs have, and in those that differ in the judging alone.
+
+    Args:
+        claim: The claim.
+        tables: By experiment.
+        declared: The experiments that the workflow has.
+        settings: What the paper leaves open, by name.
+    """
+    trained = reading_of(claim, tables, settings)
+    yield trained, judge(claim, tables, declared)
+    for name, setting in settings.items():
+        for value in () if setting.trains else setting.others:
+            if (other := judged_by(claim, setting.values[value].judging, tables)) != claim:
+                yield Reading((*trained.changes, (name, value))), judge(other, tables, declared)
+
+
+def reading_of(claim: Claim, tables: Mapping[str, ExperimentTable], settings: Mapping[str, Setting]) -> Reading:
+    """Tell which reading a claim's runs are of: the settings in which they have another value than the default.
+
+    A setting of which they have several values, or none that is declared, is one that they are not about.
+    """
+    groups = [(tables[group.experiment], runs_of(group, tables[group.experiment])) for group in claim.groups]
+    changes = []
+    for name, setting in settings.items():
+        if setting.trains:
+            found = {value for table, runs in groups for value in _values(setting, table.scale, runs)}
+            if len(found) == 1 and found != {setting.usual}:
+                changes.append((name, found.pop()))
+    return Reading(tuple(changes))
+
+
+def _values(setting: Setting, scale: str, runs: pd.DataFrame) -> set[str]:
+    """Tell which of a setting's values some runs have."""
+    about = runs[_have(runs, flatten(setting.where, "readings"))]
+    return {
+        name for name, value in setting.values.items() if _have(about, at_scale(value.knobs, scale, "readings")).any()
+    }
+
+
+def _have(runs: pd.DataFrame, wanted: Mapping[str, object]) -> pd.Series:
+    found = pd.Series(True, index=runs.index)
+    for key, value in wanted.items():
+        found &= fits(runs, key, "-".join(map(str, value)) if key == "network.hidden" else value)
+    return found
+
+
+def judged_by(claim: Claim, judging: Judging, tables: Mapping[str, ExperimentTable]) -> Claim:
+    """Change how a claim is judged; the same claim where that makes no difference to it."""
+    groups = []
+    for group in claim.groups:
+        if judging.form and group.fitted:
+            group = replace(group, form=judging.form)
+        if judging.epoch == "last":
+            group = replace(group, column=LAST.get(group.column, group.column))
+        open_keys = {key: value for key, value in judging.where.items() if key not in group.where}
+        if open_keys and group.experiment in tables:
+            runs = runs_of(group, tables[group.experiment])
+            if all(key in runs and runs[key].nunique() > 1 for key in open_keys):
+                group = replace(group, where={**group.where, **open_keys})
+        groups.append(group)
+    return claim if tuple(groups) == claim.groups else replace(claim, groups=tuple(groups))
 
 
 class Whole(NamedTuple):
@@ -35,8 +111,8 @@ def whole(verdicts: Mapping[str, str], default: str, settings: Mapping[str, Coll
     """Return the verdict on a claim over its readings.
 
     It is replicated, or not, where all readings that can tell say so; what is inconclusive or not testable in a reading
-    says nothing against the others. Where no reading can tell, it has the default's verdict. Where two that can tell
-    disagree, it depends on the settings of those against the default; if the default itself cannot tell, on the
+    says nothing against the others. Where no reading can tell, it is inconclusive if it is so in any. Where two that can
+    tell disagree, it depends on the settings of those against the default; if the default itself cannot tell, on the
     settings of all that can. Of readings that say the same, only those count that change no more than another does.
 
     Args:
@@ -56,7 +132,8 @@ def whole(verdicts: Mapping[str, str], default: str, settings: Mapping[str, Coll
     telling = {name: verdict for name, verdict in verdicts.items() if verdict in TELLING}
     found = set(telling.values())
     if len(found) < 2:
-        return Whole(next(iter(found), usual), usual, (), len(telling), len(verdicts))
+        unclear = INCONCLUSIVE if INCONCLUSIVE in verdicts.values() else usual
+        return Whole(next(iter(found), unclear), usual, (), len(telling), len(verdicts))
     changed = {name: frozenset((settings or {}).get(name, (name,))) for name in telling if name != default}
     turning: set[str] = set()
     for verdict in found - {usual}:

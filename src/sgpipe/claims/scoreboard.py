@@ -1,12 +1,11 @@
 """Every claim of every paper once, by the verdict of the best table that there is.
 
-Tables of one experiment may lie in several folders, at several scales and of several data. Each is judged by itself,
-as `sgpipe claims` does it; of the verdicts on a claim the scoreboard has the one of the highest `rank`.
+Tables of one experiment may lie in several folders, at several scales, of several data, and in several readings of
+what the paper leaves open; the runs tell which. Each is judged by itself, as `sgpipe claims` does it. In each reading
+the verdict of the highest `rank` counts, and a claim as a whole has what `readings.whole` makes of those.
 """
 
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,19 +14,16 @@ import pyarrow as pa
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
-from sgpipe.claims.declare import Claim, about, claim_files, load_claims
-from sgpipe.claims.judge import NOT_TESTABLE, VERDICTS, Judgement, judge, target_words
+from sgpipe.claims.declare import about, claim_files, load_claims
+from sgpipe.claims.judge import NOT_TESTABLE, WHOLE, Judgement, target_words
+from sgpipe.claims.over_readings import Entry, judged_in, over_readings, readings_table, readings_words, seen
 from sgpipe.claims.picture import TITLES, draw, save
 from sgpipe.claims.report import frame
-from sgpipe.claims.tables import read_tables
+from sgpipe.claims.specification import draw_specification
 from sgpipe.claims.words import counts, ours_words, summary_words, verdict_words
 from sgpipe.results.tables import write_table
 from sgpipe.spec.experiments import read_experiments
-
-# What a verdict rests on, the most honest first: data decide before scale.
-DATA = ("original", "synthetic"), ("split ours",), ("part",), ("derived",), ("embedded",)
-SCALES = ("paper", "laptop", "smoke")
-READINGS = "readings"  # a folder of tables with other settings than the default ones, which are no part of the board
+from sgpipe.spec.readings import Setting
 
 
 class Declared(NamedTuple):
@@ -38,35 +34,15 @@ class Declared(NamedTuple):
     stands_for: str
 
 
-class Entry(NamedTuple):
-    """A claim's judgement, and the table that it rests on (the first of several); None if there is none."""
-
-    judgement: Judgement
-    table: Path | None
-
-
-def rank(judgement: Judgement) -> tuple[bool, bool, int, int, int]:
-    """Return how much a judgement is worth, smallest first.
-
-    One with a verdict before one without, one with a number before one without, then by data (the worst of those that
-    it rests on), by scale, and by how many runs the smallest of its groups has.
-    """
-    ours = any("split ours" in name for name in judgement.data)
-    kinds = ["split ours" if ours and kind == "original" else kind for kind in judgement.kinds]
-    data = max((place for place, names in enumerate(DATA) for kind in kinds if kind in names), default=len(DATA))
-    scale = max((SCALES.index(scale) for scale in judgement.scales), default=len(SCALES))
-    n = min((group.n for group in judgement.groups), default=0)
-    return judgement.verdict == NOT_TESTABLE, not judgement.comparisons, data, scale, -n
-
-
-def declared_in(paths: Iterable[Path | str]) -> dict[str, Declared]:
-    """Return the experiments of some files, and for which each stands, without making their runs."""
-    found = {}
+def declared_in(paths: Iterable[Path | str]) -> tuple[dict[str, Declared], dict[str, Mapping[str, Setting]]]:
+    """Return the experiments of some files, without making their runs, and by paper what it leaves open."""
+    found, settings = {}, {}
     for path in paths:
         document = read_experiments(path)
+        settings[document.paper] = document.readings
         for name, body in document.experiments.items():
             found[name] = Declared(name, document.paper, body.stands_for or name)
-    return found
+    return found, settings
 
 
 def scoreboard(folder: Path | str, workflow: Path | str | None = None) -> list[Entry]:
@@ -76,42 +52,24 @@ def scoreboard(folder: Path | str, workflow: Path | str | None = None) -> list[E
     """
     files = claim_files(workflow)
     claims, experiments = load_claims(files), files[0].parents[1] / "experiments"
-    declared = declared_in(sorted(experiments.glob("*.yaml")))
-    judged: dict[str, list[Entry]] = {}
-    moved = about(claims, declared)
-    places = {path.parent.relative_to(folder) for path in Path(folder).rglob("*.parquet")}
-    for place in (Path(folder) / part for part in sorted(places) if READINGS not in part.parts):
-        tables = read_tables(place, declared)
-        for claim in moved:
-            if claim.experiments and all(name in tables for name in claim.experiments):
-                of = declared[claim.experiments[0]].stands_for.partition("_")[0]
-                known = f"{of}_{claim.id.removeprefix(f'{claim.paper}_')}"
-                judged.setdefault(known, []).append(
-                    Entry(judge(claim, tables, declared), place / f"{claim.experiments[0]}.parquet")
-                )
+    declared, settings = declared_in(sorted(experiments.glob("*.yaml")))
+    places = sorted({path.parent for path in Path(folder).rglob("*.parquet")})
+    judged = judged_in(places, about(claims, declared), declared, settings)
     if not judged:
         raise SgpipeError(f"{folder}: no table of an experiment that a claim is about, e.g. zenke2021_fig3.parquet")
-    return [_best(claim, judged.get(claim.id, []), declared) for claim in claims]
-
-
-def _best(claim: Claim, entries: Sequence[Entry], declared: Iterable[str]) -> Entry:
-    """Return the entry of the highest rank, about the claim itself; ties go to the first folder."""
-    if not entries:
-        return Entry(judge(claim, {}, set(declared)), None)
-    best = min(entries, key=lambda entry: rank(entry.judgement))
-    return best._replace(judgement=replace(best.judgement, claim=claim))
+    return [over_readings(claim, judged.get(claim.id, []), declared) for claim in claims]
 
 
 def table(entries: Iterable[Entry], base: Path | str) -> pd.DataFrame:
     """Return a row per claim, as of a folder's claims, with the path of its table as seen from `base`."""
     entries = list(entries)
-    return frame(entry.judgement for entry in entries).assign(table=[_seen(entry, base) for entry in entries])
-
-
-def _seen(entry: Entry, base: Path | str) -> str:
-    if entry.table is None:
-        return ""
-    return Path(os.path.relpath(entry.table, base)).as_posix()
+    return frame(entry.judgement for entry in entries).assign(
+        table=[seen(entry.table, base) for entry in entries],
+        default=[entry.whole.default if entry.whole else NOT_TESTABLE for entry in entries],
+        settings=[", ".join(entry.whole.settings) if entry.whole else "" for entry in entries],
+        readings=[len(entry.readings) for entry in entries],
+        telling=[entry.whole.telling if entry.whole else 0 for entry in entries],
+    )
 
 
 def markdown(entries: Sequence[Entry], base: Path | str) -> str:
@@ -119,14 +77,14 @@ def markdown(entries: Sequence[Entry], base: Path | str) -> str:
     lines = ["# Scoreboard", "", "Every claim of both papers once, by the most honest tables that there are. Made by"]
     lines += ["`sgpipe scoreboard`; what verdicts mean and which table counts: [docs/claims.md](../claims.md).", ""]
     lines += [
-        "Verdicts are those of the default settings. Some of these the papers leave open, and a verdict may depend on"
+        "A verdict is over all readings of what the paper leaves open, as far as they have been run: replicated or"
     ]
     lines += [
-        "them: [docs/errata.md](../errata.md) says which, [docs/results/readings](../results/readings/README.md) has"
+        "not where all that can tell agree, else it depends on the settings that turn it. The default reading has the"
     ]
-    lines += ["runs with other values; they are not combined yet.", ""]
-    lines += ["![all claims that have a verdict](scoreboard.png)", "", "| | claims | " + " | ".join(VERDICTS) + " |"]
-    lines += ["|" + "---|" * (len(VERDICTS) + 2)]
+    lines += ["values that are stated, else those of the authors' code, of their library, of others, our own.", ""]
+    lines += ["![all claims that have a verdict](scoreboard.png)", "", "| | claims | " + " | ".join(WHOLE) + " |"]
+    lines += ["|" + "---|" * (len(WHOLE) + 2)]
     papers = list(dict.fromkeys(entry.judgement.claim.paper for entry in entries))
     for paper in papers:
         own = _of(entries, paper)
@@ -135,12 +93,18 @@ def markdown(entries: Sequence[Entry], base: Path | str) -> str:
     for paper in papers:
         own = [entry for entry in entries if entry.judgement.claim.paper == paper]
         plain = [entry for entry in own if not entry.judgement.claim.exploratory]
-        lines += ["", f"## {paper}", "", f"{summary_words(_of(own, paper))}. **Bold**: of the paper's abstract.", ""]
+        lines += [
+            "",
+            f"## {paper}",
+            "",
+            f"{summary_words(_of(own, paper), WHOLE)}. **Bold**: of the paper's abstract.",
+            "",
+        ]
         lines += _rows(plain, base)
         if explored := [entry for entry in own if entry.judgement.claim.exploratory]:
             lines += ["", "Exploratory, their rule made once the numbers were known, and in no count:", ""]
             lines += _rows(explored, base)
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_specification(entries), ""])
 
 
 def _of(entries: Iterable[Entry], paper: str) -> list[Judgement]:
@@ -148,17 +112,17 @@ def _of(entries: Iterable[Entry], paper: str) -> list[Judgement]:
 
 
 def _counts_row(name: str, judgements: Sequence[Judgement]) -> str:
-    found = counts(judgements)
+    found = counts(judgements, WHOLE)
     return f"| {name} | {sum(found.values())} | " + " | ".join(map(str, found.values())) + " |"
 
 
 def _rows(entries: Iterable[Entry], base: Path | str) -> list[str]:
-    lines = ["| | claim | where | ours | holds if | n | scale and data | table |", "|" + "---|" * 8]
+    lines = ["| | claim | where | ours | holds if | n | scale and data | readings | table |", "|" + "---|" * 9]
     for entry in entries:
         judgement = entry.judgement
         claim, one = judgement.claim, judgement.deciding
         dim = judgement.verdict == NOT_TESTABLE
-        path = _seen(entry, base)
+        path = seen(entry.table, base)
         cells = [
             verdict_words(judgement),
             f"**{claim.words}**" if claim.headline else claim.words,
@@ -167,10 +131,37 @@ def _rows(entries: Iterable[Entry], base: Path | str) -> list[str]:
             target_words(one.target) if one else "",
             str(one.n) if one else "",
             "; ".join((*judgement.scales, *judgement.data)),
+            readings_words(entry),
             f"[{Path(path).stem}]({path})" if path else "",
         ]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return lines
+
+
+def _specification(entries: Sequence[Entry]) -> list[str]:
+    """Return the part on readings, if there are any."""
+    if not any(readings_words(entry) for entry in entries):
+        return []
+    lines = [
+        "",
+        "## Claims by readings",
+        "",
+        "Every claim that several readings can tell something about, sorted by how",
+    ]
+    lines += ["many say that it holds (a specification curve: Simonsohn, Simmons & Nelson 2020, Nature Human Behaviour"]
+    return [*lines, "4:1208-1214). `readings.parquet` has a row for each claim and reading.", "", "![](readings.png)"]
+
+
+def readings_markdown(entries: Sequence[Entry], name: str) -> str:
+    """Return the claims about an experiment over its readings as Markdown."""
+    lines = [f"# {name}: claims over readings", "", f"{summary_words([one.judgement for one in entries], WHOLE)}.", ""]
+    lines += ["| | claim | ours | holds if | readings |", "|---|---|---|---|---|"]
+    for entry in entries:
+        one, words = entry.judgement.deciding, entry.judgement.claim.words
+        cells = [verdict_words(entry.judgement), words, ours_words(entry.judgement)]
+        cells += [target_words(one.target) if one else "", readings_words(entry)]
+        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join([*lines, ""])
 
 
 def write(entries: Sequence[Entry], folder: Path | str) -> list[Path]:
@@ -180,5 +171,10 @@ def write(entries: Sequence[Entry], folder: Path | str) -> list[Path]:
     with atomic(text) as temporary:
         temporary.write_text(markdown(entries, folder), encoding="utf-8")
     write_table(pa.Table.from_pandas(table(entries, folder), preserve_index=False), rows)
-    picture = draw([entry.judgement for entry in entries], VERDICTS[:3])
-    return [text, rows, *save(picture, folder / "scoreboard", ["png"])]
+    files = [text, rows, *save(draw([entry.judgement for entry in entries], WHOLE[:4]), folder / "scoreboard", ["png"])]
+    if not _specification(entries):
+        return files
+    over = readings_table(entries, folder)
+    write_table(pa.Table.from_pandas(over, preserve_index=False), folder / "readings.parquet")
+    curve = draw_specification(over, {entry.judgement.claim.id: entry.judgement.claim.words for entry in entries})
+    return [*files, folder / "readings.parquet", *save(curve, folder / "readings", ["png"])]

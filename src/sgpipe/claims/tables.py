@@ -149,10 +149,10 @@ def _parameters(runs: pd.DataFrame) -> list[float]:
 def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
     """Return the runs that a group selects, before any choice of the best."""
     runs = table.runs
-    fits = pd.Series(True, index=runs.index)
-    for key, wanted in group.where.items():
-        fits &= _fits(runs, key, wanted)
-    runs = runs[fits]
+    wanted = pd.Series(True, index=runs.index)
+    for key, value in group.where.items():
+        wanted &= fits(runs, key, value)
+    runs = runs[wanted]
     return selection.of_sweep(runs, *group.sweeps) if group.sweeps and len(runs) else runs
 
 
@@ -170,22 +170,22 @@ def chosen(group: Group, table: ExperimentTable, runs: pd.DataFrame | None = Non
     return selection.best(runs, table.best if group.best == "experiment" else group.best)
 
 
-def _fits(runs: pd.DataFrame, key: str, wanted: Any) -> pd.Series:
+def fits(runs: pd.DataFrame, key: str, wanted: Any) -> pd.Series:
     """Return which runs have a knob's value, one of its values, or a value in its range."""
     column = runs[key] if key in runs else _default(runs, key)
     if isinstance(wanted, Mapping):
         numbers = pd.to_numeric(column, errors="coerce")
-        fits = numbers.notna()
+        found = numbers.notna()
         for word, bound in wanted.items():
             if word not in RANGE:
                 raise SgpipeError(f"claims: where: {key}: {word!r} is not one of {', '.join(RANGE)}")
-            fits &= RANGE[word](numbers, bound)
-        return fits
+            found &= RANGE[word](numbers, bound)
+        return found
     values = wanted if isinstance(wanted, list) else [wanted]
-    fits = pd.Series(False, index=runs.index)
+    found = pd.Series(False, index=runs.index)
     for value in values:
-        fits |= column.isna() if value is None else _equal(column, value)
-    return fits
+        found |= column.isna() if value is None else _equal(column, value)
+    return found
 
 
 def _equal(column: pd.Series, value: Any) -> pd.Series:

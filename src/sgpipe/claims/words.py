@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from sgpipe.claims.judge import (
+    DEPENDS,
     INCONCLUSIVE,
     NOT_REPLICATED,
     NOT_TESTABLE,
@@ -18,20 +19,26 @@ from sgpipe.claims.judge import (
     verdict_of,
 )
 
-SYMBOLS = {REPLICATED: "✓", NOT_REPLICATED: "✗", INCONCLUSIVE: "?", NOT_TESTABLE: "–"}
+SYMBOLS = {REPLICATED: "✓", NOT_REPLICATED: "✗", DEPENDS: "±", INCONCLUSIVE: "?", NOT_TESTABLE: "–"}
 # Blue, red and ochre of different lightness (Tol's vibrant and bright sets); the symbols say the same without colour.
-COLOURS = {REPLICATED: "#0077BB", NOT_REPLICATED: "#CC3311", INCONCLUSIVE: "#B8860B", NOT_TESTABLE: "#888888"}
+COLOURS = {
+    REPLICATED: "#0077BB",
+    NOT_REPLICATED: "#CC3311",
+    DEPENDS: "#AA3377",
+    INCONCLUSIVE: "#B8860B",
+    NOT_TESTABLE: "#888888",
+}
 
 
-def counts(judgements: Iterable[Judgement]) -> dict[str, int]:
+def counts(judgements: Iterable[Judgement], verdicts: Sequence[str] = VERDICTS) -> dict[str, int]:
     """Return how many claims have each verdict; exploratory ones are left out."""
     found = Counter(judgement.verdict for judgement in judgements if not judgement.claim.exploratory)
-    return {verdict: found[verdict] for verdict in VERDICTS}
+    return {verdict: found[verdict] for verdict in verdicts}
 
 
-def summary_words(judgements: Sequence[Judgement]) -> str:
+def summary_words(judgements: Sequence[Judgement], verdicts: Sequence[str] = VERDICTS) -> str:
     """Return e.g. `97 claims: 12 replicated, 2 not replicated, ...; 3 exploratory ones are not counted`."""
-    found = counts(judgements)
+    found = counts(judgements, verdicts)
     total, explored = sum(found.values()), sum(judgement.claim.exploratory for judgement in judgements)
     words = f"{total} claims: " + ", ".join(f"{n} {verdict}" for verdict, n in found.items())
     return f"{words}; {explored} exploratory, not counted" if explored else words

@@ -24,7 +24,7 @@ def notices(plan: Plan, names: Iterable[str] = ()) -> Iterator[str]:
     Raises:
         SgpipeError: No machine could ever do it.
     """
-    chosen = [plan.experiments[name] for name in names or plan.experiments]
+    chosen = [plan.experiment(name) for name in names or plan.experiments]
     runs = {run_id: (one.id, spec) for one in chosen if one.trains for run_id, spec in one.runs.items()}
     if not runs:
         return

@@ -1,7 +1,7 @@
 """The plan: which runs the experiments need, grouped into packs. All of it follows from the YAML alone."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +11,9 @@ from sgpipe.data.files.sources import Sources
 from sgpipe.plan import cost
 from sgpipe.results.store import Store
 from sgpipe.spec.config import Config
-from sgpipe.spec.experiments import Experiment, load_experiments
+from sgpipe.spec.experiments import Experiment, in_readings, load_experiments
 from sgpipe.spec.numerics import VERSIONS, init_version, versions
+from sgpipe.spec.readings import FOLDER as READINGS
 from sgpipe.spec.run import SEEDS, RunSpec, canonical_json, digest, knobs
 
 
@@ -58,11 +59,27 @@ class Plan:
         """Where ended runs are kept."""
         return Store(Path(self.config.results) / "runs")
 
+    @cached_property
+    def in_readings(self) -> "Plan":
+        """The experiments in all readings but the default, with the packs that they need besides this plan's.
+
+        Made when it is first asked for: at scale paper it takes seconds.
+        """
+        home = {run.id: pack for pack in self.packs.values() for run in pack.runs}
+        return packed(self.config, in_readings(self.config.experiments, self.experiments), home)
+
     def experiment(self, name: str) -> Experiment:
-        """Look up an experiment; raises SgpipeError, with the known names, if there is none of this name."""
-        if name not in self.experiments:
-            raise one_of("experiment", name, self.experiments)
-        return self.experiments[name]
+        """Look up an experiment, or one in a reading; raises SgpipeError, with the known names, if there is none."""
+        if name in self.experiments:
+            return self.experiments[name]
+        known = self.in_readings.experiments if name.startswith(f"{READINGS}/") else self.experiments
+        if name not in known:
+            raise one_of("experiment", name, known)
+        return known[name]
+
+    def packs_for(self, name: str) -> tuple[str, ...]:
+        """List the packs that hold the runs of an experiment, or of one in a reading."""
+        return self.packs_of[name] if name in self.packs_of else self.in_readings.packs_of[name]
 
     def check_target(self, target: str) -> None:
         """Raise SgpipeError, with what there is instead, if a target is meant for a figure or table that is not there.
@@ -80,11 +97,20 @@ class Plan:
 
     def pack(self, pack_id: str) -> Pack:
         """Look up a pack; raises SgpipeError if no experiment makes it."""
-        if pack_id not in self.packs:
+        pack = self.packs.get(pack_id) or self.in_readings.packs.get(pack_id)
+        if pack is None:
             raise SgpipeError(
                 f"pack {pack_id}: no experiment makes it at scale {self.config.scale}; `sgpipe plan` lists them"
             )
-        return self.packs[pack_id]
+        return pack
+
+    def task(self, data_id: str) -> RunSpec:
+        """Look up a run of a data set that has to be prepared."""
+        return self.tasks.get(data_id) or self.in_readings.tasks[data_id]
+
+    def initial_state(self, init_id: str) -> RunSpec:
+        """Look up a run that starts from an initial state that conditions ask for."""
+        return self.initial_states.get(init_id) or self.in_readings.initial_states[init_id]
 
     def minutes(self, pack_id: str, attempt: int = 1) -> int:
         """Compute the time limit to ask a cluster for; a second attempt has time for the torch reference.
@@ -96,7 +122,7 @@ class Plan:
 
     def task_numerics(self, data_id: str) -> str:
         """Return the numerics version of a data set's maker."""
-        name = f"task.{self.tasks[data_id].data.task}"
+        name = f"task.{self.task(data_id).data.task}"
         return f"{name}={VERSIONS[name]}"
 
     def definition(self, name: str) -> str:
@@ -142,7 +168,7 @@ class Plan:
 
     def init_numerics(self, init_id: str) -> str:
         """Return the numerics versions of what makes an initial state."""
-        return init_version(self.initial_states[init_id])
+        return init_version(self.initial_state(init_id))
 
     def shown(self, experiment: Experiment) -> list[RunSpec]:
         """Choose a run for each data set whose samples an experiment shows, or simulates its networks on."""
@@ -163,23 +189,37 @@ def make_plan(config: Config) -> Plan:
     """Make the plan for a configuration; raises SgpipeError on anything wrong in the experiment files."""
     sources = Sources(config.data_dir, config.data, config.results)
     settle = sources.settle_if_there if config.fetching else sources.settle
-    experiments = load_experiments(config.experiments, config.scale, config.seed, settle)
+    return packed(config, load_experiments(config.experiments, config.scale, config.seed, settle))
+
+
+def packed(config: Config, experiments: dict[str, Experiment], home: Mapping[str, Pack] | None = None) -> Plan:
+    """Plan some experiments: their runs in packs.
+
+    Args:
+        config: What is configured.
+        experiments: By the key that their tables' paths have.
+        home: The packs of runs that have one already, by run id.
+    """
+    home = home or {}
+    packs: dict[str, Pack] = {}
+    packs_of: dict[str, dict[str, None]] = {name: {} for name, one in experiments.items() if one.trains}
     askers: dict[str, list[str]] = {}
     runs: dict[str, RunSpec] = {}
-    for experiment in experiments.values():
-        for run_id, spec in experiment.runs.items() if experiment.trains else ():
-            askers.setdefault(run_id, []).append(experiment.id)
-            runs[run_id] = spec
+    for name in packs_of:
+        for run_id, spec in experiments[name].runs.items():
+            if run_id in home:
+                packs_of[name][home[run_id].id] = None
+            else:
+                askers.setdefault(run_id, []).append(name)
+                runs[run_id] = spec
     groups: dict[tuple, list[RunSpec]] = {}
     for run_id, spec in runs.items():
         groups.setdefault((spec.data_id, *askers[run_id]), []).append(spec)
-    packs: dict[str, Pack] = {}
-    packs_of: dict[str, list[str]] = {name: [] for name, experiment in experiments.items() if experiment.trains}
     for key, specs in groups.items():
         for pack in cut(specs, config.pack_seconds):
             packs[pack.id] = pack
             for name in key[1:]:
-                packs_of[name].append(pack.id)
+                packs_of[name][pack.id] = None
     return Plan(config, experiments, packs, {name: tuple(sorted(ids)) for name, ids in packs_of.items()})
 
 

@@ -20,7 +20,7 @@ def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path 
     """
     from sgpipe.initial_state.make import initial_state  # scipy, which training need not load
 
-    spec, path = plan.initial_states[init_id], Path(task_path)
+    spec, path = plan.initial_state(init_id), Path(task_path)
     askers = [
         name for name, item in plan.experiments.items() if any(run.init_id == init_id for run in item.runs.values())
     ]
@@ -41,6 +41,6 @@ def ready_state(plan: Plan, path: Path | str) -> Sequence[LayerSettings]:
     path = Path(path)
 
     def again() -> None:
-        initial_state(plan, path.stem, plan.task_path(plan.initial_states[path.stem].data_id), path)
+        initial_state(plan, path.stem, plan.task_path(plan.initial_state(path.stem).data_id), path)
 
     return whole(plan, path, read_state, again)

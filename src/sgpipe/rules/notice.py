@@ -26,6 +26,7 @@ def tell_of_failures(config: Config, what: str, statuses: Iterable[str]) -> None
 
 def tell_of_progress(plan: Plan, pack_id: str, cores: int) -> None:
     """Say in one line on the terminal how far the figures of a pack are, and everything together."""
+    plan = plan if pack_id in plan.packs else plan.in_readings
     askers = [name for name, packs in plan.packs_of.items() if pack_id in packs]
     shares = [f"{name}: {progress_words(plan, cores, [name])}" for name in askers[:1]]
     words = "; ".join([*shares, f"all: {progress_words(plan, cores)}"] if len(plan.packs_of) > 1 else shares)

@@ -19,7 +19,7 @@ def prepare_task(
 
     Raises SgpipeError if its files are not those that the plan was made with.
     """
-    spec = plan.tasks[data_id]
+    spec = plan.task(data_id)
     plan.sources.check(spec.data)
     task = prepare(spec, plan.config.data_dir, workers, keep=Path(task_path).parent)
     save_task(task, task_path)
@@ -37,7 +37,7 @@ def known_statistics(plan: Plan, task_path: Path | str) -> dict[str, Any]:
     path = Path(task_path).with_suffix(".json")
 
     def again() -> None:
-        _write_statistics(plan.tasks[path.stem], prepared(plan, task_path), path)
+        _write_statistics(plan.task(path.stem), prepared(plan, task_path), path)
 
     return whole(plan, path, _read_statistics, again)
 

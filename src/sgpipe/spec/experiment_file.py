@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from sgpipe.base.document import Document, Line, named
+from sgpipe.spec.points import Knobs, Sweep
+from sgpipe.spec.readings import Name, Readings, Setting
 
 # Snakemake knows the workflow's own rules by these names, and would take a figure's or a paper's for one of them.
 RULES = (
@@ -39,19 +41,6 @@ ExperimentName = Annotated[
 Module = named("[A-Za-z][A-Za-z0-9_]*[.][A-Za-z][A-Za-z0-9_]*", "a folder and a module below sgpipe.figures")
 SweepName = named("[A-Za-z0-9_+-]{1,60}", "a name of up to 60 letters, digits, _, + and -")
 Layer = named("hidden[1-9][0-9]*|readout", "a layer: hidden1, hidden2, ..., or readout")
-Knobs = dict[str, Any]
-ListOfKnobs = list[Knobs]  # by a name of its own: a sweep has a key `list`
-
-
-class Sweep(Document):
-    """Some points in the space of knobs: grid x zip x list, those of them that are given."""
-
-    base: Knobs = Field({}, description="knobs of this sweep")
-    grid: Knobs | None = Field(None, min_length=1, description="every combination of these values")
-    zip: Knobs | None = Field(
-        None, min_length=1, description="these values side by side: the first of each, the second of each, ..."
-    )
-    list: ListOfKnobs | None = Field(None, min_length=1, description="exactly these settings")
 
 
 class Choose(Document):
@@ -145,6 +134,12 @@ class ExperimentFile(Document):
     )
     base: Knobs = Field({}, description="knobs that all experiments of the file share")
     lists: Any = Field(None, description="a place for YAML anchors; not read")
+    readings: dict[Name, Setting] = Field(
+        {}, description="by name: settings that the paper leaves open, with all their admissible values"
+    )
+    together: list[list[Name]] = Field(
+        [], description="those of `readings` that may conspire: all combinations of their other values are readings too"
+    )
     experiments: dict[ExperimentName, DeclaredExperiment] = Field(
         min_length=1,
         description="by name: the paper, _, and what its files are called; a name that begins with table after the "
@@ -161,4 +156,10 @@ class ExperimentFile(Document):
             if other := seen.get(name.lower()):
                 raise ValueError(f"experiments.{name}: differs from {other} by small and capital letters alone")
             seen[name.lower()] = name
+        self.open_settings.check(self.experiments)
         return self
+
+    @property
+    def open_settings(self) -> Readings:
+        """What the paper leaves open."""
+        return Readings(self.readings, self.together)

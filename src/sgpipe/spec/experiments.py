@@ -20,6 +20,7 @@ from sgpipe.spec.experiment_file import DeclaredExperiment, ExperimentFile
 from sgpipe.spec.knob import MOST_SEED
 from sgpipe.spec.like import read_experiments
 from sgpipe.spec.points import MOST_RUNS, at_scale, flatten, for_scale, points_of
+from sgpipe.spec.readings import key_of, of_reading
 from sgpipe.spec.run import SEEDS, RunSpec, digest
 
 
@@ -43,11 +44,14 @@ class Experiment:
     citation: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     stands_for: str = ""  # the experiment whose claims are about this one too
+    reading: str = ""  # what of the paper's open settings differs from the default reading
+    readings: tuple[str, ...] = ()  # the keys of this experiment in other readings, see `in_readings`
 
     def metadata(self) -> dict[str, Any]:
         """Return what a reader of its table needs to know about it, as plain JSON values."""
         names = ("id", "paper", "title", "scale", "best", "citation")
-        return {**{name: getattr(self, name) for name in names}, "settings": dict(self.settings)}
+        reading = {"reading": self.reading} if self.reading else {}
+        return {**{name: getattr(self, name) for name in names}, "settings": dict(self.settings), **reading}
 
     @cached_property
     def definition(self) -> str:
@@ -94,6 +98,25 @@ def load_experiments(
     return found
 
 
+def in_readings(paths: Iterable[Path | str], experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """Return the experiments of some files in all readings but the default; raises SgpipeError.
+
+    Args:
+        paths: The files.
+        experiments: Their experiments in the default reading, as `load_experiments` returns them.
+
+    Returns:
+        By key (`readings/<reading>/<experiment>`): of each experiment the sweeps in which the reading changes a run.
+    """
+    found: dict[str, Experiment] = {}
+    for path in paths:
+        document = read_experiments(path)
+        for name in document.experiments:
+            for reading in document.open_settings.of(name):
+                found[key_of(reading, name)] = of_reading(experiments[name], document.open_settings, reading, str(path))
+    return found
+
+
 def _experiment(
     name: str,
     body: DeclaredExperiment,
@@ -108,6 +131,8 @@ def _experiment(
     asked: dict[str, list[str]] = {}
     shared = over(at_scale(document.base, scale, f"{path}: base"), at_scale(body.base, scale, f"{where}: base"))
     for sweep, parts in body.sweeps.items():
+        if scale not in parts.scales:
+            continue
         here = f"{where}: sweeps.{sweep}"
         base = over(shared, at_scale(parts.base, scale, here))
         for point in points_of(parts, scale, here):
@@ -140,6 +165,7 @@ def _experiment(
         citation=document.citation,
         settings=at_scale(body.settings, scale, f"{where}: settings"),
         stands_for=body.stands_for or name,
+        readings=tuple(key_of(reading, name) for reading in document.open_settings.of(name)),
     )
 
 

@@ -1,6 +1,6 @@
 """Reading an experiment file, with what it takes from the file that it is `like`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.yamlfile import read_yaml
 from sgpipe.spec.experiment_file import ExperimentFile
 from sgpipe.spec.points import by_scale
+from sgpipe.spec.readings import Setting
 
 
 def read_experiments(path: Path | str) -> ExperimentFile:
@@ -18,6 +19,12 @@ def read_experiments(path: Path | str) -> ExperimentFile:
     for them where claims are judged; what is null here is left out. Raises SgpipeError.
     """
     return checked(ExperimentFile, _merged(Path(path), ()), str(path))
+
+
+def open_settings(paths: Iterable[Path | str], paper: str) -> dict[str, Setting]:
+    """Return what a paper leaves open, from those of some experiment files that are the paper's; raises SgpipeError."""
+    documents = map(read_experiments, paths)
+    return {name: one for document in documents if document.paper == paper for name, one in document.readings.items()}
 
 
 def _merged(path: Path, before: tuple[Path, ...]) -> Any:
@@ -43,7 +50,13 @@ def _renamed(other: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
         }
         for name, body in other["experiments"].items()
     }
-    return {**other, "experiments": named}
+    left_out = {name for name, body in (document.get("experiments") or {}).items() if body is None}
+    readings = {}
+    for name, body in other.get("readings", {}).items():
+        asked = {f"{document['paper']}_{one.partition('_')[2]}": of for one, of in body.get("experiments", {}).items()}
+        trained = {one: sweeps for one, sweeps in asked.items() if one not in left_out}
+        readings[name] = {**{key: part for key, part in body.items() if key != "experiments"}, "experiments": trained}
+    return {**other, "experiments": named, **({"readings": readings} if readings else {})}
 
 
 def _below(upper: Any, lower: Any) -> Any:

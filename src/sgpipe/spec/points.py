@@ -3,13 +3,33 @@
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from sgpipe.base.document import Document
 from sgpipe.base.errors import SgpipeError, shown
 from sgpipe.spec.config import SCALES
-from sgpipe.spec.experiment_file import Sweep
 
 MOST_RUNS = 100_000  # of all experiments together; planning more would take minutes and gigabytes
+
+
+Knobs = dict[str, Any]
+ListOfKnobs = list[Knobs]  # by a name of its own: a sweep has a key `list`
+
+
+class Sweep(Document):
+    """Some points in the space of knobs: grid x zip x list, those of them that are given."""
+
+    base: Knobs = Field({}, description="knobs of this sweep")
+    scales: list[Literal[SCALES]] = Field(
+        list(SCALES), min_length=1, description="at which it is trained; all if not given"
+    )
+    grid: Knobs | None = Field(None, min_length=1, description="every combination of these values")
+    zip: Knobs | None = Field(
+        None, min_length=1, description="these values side by side: the first of each, the second of each, ..."
+    )
+    list: ListOfKnobs | None = Field(None, min_length=1, description="exactly these settings")
 
 
 def points_of(parts: Sweep, scale: str, where: str) -> list[dict[str, Any]]:
