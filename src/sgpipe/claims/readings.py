@@ -82,7 +82,12 @@ def judged_by(claim: Claim, judging: Judging, tables: Mapping[str, ExperimentTab
             group = replace(group, form=judging.form)
         if judging.epoch == "last":
             group = replace(group, column=LAST.get(group.column, group.column))
-        open_keys = {key: value for key, value in judging.where.items() if key not in group.where}
+        # One value of several that the claim takes, or that it does not speak of.
+        open_keys = {
+            key: value
+            for key, value in judging.where.items()
+            if isinstance(given := group.where.get(key, [value]), list) and value in given
+        }
         if open_keys and group.experiment in tables:
             runs = runs_of(group, tables[group.experiment])
             if all(key in runs and runs[key].nunique() > 1 for key in open_keys):
@@ -111,7 +116,7 @@ def whole(verdicts: Mapping[str, str], default: str, settings: Mapping[str, Coll
     """Return the verdict on a claim over its readings.
 
     It is replicated, or not, where all readings that can tell say so; what is inconclusive or not testable in a reading
-    says nothing against the others. Where no reading can tell, it is inconclusive if it is so in any. Where two that can
+    says nothing against the others. Where none can tell, it is inconclusive if it is so in any. Where two that can
     tell disagree, it depends on the settings of those against the default; if the default itself cannot tell, on the
     settings of all that can. Of readings that say the same, only those count that change no more than another does.
 

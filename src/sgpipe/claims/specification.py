@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from sgpipe.claims.judge import NOT_REPLICATED, REPLICATED
+from sgpipe.claims.judge import INCONCLUSIVE, NOT_REPLICATED, REPLICATED
 from sgpipe.claims.words import COLOURS, SYMBOLS
 from sgpipe.figures import style
 from sgpipe.spec.readings import Reading
@@ -22,17 +22,20 @@ def draw_specification(readings: pd.DataFrame, words: Mapping[str, str]) -> Figu
 
     Args:
         readings: A row per claim and reading, with columns `claim`, `reading` and `verdict`. Claims with one reading
-            have no row in the picture.
+            have no row in the picture, and neither have those of which no reading has a number.
         words: Of the claims, by id.
     """
     verdicts = readings.pivot(index="claim", columns="reading", values="verdict")
-    verdicts = verdicts[verdicts.notna().sum(axis=1) > 1].dropna(axis=1, how="all")
+    told = verdicts.isin([REPLICATED, NOT_REPLICATED, INCONCLUSIVE])
+    verdicts = verdicts.loc[(verdicts.notna().sum(axis=1) > 1) & told.any(axis=1)]
+    verdicts = verdicts.loc[:, told.loc[verdicts.index].any(axis=0)]
     claims, columns = _sorted(verdicts.T), _sorted(verdicts)
     default = Reading().name
     columns = [name for name in (default, *columns) if name in verdicts and (name != default or columns)]
     columns = list(dict.fromkeys(columns))
-    head = 2.2 * max(map(len, columns)) * 0.62 + 4
-    width = 2 * MARGIN + WORDS + CELL * len(columns) + head * 0.6
+    long = max(map(len, columns), default=0) * 1.3
+    head = 0.87 * long + 4
+    width = 2 * MARGIN + WORDS + CELL * len(columns) + 0.5 * long
     height = 2 * MARGIN + head + ROW * len(claims)
     figure = Figure(figsize=(width * style.MM, height * style.MM))
     axes = figure.add_axes((0, 0, 1, 1))
