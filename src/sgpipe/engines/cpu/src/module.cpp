@@ -393,12 +393,9 @@ NB_MODULE(_cpu, m) {
         "The same for words and the words to be told (strands, steps) of a text; `state`, an array (strands, units) each "
         "for outputs, voltages or cells, and traces of every layer, is where the strands start and, in place, end.");
   m.def("surrogate", &surrogate, nb::arg("config"), nb::arg("x"), nb::arg("out"),
-        "The surrogate derivative h(x) of a configuration's shape, into `out`.");
-  m.def("surrogates", [] {
-    std::vector<std::string> names;
-    for (const Named &shape : SHAPES) names.push_back(shape.name);
-    return names;
-  }, "The names of the surrogate shapes that a configuration may have.");
+        "The surrogate derivative h(x) of a configuration's family and numbers, into `out`.");
+  m.def("families", [] { return std::vector<std::string>(std::begin(FAMILIES), std::end(FAMILIES)); },
+        "The families of surrogate derivatives that a configuration may have.");
   m.def("adam", &adam, nb::arg("param"), nb::arg("grad"), nb::arg("m"), nb::arg("v"), nb::arg("lr"),
         nb::arg("beta1") = 0.9, nb::arg("beta2") = 0.999, nb::arg("eps") = 1e-8, nb::arg("step"),
         "One step of Adam in place, by the formula of torch.optim.Adam.");
