@@ -15,7 +15,7 @@ struct Constants {
   std::vector<Surrogate> surrogate[MAX_LAYERS];
 };
 
-// sgpipe.stack.SHORTEST_TAU, in steps: a time constant that is trained below it acts as this one.
+// SHORTEST_TAU of sgpipe.model.network, in steps: a time constant that is trained below it acts as this one.
 constexpr double SHORTEST_TAU = 1e-2;
 
 // The arrays of a delta layer in the order of the caller's list: names that end the way.
