@@ -416,6 +416,11 @@ def test_wrong_arguments_get_one_clear_line():
     for key in ("slope", "height"):
         refused("config: slope and height must not be negative", config=c | {key: -1.0})
         refused("config: slope and height must not be negative", config=c | {key: float("nan")})
+        refused("config: slope and height must not be negative", config=c | {"layers": [{key: -0.5}]})
+    refused("config: 'sharpness' is not a known key", config=c | {"sharpness": 1.0})
+    refused("config: layers needs one entry for each hidden layer", config=c | {"layers": [{}, {}]})
+    refused("slope needs one value, or one for each of the 21 units", config=c | {"layers": [{"slope": [1.0, 2.0]}]})
+    refused("neurons of a layer share their surrogate", config=c | {"layers": [{"slope": [1.0] * 21}]})
     with pytest.raises(ValueError, match="7 frames do not divide 23 steps"):
         _cpu.batch_dense(c, weights, np.zeros((8, 7, 9)), labels, np.arange(8))
     refused("b_syn, b_mem and b_out must lie", config=c | {"b_mem": 1.5})

@@ -6,16 +6,14 @@
 
 #include <algorithm>
 #include <iterator>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "neurons.hpp"
+#include "refuse.hpp"
 
 namespace sgpipe {
 namespace nb = nanobind;
-
-[[noreturn]] inline void refuse(const std::string &why) { throw std::invalid_argument(why); }
 
 // Values of the configuration, each asked for once; what is left over is unknown.
 class Reader {
