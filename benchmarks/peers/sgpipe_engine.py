@@ -28,8 +28,8 @@ def settings(workload: Workload, **more) -> dict:
         "reset": "detached",
         "recurrent_gradient": "propagated",
         "head": "max",
-        "surrogate": "superspike",
-        "beta": BETA,
+        "family": "inverse_square",  # SuperSpike
+        "slope": BETA,
         "b_syn": DECAY_SYNAPSE,
         "b_mem": DECAY_MEMBRANE,
         "b_out": DECAY_MEMBRANE,

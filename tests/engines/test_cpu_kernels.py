@@ -18,24 +18,30 @@ from sgpipe.data import prepare
 from sgpipe.data.samples import Analog, Events, Task
 from sgpipe.engines.cpu.engine import CpuEngine
 from sgpipe.engines.reference import ReferenceEngine
-from sgpipe.model.neurons.spike import spike
 from sgpipe.model.objectives import ahead, right
 from sgpipe.results.store import Store
 from sgpipe.spec.run import RunSpec
-from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.spec.surrogates import SURROGATES, Lowered, lower
 from sgpipe.training.pack import Workshop, train_pack
 from tests.conftest import assert_no_spike_hangs_on_rounding
 
 _cpu = pytest.importorskip("sgpipe.engines.cpu._cpu", reason="the compiled CPU engine is not built")
 
 SHAPES = tuple(SURROGATES)
-KNOBS = ("beta", "sharpness", "dampening", "tail")
+KNOBS = {"beta": 5.0, "sharpness": 1.3, "dampening": 0.7, "tail": 3.5}
+
+
+def lowered(shape, **knobs):
+    """Return what the engine is told of a shape."""
+    return {name: value for name, value in lower(shape, **KNOBS | knobs)._asdict().items() if value is not None}
+
+
 BASE = {
     "steps": 23, "inputs": 9, "classes": 4, "hidden": [21], "recurrent": False,
     "reset": "attached", "recurrent_gradient": "propagated", "head": "max",
-    "surrogate": "superspike", "beta": 5.0, "sharpness": 1.3, "dampening": 0.7, "tail": 3.5, "b_syn": 0.8, "b_mem": 0.9, "b_out": 0.85,
+    "b_syn": 0.8, "b_mem": 0.9, "b_out": 0.85,
     "readout_start": 0.0, "lambda_lower": 0.0, "nu_lower": 0.0, "lambda_upper": 0.0,
-    "nu_upper": 0.0, "upper_power": 1,
+    "nu_upper": 0.0, "upper_power": 1, **lowered("superspike"),
 }  # fmt: skip
 REGULARISED = {"lambda_lower": 0.3, "nu_lower": 2.5, "lambda_upper": 0.7, "nu_upper": 1.2}
 
@@ -43,6 +49,18 @@ REGULARISED = {"lambda_lower": 0.3, "nu_lower": 2.5, "lambda_upper": 0.7, "nu_up
 def flags(c):
     r = c["recurrent"]
     return [r] * len(c["hidden"]) if isinstance(r, bool) else r
+
+
+class Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, centred, surrogate):
+        ctx.save_for_backward(centred)
+        ctx.surrogate = surrogate
+        return (centred > 0).to(centred.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.surrogate(*ctx.saved_tensors, torch), None
 
 
 def reference(c, weights, x, labels):
@@ -57,9 +75,10 @@ def reference(c, weights, x, labels):
     u, i = list(zeros), list(zeros)
     u_out, i_out = x.new_full((batch, c["classes"]), c["readout_start"]), x.new_zeros(batch, c["classes"])
     spikes, trace = [[] for _ in layers], []
+    surrogate = Lowered(c["family"], c["slope"], c["height"], c.get("tail"))
     for now in x.unbind(1):
         for k, (forward, recurrent) in enumerate(layers):
-            s = spike(u[k] - 1, c["surrogate"], **{name: c[name] for name in KNOBS if name in c})
+            s = Spike.apply(u[k] - 1, surrogate)
             spikes[k].append(s)
             drive = now @ forward.T
             if recurrent is not None:
@@ -147,13 +166,13 @@ def assert_agrees(c, weights, ptr, step, unit, labels, x, indices=None, rel=1e-9
 
 
 @pytest.mark.parametrize("isa", _cpu.isas())
-@pytest.mark.parametrize("surrogate", SHAPES)
-def test_every_shape_reset_recurrence_and_head_matches_autograd(surrogate, isa):
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_reset_recurrence_and_head_matches_autograd(shape, isa):
     for reset, recurrence, head in itertools.product(
         ["attached", "detached"], ["none", "propagated", "detached"], ["max", "sum"]
     ):
         c = BASE | {
-            "surrogate": surrogate, "reset": reset, "head": head, "isa": isa, "recurrent": recurrence != "none",
+            **lowered(shape), "reset": reset, "head": head, "isa": isa, "recurrent": recurrence != "none",
             "recurrent_gradient": "propagated" if recurrence == "none" else recurrence,
         }  # fmt: skip
         assert_agrees(c, *problem(c))
@@ -222,7 +241,7 @@ def test_a_shape_has_all_its_digits_near_and_far(shape, isa, dtype):
     for slope, dampening, tail in itertools.product([0.05, 1.0, 9.0], [0.3, 1.0, 2.5], [1.001, 1.5, 2.0, 40.0]):
         knobs = {"beta": slope, "sharpness": slope, "dampening": dampening, "tail": tail}
         found = np.empty_like(x)
-        _cpu.surrogate({"surrogate": shape, "isa": isa, **knobs}, x, found)
+        _cpu.surrogate({"isa": isa, **lowered(shape, **knobs)}, x, found)
         exact = SURROGATES[shape](x.astype(np.float64), **knobs)
         eps, tiny = np.finfo(dtype).eps, np.finfo(dtype).tiny
         normal = exact > 10 * tiny
@@ -238,11 +257,11 @@ def test_a_shape_has_all_its_digits_near_and_far(shape, isa, dtype):
 @pytest.mark.parametrize("isa", _cpu.isas())
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_knob_of_a_shape_changes_the_gradients_and_no_other_does(shape, isa):
-    c = BASE | {"surrogate": shape, "isa": isa}
+    c = BASE | {"isa": isa}
     given = problem(c)[:-1]
-    *_, before = engine(c, *given, np.arange(8))
+    *_, before = engine(c | lowered(shape), *given, np.arange(8))
     for knob, value in {"beta": 3.0, "sharpness": 2.1, "dampening": 0.4, "tail": 1.7}.items():
-        *_, after = engine(c | {knob: value}, *given, np.arange(8))
+        *_, after = engine(c | lowered(shape, **{knob: value}), *given, np.arange(8))
         assert np.array_equal(before[-1], after[-1])
         assert (not np.array_equal(before[0], after[0])) == (knob in SURROGATES[shape].knobs), knob
 
@@ -392,9 +411,16 @@ def test_wrong_arguments_get_one_clear_line():
     refused("threads: must be at least 1", threads=0)
     refused("config: 'betta' is not a known key", config=c | {"betta": 1.0})
     refused("config: 'steps' is missing", config={k: v for k, v in c.items() if k != "steps"})
-    refused("config: surrogate 'arctan' is not one of superspike", config=c | {"surrogate": "arctan"})
+    refused("config: family 'arctan' is not one of inverse_square", config=c | {"family": "arctan"})
     refused("config: tail must be above 1", config=c | {"tail": 1.0})
-    refused("sharpness and dampening must not be negative", config=c | {"sharpness": -1.0})
+    for key in ("slope", "height"):
+        refused("config: slope and height must not be negative", config=c | {key: -1.0})
+        refused("config: slope and height must not be negative", config=c | {key: float("nan")})
+        refused("config: slope and height must not be negative", config=c | {"layers": [{key: -0.5}]})
+    refused("config: 'sharpness' is not a known key", config=c | {"sharpness": 1.0})
+    refused("config: layers needs one entry for each hidden layer", config=c | {"layers": [{}, {}]})
+    refused("slope needs one value, or one for each of the 21 units", config=c | {"layers": [{"slope": [1.0, 2.0]}]})
+    refused("neurons of a layer share their surrogate", config=c | {"layers": [{"slope": [1.0] * 21}]})
     with pytest.raises(ValueError, match="7 frames do not divide 23 steps"):
         _cpu.batch_dense(c, weights, np.zeros((8, 7, 9)), labels, np.arange(8))
     refused("b_syn, b_mem and b_out must lie", config=c | {"b_mem": 1.5})
@@ -450,8 +476,11 @@ def test_adam_is_torchs(dtype):
 @pytest.mark.parametrize("slope", [0.3, 1.0, 10.0, 60.0])
 def test_compact_shapes_are_exact_however_many_neurons_are_near_threshold(shape, slope):
     for isa, recurrent, reg in itertools.product(_cpu.isas(), [False, True], [{}, REGULARISED]):
-        knobs = {"surrogate": shape, "beta": slope, "sharpness": slope}
-        c = BASE | knobs | {"hidden": [70, 41], "recurrent": recurrent, "isa": isa}
+        c = (
+            BASE
+            | lowered(shape, beta=slope, sharpness=slope)
+            | {"hidden": [70, 41], "recurrent": recurrent, "isa": isa}
+        )
         assert_agrees(c | reg, *problem(c, seed=7))
 
 

@@ -15,7 +15,7 @@ from sgpipe.engines.cpu.engine import CpuEngine, built
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.results.store import Store
 from sgpipe.spec.run import RunSpec
-from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.spec.surrogates import FAMILIES, SURROGATES, Surrogate
 from sgpipe.training.pack import Workshop, train_pack
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import initial_weights
@@ -130,14 +130,22 @@ def test_fast_engines_refuse_what_they_do_not_know(tiny, knobs, reason):
     assert ReferenceEngine().refuses(tiny(knobs)) is None
 
 
-def test_fast_engines_leave_a_surrogate_that_they_do_not_know_to_the_reference(tiny):
-    from sgpipe.engines.gpu import GpuEngine
+def test_engines_know_every_family_of_surrogates():
+    from sgpipe.engines.gpu.knobs import FAMILIES as KNOWN
 
     extension = pytest.importorskip("sgpipe.engines.cpu._cpu", reason="the C++ engine is not built")
-    assert set(extension.surrogates()) == set(SURROGATES)
-    spec = replace(tiny(), surrogate=replace(tiny().surrogate, shape="boxcar"))
+    assert set(extension.families()) == set(KNOWN) == FAMILIES.keys()
+    assert {shape.family for shape in SURROGATES.values()} == FAMILIES.keys()
+
+
+@needs_extension
+def test_fast_engines_leave_a_surrogate_that_they_do_not_know_to_the_reference(tiny, monkeypatch):
+    from sgpipe.engines.gpu import GpuEngine
+
+    monkeypatch.setitem(SURROGATES, "cauchy", Surrogate("cauchy", "Cauchy", "", "cauchy"))
+    spec = replace(tiny(), surrogate=replace(tiny().surrogate, shape="cauchy"))
     for engine in (CpuEngine(), GpuEngine("cpu")):
-        assert "boxcar" in engine.refuses(spec)
+        assert "it has no surrogate cauchy" in engine.refuses(spec)
     assert ReferenceEngine().refuses(spec) is None
 
 

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 
 from sgpipe.model.neurons.spike import spike
 from sgpipe.spec.run import RunSpec
-from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.spec.surrogates import FAMILIES, SURROGATES, lower, moment
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True)
 SHAPES = tuple(SURROGATES)
@@ -36,6 +36,16 @@ PRINTED = {
     "dfast_sigmoid": lambda x, slope: 1 / (1 + abs(2 * slope * x)) ** 2,
     "rectangular": lambda x, slope: 1.0 if abs(slope * x) < 0.5 else 0.0,
     "q_pseudospike": lambda x, slope: 1 / (1 + 2 / (TAIL - 1) * abs(slope * x)) ** TAIL,
+}
+# F(v) of each family, for one number v >= 0
+FORMULAS = {
+    "inverse_square": lambda v, tail: 1 / (1 + v) ** 2,
+    "logistic": lambda v, tail: math.exp(-v) / (1 + math.exp(-v)) ** 2,
+    "exponential": lambda v, tail: math.exp(-v),
+    "gaussian": lambda v, tail: math.exp(-math.pi * v * v),
+    "triangle": lambda v, tail: max(0.0, 1 - v),
+    "rectangle": lambda v, tail: float(v < 0.5),
+    "power": lambda v, tail: (1 + 2 * v / (tail - 1)) ** -tail,
 }
 TABLE_S1 = ("triangular", "exponential", "gaussian", "dsigmoid", "dfast_sigmoid", "rectangular", "q_pseudospike")
 
@@ -162,6 +172,33 @@ def test_the_shapes_of_table_s1_have_peak_and_area_one_over_sharpness(shape, sha
         for one, other in itertools.pairwise(sorted(kinks))
     )
     assert area == pytest.approx(1 / sharpness, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_lowered_shape_is_its_family_with_numbers(shape):
+    assert FORMULAS.keys() == FAMILIES.keys()
+    x = np.array([0.0, 1e-9, -0.01, 0.07, -0.3, 1.0, -1.0, 3.5])
+    for dampening, slope, tail in itertools.product((0.3, 1.0, 40.0), (0.5, 7.0), (1.1, 2.0, 6.0)):
+        knobs = {"beta": slope, "sharpness": slope, "dampening": dampening, "tail": tail}
+        family, factor, height, exponent = lower(shape, **knobs)
+        assert (exponent is not None) == SURROGATES[shape].tails
+        found = [height * FORMULAS[family](factor * abs(one), exponent) for one in x]
+        np.testing.assert_allclose(found, SURROGATES[shape](x, **knobs), rtol=1e-12, atol=1e-300)
+
+
+def test_knobs_of_single_neurons_are_lowered_to_their_numbers():
+    knobs = {"sharpness": np.array([0.5, 3.0]), "dampening": np.array([0.2, 1.5]), "tail": np.array([1.4, 4.0])}
+    x = np.array([0.3, -0.7])
+    for shape in TABLE_S1:
+        alone = [
+            SURROGATES[shape](x[i], **{name: float(values[i]) for name, values in knobs.items()}) for i in range(2)
+        ]
+        np.testing.assert_allclose(lower(shape, **knobs)(x), alone, rtol=1e-15)
+
+
+def test_flat_shapes_have_moments_too():
+    assert moment("constant", 2, -1.5, 2.0) == 3.5
+    assert moment("true_derivative", 1, -np.inf, np.inf) == 0
 
 
 def test_a_tail_of_two_makes_the_pseudospike_a_fast_sigmoid():

@@ -1,10 +1,12 @@
 """Numerics versions: one number per component, raised whenever that component's results would change.
 
 They are part of the store key (not of the run id), so raising one sends only the runs that use the component
-back to training. `tests/spec/test_numerics.py` notices a change of results and says which number to raise.
+back to training. `tests/spec/test_numerics.py` notices a change of results and says which number to raise. Those of
+the surrogates stand in their own table, `sgpipe.spec.surrogates`.
 """
 
 from sgpipe.spec.run import RunSpec
+from sgpipe.spec.surrogates import SURROGATES
 
 # Beside the store: of the simulated initial networks of a figure (`sgpipe.initial_state.observe`).
 SIMULATION = 1
@@ -30,19 +32,7 @@ VERSIONS: dict[str, int] = {
     "head.steps": 1,
     "accuracy.mode": 1,
     "label_smoothing": 1,
-    "surrogate.superspike": 1,
-    "surrogate.sigmoid": 1,
-    "surrogate.esser": 1,
-    "surrogate.asymptotic_superspike": 1,
-    "surrogate.constant": 1,
-    "surrogate.true_derivative": 1,
-    "surrogate.triangular": 1,
-    "surrogate.exponential": 1,
-    "surrogate.gaussian": 1,
-    "surrogate.dsigmoid": 1,
-    "surrogate.dfast_sigmoid": 1,
-    "surrogate.rectangular": 1,
-    "surrogate.q_pseudospike": 1,
+    **{f"surrogate.{name}": shape.version for name, shape in SURROGATES.items()},
     "init.uniform": 1,
     "init.glorot_uniform": 1,
     "init.glorot_normal": 1,

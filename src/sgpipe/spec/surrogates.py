@@ -1,55 +1,50 @@
-"""Surrogate derivatives of the spike: every shape once, for the networks, the figures, the tables and the theory.
+"""Surrogate derivatives of the spike: every shape once, for networks, engines, figures, tables and the theory.
 
 A shape is the function h(x) of the centred membrane x = U - threshold that stands in for the derivative of the
 spike. All have one form,
 
-    h(x) = dampening * f(slope * x),
+    h(x) = height * F(slope * x; tail),
 
-with a profile f that is largest at 0. Zenke & Vogels 2021 (section 4.2.6) call the slope beta; Herranz-Celotti &
-Rouat (Table S1) call it sharpness and scale each profile to a peak and an area of 1. The formulas take the array
-module as an argument, so that the torch networks and the numpy figures share one definition.
+where F is one of a few families, even and largest at 0. A shape of the table is a family, a stretch of the slope that a
+run gives it and a height; `lower` makes family and numbers of it, which is all that an engine knows of a shape.
+
+Zenke & Vogels 2021 (section 4.2.6) call the slope beta; Herranz-Celotti & Rouat (Table S1) call it sharpness and scale
+each shape to a peak and an area of 1. The formulas take the array module as an argument, so that the torch networks
+and the numpy figures share one definition.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
 @dataclass(frozen=True)
-class Surrogate:
-    """One shape: its profile, how to print it, and which knobs of the spec it uses."""
+class Family:
+    """A function F of the stretched membrane v, and the integral of its powers.
 
-    name: str
-    label: str
-    tex: str
-    profile: Callable[[Any, float | None, Any], Any]  # (v, tail, array module) -> f(v)
-    slope: str | None = "beta"  # the knob that scales x: beta, sharpness or none
-    tails: bool = False  # whether f has a tail exponent
-    peak_is_slope: bool = False  # h(0) = dampening * slope: a peak that grows as the shape narrows
-    dampens: bool = True
-    note: str = ""
+    Attributes:
+        profile: (v, tail, array module) -> F(v; tail), of the shape and type of v.
+        integral: (v, power, tail) -> the integral of F^power from 0 to v, for numpy arrays v >= 0 and power 1 or 2.
+    """
 
-    @property
-    def knobs(self) -> tuple[str, ...]:
-        """Names of the knobs that h depends on."""
-        used = {"dampening": self.dampens, self.slope: self.slope is not None, "tail": self.tails}
-        return tuple(name for name, uses in used.items() if uses)
+    profile: Callable[[Any, Any, Any], Any]
+    integral: Callable[[np.ndarray, int, float | None], np.ndarray]
 
-    def __call__(self, x, xp=np, *, beta=None, sharpness=None, dampening=None, tail=None):
-        """Return h(x), of the shape and type of `x`, an array of `xp` (numpy or torch).
 
-        `beta` and `sharpness` are slopes in units of 1/threshold; a knob that the shape does not use is ignored,
-        and `dampening` and `sharpness` are 1 unless given.
-        """
-        slope = {"beta": beta, "sharpness": 1.0 if sharpness is None else sharpness}.get(self.slope, 1.0)
-        height = 1.0 if dampening is None else dampening
-        return (height * slope if self.peak_is_slope else height) * self.profile(slope * x, tail, xp)
+# ---- The families ----
+#
+# The integrals (herranz2022, eq. 2 and appendix B.5) are written in expm1 and log1p where that keeps the digits of a
+# small v: the theory looks for slopes at which a shape is nearly flat over all voltages.
 
 
 def _inverse_square(v, tail, xp):
     return 1.0 / (abs(v) + 1.0) ** 2
+
+
+def _inverse_square_integral(v, power, tail):
+    return -np.expm1((1 - 2 * power) * np.log1p(v)) / (2 * power - 1)
 
 
 def _logistic(v, tail, xp):
@@ -59,115 +54,21 @@ def _logistic(v, tail, xp):
     return e / (1.0 + e) ** 2
 
 
-def _triangle(v, tail, xp):
-    return xp.clip(1.0 - abs(v), 0.0, None)
-
-
-def _one(v, tail, xp):
-    return xp.ones_like(v)
-
-
-def _zero(v, tail, xp):
-    return xp.zeros_like(v)
-
-
-def _rectangle(v, tail, xp):
-    return xp.where(abs(v) < 0.5, xp.ones_like(v), xp.zeros_like(v))
-
-
-def _exponential(v, tail, xp):
-    return xp.exp(-2.0 * abs(v))
-
-
-def _gaussian(v, tail, xp):
-    return xp.exp(-np.pi * v * v)
-
-
-def _dsigmoid(v, tail, xp):
-    return 4.0 * _logistic(4.0 * v, tail, xp)
-
-
-def _dfast_sigmoid(v, tail, xp):
-    return _inverse_square(2.0 * v, tail, xp)
-
-
-def _q_pseudospike(v, tail, xp):
-    # exp(-q log1p(...)): for q close to 1 the argument of the power is large and its plain form loses digits.
-    return xp.exp(-tail * xp.log1p(2.0 / (tail - 1.0) * abs(v)))
-
-
-SURROGATES: dict[str, Surrogate] = {
-    shape.name: shape
-    for shape in (
-        # Zenke & Vogels 2021, section 4.2.6
-        Surrogate("superspike", "SuperSpike", r"$1/(\beta|x|+1)^2$", _inverse_square),
-        Surrogate("sigmoid", "Sigmoid′", r"$s(x)(1-s(x)),\ s(x)=1/(1+e^{-\beta x})$", _logistic, note="peak 1/4"),
-        Surrogate("esser", "Esser et al.", r"$\max(0,\,1-\beta|x|)$", _triangle),
-        Surrogate(
-            "asymptotic_superspike",
-            "asymptotic SuperSpike",
-            r"$\beta/(\beta|x|+1)^2$",
-            _inverse_square,
-            peak_is_slope=True,
-            note="peak beta; tends to the true derivative",
-        ),
-        Surrogate("constant", "constant (β = 0)", r"$1$", _one, slope=None),
-        Surrogate(
-            "true_derivative",
-            "true derivative",
-            r"$0$",
-            _zero,
-            slope=None,
-            dampens=False,
-            note="zero wherever it is defined",
-        ),
-        # Herranz-Celotti & Rouat, Table S1, in its order
-        Surrogate("triangular", "triangular", r"$\max(1-|v|,\,0)$", _triangle, slope="sharpness"),
-        Surrogate("exponential", "exponential", r"$e^{-2|v|}$", _exponential, slope="sharpness"),
-        Surrogate("gaussian", "Gaussian", r"$e^{-\pi v^2}$", _gaussian, slope="sharpness"),
-        Surrogate(
-            "dsigmoid",
-            "∂ sigmoid",
-            r"$4\,\mathrm{sigmoid}(4v)(1-\mathrm{sigmoid}(4v))$",
-            _dsigmoid,
-            slope="sharpness",
-        ),
-        Surrogate("dfast_sigmoid", "∂ fast-sigmoid", r"$1/(1+|2v|)^2$", _dfast_sigmoid, slope="sharpness"),
-        Surrogate("rectangular", "rectangular", r"$1_{|v|<1/2}$", _rectangle, slope="sharpness"),
-        Surrogate(
-            "q_pseudospike",
-            "q-PseudoSpike",
-            r"$1/(1+\frac{2}{q-1}|v|)^q$",
-            _q_pseudospike,
-            slope="sharpness",
-            tails=True,
-        ),
-    )
-}
-
-
-# ---- Moments of the profiles, in closed form (herranz2022, eq. 2 and appendix B.5) ----
-#
-# For each profile, the integral of f^power from 0 to v >= 0. They are written in expm1 and log1p where that keeps
-# the digits of a small v: the theory looks for slopes at which the profile is nearly flat over all voltages.
-
-
-def _inverse_square_integral(v, power, tail):
-    return -np.expm1((1 - 2 * power) * np.log1p(v)) / (2 * power - 1)
-
-
 def _logistic_integral(v, power, tail):
     t = np.tanh(v / 2)
     return t / 2 if power == 1 else t * (1 - t * t / 3) / 8
 
 
-def _triangle_integral(v, power, tail):
-    v = np.minimum(v, 1.0)
-    return v * (1 - v / 2) if power == 1 else v * (1 - v * (1 - v / 3))
+def _exponential(v, tail, xp):
+    return xp.exp(-abs(v))
 
 
 def _exponential_integral(v, power, tail):
-    return -np.expm1(-2 * power * v) / (2 * power)
+    return -np.expm1(-power * v) / power
+
+
+def _gaussian(v, tail, xp):
+    return xp.exp(-np.pi * v * v)
 
 
 def _gaussian_integral(v, power, tail):
@@ -176,37 +77,186 @@ def _gaussian_integral(v, power, tail):
     return erf(np.sqrt(np.pi * power) * v) / (2 * np.sqrt(power))
 
 
-def _q_pseudospike_integral(v, power, tail):
+def _triangle(v, tail, xp):
+    return xp.clip(1.0 - abs(v), 0.0, None)
+
+
+def _triangle_integral(v, power, tail):
+    v = np.minimum(v, 1.0)
+    return v * (1 - v / 2) if power == 1 else v * (1 - v * (1 - v / 3))
+
+
+def _rectangle(v, tail, xp):
+    return xp.where(abs(v) < 0.5, xp.ones_like(v), xp.zeros_like(v))
+
+
+def _rectangle_integral(v, power, tail):
+    return np.minimum(v, 0.5)
+
+
+def _power(v, tail, xp):
+    # exp(-q log1p(...)): for q close to 1 the argument of the power is large and its plain form loses digits.
+    return xp.exp(-tail * xp.log1p(2.0 / (tail - 1.0) * abs(v)))
+
+
+def _power_integral(v, power, tail):
     scale = 2.0 / (tail - 1.0)
     return -np.expm1((1 - tail * power) * np.log1p(scale * v)) / (scale * (tail * power - 1))
 
 
-_INTEGRALS: dict[Callable, Callable] = {
-    _inverse_square: _inverse_square_integral,
-    _logistic: _logistic_integral,
-    _triangle: _triangle_integral,
-    _one: lambda v, power, tail: v,
-    _zero: lambda v, power, tail: np.zeros_like(v),
-    _rectangle: lambda v, power, tail: np.minimum(v, 0.5),
-    _exponential: _exponential_integral,
-    _gaussian: _gaussian_integral,
-    _dsigmoid: lambda v, power, tail: 4.0 ** (power - 1) * _logistic_integral(4 * v, power, tail),
-    _dfast_sigmoid: lambda v, power, tail: _inverse_square_integral(2 * v, power, tail) / 2,
-    _q_pseudospike: _q_pseudospike_integral,
+FAMILIES: dict[str, Family] = {
+    "inverse_square": Family(_inverse_square, _inverse_square_integral),  # 1/(1 + |v|)^2
+    "logistic": Family(_logistic, _logistic_integral),  # s(v) (1 - s(v)), s(v) = 1/(1 + e^-v)
+    "exponential": Family(_exponential, _exponential_integral),  # e^-|v|
+    "gaussian": Family(_gaussian, _gaussian_integral),  # e^(-pi v^2)
+    "triangle": Family(_triangle, _triangle_integral),  # max(0, 1 - |v|)
+    "rectangle": Family(_rectangle, _rectangle_integral),  # 1 where |v| < 1/2, else 0
+    "power": Family(_power, _power_integral),  # 1/(1 + 2 |v| / (tail - 1))^tail
+}
+
+
+# ---- The shapes ----
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """One shape: its family and numbers, how to print it, and which knobs of the spec it uses."""
+
+    name: str
+    label: str
+    tex: str
+    family: str  # a key of FAMILIES
+    stretch: float = 1.0  # factor on the slope; 0 makes the shape flat
+    height: float = 1.0
+    slope: str | None = "beta"  # the knob that scales x: beta, sharpness or none
+    tails: bool = False  # whether it has a tail exponent
+    peak_is_slope: bool = False  # its peak is its slope, so that it grows as the shape narrows
+    dampens: bool = True
+    note: str = ""
+    version: int = 1  # of its numerics (`sgpipe.spec.numerics`); raised when its results change
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        """Names of the knobs that h depends on."""
+        used = {"dampening": self.dampens, self.slope: self.slope is not None, "tail": self.tails}
+        return tuple(name for name, uses in used.items() if uses)
+
+    def __call__(self, x, xp=np, **knobs):
+        """Return h(x) like `x`, an array of `xp` (numpy or torch), for the knobs that `lower` takes."""
+        return lower(self, **knobs)(x, xp)
+
+
+class Lowered(NamedTuple):
+    """h(x) = height * F(slope * x; tail), F of a family. The numbers may be arrays, one value a neuron."""
+
+    family: str  # a key of FAMILIES
+    slope: Any
+    height: Any
+    tail: Any  # None for a family without
+
+    def __call__(self, x, xp=np):
+        """Return h(x) like `x`, an array of `xp` (numpy or torch)."""
+        return self.height * FAMILIES[self.family].profile(self.slope * x, self.tail, xp)
+
+
+def lower(shape: str | Surrogate, *, beta=None, sharpness=None, dampening=None, tail=None) -> Lowered:
+    """Lower a shape with its knobs to a family and numbers.
+
+    Args:
+        shape: A shape, or its name.
+        beta: Slope of a shape of zenke2021, in units of 1/threshold.
+        sharpness: Slope of a shape of herranz2022, in the same units; 1 unless given.
+        dampening: Factor on the height; 1 unless given.
+        tail: Exponent q > 1 of a shape that has one.
+
+    Returns:
+        What an engine needs to evaluate h. Knobs may be numbers or arrays; one that the shape does not use is ignored.
+    """
+    shape = SURROGATES[shape] if isinstance(shape, str) else shape
+    slope = {"beta": beta, "sharpness": 1.0 if sharpness is None else sharpness}.get(shape.slope, 1.0)
+    height = shape.height * (1.0 if dampening is None else dampening)
+    if shape.peak_is_slope:
+        height = height * slope
+    return Lowered(shape.family, shape.stretch * slope, height, tail if shape.tails else None)
+
+
+SURROGATES: dict[str, Surrogate] = {
+    shape.name: shape
+    for shape in (
+        # Zenke & Vogels 2021, section 4.2.6
+        Surrogate("superspike", "SuperSpike", r"$1/(\beta|x|+1)^2$", "inverse_square"),
+        Surrogate("sigmoid", "Sigmoid′", r"$s(x)(1-s(x)),\ s(x)=1/(1+e^{-\beta x})$", "logistic", note="peak 1/4"),
+        Surrogate("esser", "Esser et al.", r"$\max(0,\,1-\beta|x|)$", "triangle"),
+        Surrogate(
+            "asymptotic_superspike",
+            "asymptotic SuperSpike",
+            r"$\beta/(\beta|x|+1)^2$",
+            "inverse_square",
+            peak_is_slope=True,
+            note="peak beta; tends to the true derivative",
+        ),
+        Surrogate("constant", "constant (β = 0)", r"$1$", "rectangle", stretch=0.0, slope=None),
+        Surrogate(
+            "true_derivative",
+            "true derivative",
+            r"$0$",
+            "rectangle",
+            stretch=0.0,
+            height=0.0,
+            slope=None,
+            dampens=False,
+            note="zero wherever it is defined",
+        ),
+        # Herranz-Celotti & Rouat, Table S1, in its order
+        Surrogate("triangular", "triangular", r"$\max(1-|v|,\,0)$", "triangle", slope="sharpness"),
+        Surrogate("exponential", "exponential", r"$e^{-2|v|}$", "exponential", stretch=2.0, slope="sharpness"),
+        Surrogate("gaussian", "Gaussian", r"$e^{-\pi v^2}$", "gaussian", slope="sharpness"),
+        Surrogate(
+            "dsigmoid",
+            "∂ sigmoid",
+            r"$4\,\mathrm{sigmoid}(4v)(1-\mathrm{sigmoid}(4v))$",
+            "logistic",
+            stretch=4.0,
+            height=4.0,
+            slope="sharpness",
+        ),
+        Surrogate(
+            "dfast_sigmoid",
+            "∂ fast-sigmoid",
+            r"$1/(1+|2v|)^2$",
+            "inverse_square",
+            stretch=2.0,
+            slope="sharpness",
+        ),
+        Surrogate("rectangular", "rectangular", r"$1_{|v|<1/2}$", "rectangle", slope="sharpness"),
+        Surrogate(
+            "q_pseudospike",
+            "q-PseudoSpike",
+            r"$1/(1+\frac{2}{q-1}|v|)^q$",
+            "power",
+            slope="sharpness",
+            tails=True,
+        ),
+    )
 }
 
 
 def moment(shape: str | Surrogate, power: int, low, high, tail: float | None = None):
-    """Return the integral of f(v)^power over [low, high], for the profile f of a shape and power 1 or 2.
+    """Return the integral of f(v)^power over [low, high], for f = h of a shape with slope and dampening 1.
 
-    The limits are numbers or arrays, `low <= high`, and may be infinite; `tail` is the exponent q > 1 of a shape
-    that has one. Herranz-Celotti & Rouat, eqs. 2 and 64: the second moment of the surrogate derivative is
+    The limits are numbers or arrays, `low <= high`, and may be infinite; power is 1 or 2, and `tail` the exponent q > 1
+    of a shape that has one. Herranz-Celotti & Rouat, eqs. 2 and 64: the second moment of the surrogate derivative is
     dampening^2 / (s (y_max - y_min)) times the integral for power 2 between s (y_min - thr) and s (y_max - thr).
     """
     if power not in (1, 2):
         raise ValueError(f"power: {power!r} is not 1 or 2")
-    integral = _INTEGRALS[(SURROGATES[shape] if isinstance(shape, str) else shape).profile]
+    shape = SURROGATES[shape] if isinstance(shape, str) else shape
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    if shape.height == 0:
+        return np.zeros(np.broadcast_shapes(low.shape, high.shape))[()]
+    if shape.stretch == 0:
+        return (shape.height**power * (high - low))[()]
+    integral = FAMILIES[shape.family].integral
     # f is even, so its integral from 0 is odd.
-    upper, lower = (np.sign(v) * integral(np.abs(v), power, tail) for v in (high, low))
-    return (upper - lower)[()]
+    above, below = (np.sign(v) * integral(np.abs(shape.stretch * v), power, tail) for v in (high, low))
+    return (shape.height**power / shape.stretch * (above - below))[()]

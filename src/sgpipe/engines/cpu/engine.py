@@ -15,6 +15,7 @@ from sgpipe.model.neurons.decay import decay
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
+from sgpipe.spec.surrogates import SURROGATES, lower
 
 try:
     from sgpipe.engines.cpu import _cpu
@@ -63,8 +64,8 @@ class CpuEngine:
 
     def refuses(self, spec: RunSpec) -> str | None:
         shape = spec.surrogate.shape
-        unknown = f"it has no surrogate {shape}" if shape and built() and shape not in _cpu.surrogates() else None
-        return lacks(spec) or unknown
+        unknown = shape and built() and SURROGATES[shape].family not in _cpu.families()
+        return lacks(spec) or (f"it has no surrogate {shape}" if unknown else None)
 
     def open(
         self,
@@ -162,7 +163,7 @@ def _sums(totals: Mapping[str, object], samples: int) -> Sums:
 
 def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None = None) -> dict[str, object]:
     """Return what the extension needs to know of a network; idle knobs are left out."""
-    network, objective, surrogate = spec.network, spec.objective, spec.surrogate
+    network, objective = spec.network, spec.objective
     neuron = _current_based(spec) if network.neuron in (None, "lif") else _stacked(spec)
     known = {
         "steps": task.steps,
@@ -175,19 +176,15 @@ def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None =
         "head": objective.head,
         "accuracy": objective.accuracy,
         "label_smoothing": objective.label_smoothing,
-        "surrogate": surrogate.shape,
-        "beta": surrogate.beta,
-        "sharpness": surrogate.sharpness,
-        "dampening": surrogate.dampening,
-        "tail": surrogate.tail,
-        "layers": [_chosen(layer) for layer in theory] if theory else None,
+        "layers": [_chosen(spec, layer) for layer in theory] if theory else None,
         "lambda_lower": objective.lower_strength,
         "nu_lower": objective.lower_threshold,
         "lambda_upper": objective.upper_strength,
         "nu_upper": objective.upper_threshold,
         "upper_power": objective.upper_exponent,
     }
-    return {name: value for name, value in (known | neuron).items() if value is not None}
+    surrogate = lower(**vars(spec.surrogate))._asdict() if spec.spikes else {}
+    return {name: value for name, value in (known | surrogate | neuron).items() if value is not None}
 
 
 def _current_based(spec: RunSpec) -> dict[str, object]:
@@ -220,6 +217,8 @@ def _stacked(spec: RunSpec) -> dict[str, object]:
     }
 
 
-def _chosen(layer: LayerSettings) -> dict[str, float | list[float]]:
-    """Return what a theory chose of a layer's surrogate: a number, or a list with one for each unit."""
-    return {name: np.asarray(value, float).tolist() for name, value in layer.surrogate().items()}
+def _chosen(spec: RunSpec, layer: LayerSettings) -> dict[str, float | list[float]]:
+    """Return the numbers of a layer's surrogate for which a theory chose knobs: one, or one for each unit."""
+    lowered = lower(**vars(spec.surrogate) | layer.surrogate())
+    numbers = {"slope": lowered.slope, "height": lowered.height, "tail": lowered.tail}
+    return {name: np.asarray(value, float).tolist() for name, value in numbers.items() if value is not None}

@@ -10,12 +10,13 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.data.samples import SPLITS, Events, Task
 from sgpipe.engines.gpu.events import EventSplit
 from sgpipe.engines.gpu.kernels import Kernels
+from sgpipe.engines.gpu.knobs import FAMILIES
 from sgpipe.engines.gpu.memory import bytes_of, free_bytes
 from sgpipe.engines.gpu.pack import Pack
 from sgpipe.engines.gpu.session import GpuSession
-from sgpipe.engines.gpu.surrogate import FORMS
 from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.spec.run import RunSpec
+from sgpipe.spec.surrogates import SURROGATES
 
 MOST_RUNS = 65535  # what an axis of a grid but the first may have
 
@@ -101,7 +102,7 @@ def _unknown(spec: RunSpec) -> str | None:
         return f"it has no {network.neuron} neurons"
     if objective.head not in ("max", "sum"):
         return f"it has no {objective.head} head"
-    if spec.surrogate.shape not in (None, *FORMS):
+    if spec.surrogate.shape and SURROGATES[spec.surrogate.shape].family not in FAMILIES:
         return f"it has no surrogate {spec.surrogate.shape}"
     if network.dropout:
         return "it has no dropout"

@@ -1,13 +1,17 @@
 """What runs of a pack may differ in, as one table on the device."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
-from sgpipe.engines.gpu.surrogate import Lowered, lower
 from sgpipe.model.neurons.decay import decay
 from sgpipe.spec.run import RunSpec
+from sgpipe.spec.surrogates import Lowered, lower
+
+# Of surrogates, those that the kernels know; in a table of knobs a family is its place here.
+FAMILIES = ("inverse_square", "logistic", "exponential", "gaussian", "triangle", "rectangle", "power")
 
 
 class Row(NamedTuple):
@@ -20,7 +24,7 @@ class Row(NamedTuple):
     readout_gain: float
     readout_start: float
     family: int  # of the surrogate: place in FAMILIES
-    slope: float
+    slope: float  # factor on |x|
     height: float
     tail: float
     reset_attached: bool
@@ -39,7 +43,7 @@ class Row(NamedTuple):
         network, objective, dt = spec.network, spec.objective, spec.data.dt
         membrane = decay(dt, network.tau_membrane) if network.hidden else 0.0
         readout = decay(dt, network.tau_readout)
-        surrogate = lower(spec.surrogate) if network.hidden else Lowered(0, 0.0, 0.0, 0.0)
+        surrogate = lower(**vars(spec.surrogate)) if spec.spikes else Lowered(FAMILIES[0], 0.0, 0.0, None)
         return cls(
             membrane_decay=membrane,
             membrane_gain=1 - membrane,
@@ -47,7 +51,10 @@ class Row(NamedTuple):
             readout_decay=readout,
             readout_gain=1 - readout,
             readout_start=network.readout_start,
-            **surrogate._asdict(),
+            family=FAMILIES.index(surrogate.family),
+            slope=_slope(surrogate),
+            height=surrogate.height,
+            tail=surrogate.tail or 0.0,
             reset_attached=network.reset_gradient == "attached",
             recurrent_propagated=network.recurrent_gradient == "propagated",
             max_head=objective.head == "max",
@@ -68,8 +75,17 @@ class Knobs:
     def __init__(self, specs: Sequence[RunSpec], device: str):
         rows = [[float(value) for value in Row.of(spec)] for spec in specs]
         self.table = torch.tensor(rows, dtype=getattr(torch, specs[0].training.precision), device=device)
-        self.surrogates = [spec.surrogate for spec in specs]
+        self.surrogates = [lower(**vars(spec.surrogate)) for spec in specs if spec.spikes]
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """Return one knob of all runs, (runs, 1, 1)."""
         return self.table[:, Row._fields.index(name), None, None]
+
+
+def _slope(surrogate: Lowered) -> float:
+    """Return the factor on |x|, with what a family has there itself: in float32 a kernel would lose its digits."""
+    if surrogate.family == "gaussian":
+        return surrogate.slope * math.sqrt(math.pi)
+    if surrogate.family == "power":
+        return 2 * surrogate.slope / (surrogate.tail - 1)
+    return surrogate.slope

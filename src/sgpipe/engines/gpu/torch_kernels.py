@@ -5,7 +5,6 @@ import torch
 from sgpipe.engines.gpu.events import EventSplit
 from sgpipe.engines.gpu.kernels import Scan, Scores
 from sgpipe.model.objectives import ahead
-from sgpipe.spec.surrogates import SURROGATES
 
 
 class TorchKernels:
@@ -49,8 +48,8 @@ class TorchKernels:
         attached, propagated = knobs["reset_attached"] != 0, knobs["recurrent_propagated"] != 0
         centred = potential - 1
         centred[:, 1:] = potential[:, 1:] * (1 - spikes[:, :-1]) - 1
-        for run, choice in zip(centred, knobs.surrogates, strict=True):
-            run.copy_(_surrogate(run, **vars(choice)))
+        for run, surrogate in zip(centred, knobs.surrogates, strict=True):
+            run.copy_(surrogate(run, torch))
         to_membrane = to_current = next_before_reset = torch.zeros_like(count_gradient)
         gradients = []
         for step in reversed(range(potential.shape[1])):
@@ -105,10 +104,6 @@ class TorchKernels:
         penalty = (lower * missing.square()).mean(2) + upper * torch.where(squared, excess * excess, excess)
         to_mean = upper * torch.where(squared, 2 * excess, (excess > 0).to(excess.dtype))
         return penalty, spent, (to_mean[:, :, None] - 2 * lower * missing) / units / rows
-
-
-def _surrogate(centred: torch.Tensor, shape: str, **knobs: float | None) -> torch.Tensor:
-    return SURROGATES[shape](centred, torch, **knobs)
 
 
 def _each(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,7 @@ is the last axis of the grid. Offsets that grow with the number of steps are 64 
 import triton
 import triton.language as tl
 
-from sgpipe.engines.gpu.knobs import Row
-from sgpipe.engines.gpu.surrogate import FAMILIES
+from sgpipe.engines.gpu.knobs import FAMILIES, Row
 
 # Places in the table of knobs, and the number of them
 KNOBS = tl.constexpr(len(Row._fields))
@@ -50,7 +49,7 @@ def _surrogate(x, knobs):
     elif family == TRIANGLE:
         h = tl.where(size >= 1.0, 0.0, 1.0 - size)
     elif family == RECTANGLE:
-        h = tl.where(size < 1.0, tl.full(x.shape, 1.0, x.dtype), 0.0)
+        h = tl.where(size < 0.5, tl.full(x.shape, 1.0, x.dtype), 0.0)
     else:
         # log(1 + size) with the rounding of 1 + size taken out: a long tail's exponent would blow it up.
         above = size + 1.0

@@ -23,7 +23,7 @@ template <class T> class Block : public BlockBase<T> {
     }
     // With a derivative that is zero everywhere nothing reaches the hidden layers.
     bool reached = false;
-    for (int l = 0; l < net.layers; l++) reached |= net.surrogate[l].dampening != 0;
+    for (int l = 0; l < net.layers; l++) reached |= net.surrogate[l].height != 0;
     if (job.train && reached) hidden_back();
   }
 

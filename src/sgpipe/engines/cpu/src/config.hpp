@@ -5,16 +5,15 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <stdexcept>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "neurons.hpp"
+#include "refuse.hpp"
 
 namespace sgpipe {
 namespace nb = nanobind;
-
-[[noreturn]] inline void refuse(const std::string &why) { throw std::invalid_argument(why); }
 
 // Values of the configuration, each asked for once; what is left over is unknown.
 class Reader {
@@ -70,55 +69,17 @@ class Reader {
   std::vector<std::string> asked_;
 };
 
-// Every shape is one of a few profiles, stretched and scaled.
-struct Named {
-  const char *name;
-  Shape shape;
-  const char *slope;  // the key that gives it
-  double stretch, height;
+inline Surrogate surrogate_of(Family family, double slope, double height, double tail) {
+  if (!(slope >= 0 && height >= 0)) refuse("config: slope and height must not be negative");
+  if (!(tail > 1)) refuse("config: tail must be above 1");
+  // Nothing flows through a height of 0, by which some families divide.
+  return height == 0 ? Surrogate{Family::rectangle, 0, 0, tail} : Surrogate{family, slope, height, tail};
+}
 
-  Surrogate with(double beta, double sharpness, double dampening, double tail) const {
-    Surrogate s;
-    s.shape = shape;
-    s.slope = std::string(slope) == "beta" ? beta : sharpness;
-    s.dampening = dampening;
-    s.tail = tail;
-    for (double knob : {beta, sharpness, dampening})
-      if (!(knob >= 0)) refuse("config: beta, sharpness and dampening must not be negative");
-    if (!(tail > 1)) refuse("config: tail must be above 1");
-    if (std::string(name) == "asymptotic_superspike") s.dampening *= s.slope;
-    s.slope *= stretch;
-    s.dampening *= height;
-    if (s.dampening == 0) {
-      s.shape = Shape::rectangle;
-      s.slope = 0;
-    }
-    return s;
-  }
-};
-
-inline constexpr Named SHAPES[] = {
-    {"superspike", Shape::fast_sigmoid, "beta", 1, 1},
-    {"sigmoid", Shape::sigmoid, "beta", 1, 1},
-    {"esser", Shape::triangle, "beta", 1, 1},
-    {"asymptotic_superspike", Shape::fast_sigmoid, "beta", 1, 1},
-    {"constant", Shape::rectangle, "beta", 0, 1},
-    {"true_derivative", Shape::rectangle, "beta", 0, 0},
-    {"triangular", Shape::triangle, "sharpness", 1, 1},
-    {"exponential", Shape::exponential, "sharpness", 2, 1},
-    {"gaussian", Shape::gaussian, "sharpness", 1, 1},
-    {"dsigmoid", Shape::sigmoid, "sharpness", 4, 4},
-    {"dfast_sigmoid", Shape::fast_sigmoid, "sharpness", 2, 1},
-    {"rectangular", Shape::rectangle, "sharpness", 1, 1},
-    {"q_pseudospike", Shape::pseudo_spike, "sharpness", 1, 1},
-};
-
-// A layer's surrogates, one for all its neurons or, where `own` has lists, one a neuron. What
-// `own` does not have is the network's.
+// A layer's surrogates (sgpipe.spec.surrogates.lower), one for all its neurons or, where `own` has lists, one a
+// neuron. What `own` does not have is the network's.
 inline std::vector<Surrogate> read_surrogates(Reader &c, Reader &own, int units) {
-  std::vector<const char *> names;
-  for (const Named &n : SHAPES) names.push_back(n.name);
-  const Named &named = SHAPES[c.choice("surrogate", names)];
+  const auto family = (Family)c.choice("family", {std::begin(FAMILIES), std::end(FAMILIES)});
   size_t count = 1;
   auto knob = [&](const char *key, double otherwise) {
     const double given = c.get<double>(key, otherwise);
@@ -128,12 +89,10 @@ inline std::vector<Surrogate> read_surrogates(Reader &c, Reader &own, int units)
     count = std::max(count, values.size());
     return values;
   };
-  const std::vector<double> beta = knob("beta", 10.0), sharpness = knob("sharpness", 1.0),
-                            dampening = knob("dampening", 1.0), tail = knob("tail", 2.0);
+  const std::vector<double> slope = knob("slope", 1.0), height = knob("height", 1.0), tail = knob("tail", 2.0);
   std::vector<Surrogate> all;
   auto at = [](const std::vector<double> &values, size_t i) { return values[values.size() == 1 ? 0 : i]; };
-  for (size_t i = 0; i < count; i++)
-    all.push_back(named.with(at(beta, i), at(sharpness, i), at(dampening, i), at(tail, i)));
+  for (size_t i = 0; i < count; i++) all.push_back(surrogate_of(family, at(slope, i), at(height, i), at(tail, i)));
   return all;
 }
 

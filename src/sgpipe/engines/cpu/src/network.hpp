@@ -13,16 +13,19 @@ constexpr int MAX_LAYERS = 8;
 // Arrays of a layer's state: output, then voltage or cell, then the trace of adaptive thresholds.
 constexpr int STATES = 3;
 
-enum class Shape { fast_sigmoid, triangle, rectangle, sigmoid, exponential, gaussian, pseudo_spike };
+// The families of sgpipe.spec.surrogates, and their names in the same order.
+enum class Family { inverse_square, logistic, exponential, gaussian, triangle, rectangle, power };
+inline constexpr const char *FAMILIES[] = {"inverse_square", "logistic", "exponential", "gaussian",
+                                           "triangle",       "rectangle", "power"};
 
-// h(x) = dampening * f(slope * x)
+// h(x) = height * F(slope * x; tail), F of the family
 struct Surrogate {
-  Shape shape = Shape::fast_sigmoid;
-  double slope = 10, dampening = 1;
-  double tail = 2;  // q, for the shape that has one
+  Family family = Family::inverse_square;
+  double slope = 1, height = 1;
+  double tail = 2;  // of the power alone
 
   // Whether h vanishes from a certain distance on, which spares work.
-  bool compact() const { return (shape == Shape::triangle || shape == Shape::rectangle) && slope > 0; }
+  bool compact() const { return (family == Family::triangle || family == Family::rectangle) && slope > 0; }
 };
 
 // How a spike of the step before acts on a delta neuron; see sgpipe.spec.resets.Reset.

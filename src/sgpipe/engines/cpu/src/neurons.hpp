@@ -15,7 +15,7 @@ struct Constants {
   std::vector<Surrogate> surrogate[MAX_LAYERS];
 };
 
-// sgpipe.stack.SHORTEST_TAU, in steps: a time constant that is trained below it acts as this one.
+// SHORTEST_TAU of sgpipe.model.network, in steps: a time constant that is trained below it acts as this one.
 constexpr double SHORTEST_TAU = 1e-2;
 
 // The arrays of a delta layer in the order of the caller's list: names that end the way.
@@ -40,9 +40,9 @@ void pack_surrogates(const std::vector<Surrogate> &layer, int units, Neurons<T> 
   for (T *to : {q.stretch, q.height, q.exponent}) std::fill_n(to, padded, T(0));
   for (int i = 0; i < units; i++) {
     const Surrogate &s = layer.size() == 1 ? layer[0] : layer[i];
-    const bool tails = s.shape == Shape::pseudo_spike;
+    const bool tails = s.family == Family::power;
     q.stretch[i] = T(tails ? 2 * s.slope / (s.tail - 1) : s.slope);
-    q.height[i] = T(s.dampening);
+    q.height[i] = T(s.height);
     q.exponent[i] = T(-s.tail);
   }
 }
@@ -75,18 +75,18 @@ void pack_neurons(const Network &net, const Constants &c, int l, const T *const 
   pack_surrogates(c.surrogate[l], units, q, padded);
 }
 
-// The profile that q.stretch and q.height stretch and scale: slope 1, for pseudo_spike too.
+// The profile that q.stretch and q.height stretch and scale: slope 1, for the power too.
 inline Surrogate profile_of(const std::vector<Surrogate> &layer) {
   Surrogate unit = layer.front();
   bool any = false;
   for (const Surrogate &s : layer)
-    if (s.dampening != 0) {
+    if (s.height != 0) {
       unit = s;
       any = true;
     }
   unit.slope = 1;
   unit.tail = 3;
-  unit.dampening = any;
+  unit.height = any;
   return unit;
 }
 

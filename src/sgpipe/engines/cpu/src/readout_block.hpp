@@ -18,7 +18,7 @@ template <class T> class ReadoutBlock : public BlockBase<T> {
 
   // `forward(l, traces, check)` runs hidden layer l; it turns a sample's `check` to NaN if anything was not finite.
   template <class F> void run_forward(F forward) {
-    for (int l = 0; l < net.layers; l++) reached |= net.surrogate[l].dampening != 0;
+    for (int l = 0; l < net.layers; l++) reached |= net.surrogate[l].height != 0;
     reached &= job.train;
     for (int r = 0; r < count; r++) {
       m.sample[r].index = job.indices[first + r];

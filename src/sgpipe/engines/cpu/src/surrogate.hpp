@@ -1,8 +1,7 @@
-// Surrogate derivatives of a spike, h(x) = dampening * f(slope * x), x = membrane - threshold.
+// Surrogate derivatives of a spike, h(x) = height * F(slope * x; tail), x = membrane - threshold.
 //
-// A shape is a small object made once from the numbers of the specification and
-// called on vectors; compact ones vanish from a certain distance on. To add one: a struct here, a name in Shape, a case in
-// with_surrogate(), a line in read_surrogate().
+// A family is a small object made once from the numbers of a run and called on vectors; compact ones vanish from a
+// certain distance on. To add one: a name in Family and FAMILIES, a struct here, a case in with_surrogate().
 #pragma once
 #include <cmath>
 #include "elementary.hpp"
@@ -12,29 +11,29 @@ namespace SGPIPE_ISA {
 using namespace sgpipe;
 
 // 1 / (|v| + 1)^2
-template <class T> struct FastSigmoid {
+template <class T> struct InverseSquare {
   static constexpr bool takes_exponent = false, compact = false;
   T slope, one;
-  // The dampening goes into the denominator, which costs nothing there.
-  explicit FastSigmoid(const Surrogate &s)
-      : slope(T(s.slope / std::sqrt(s.dampening))), one(T(1 / std::sqrt(s.dampening))) {}
-  SGPIPE_INLINE Vec<T> at(const FastSigmoid &f, Vec<T> x) {
+  // The height goes into the denominator, which costs nothing there.
+  explicit InverseSquare(const Surrogate &s)
+      : slope(T(s.slope / std::sqrt(s.height))), one(T(1 / std::sqrt(s.height))) {}
+  SGPIPE_INLINE Vec<T> at(const InverseSquare &f, Vec<T> x) {
     Vec<T> r = reciprocal(magnitude(x) * f.slope + f.one);
     return r * r;
   }
 };
 
-// The shapes made of an exponential, e = exp(-g(v)) <= 1, which takes nearly all of their time:
-//   sigmoid: e / (1 + e)^2, g = |v|   (s (1 - s) of the logistic function s, without overflow)
-//   exponential: e, g = |v|           gaussian: e, g = pi v^2
-//   pseudo_spike: e, g = q log(1 + 2 |v| / (q - 1))
+// The families made of an exponential, e = exp(-g(v)) <= 1, which takes nearly all of their time:
+//   logistic: e / (1 + e)^2, g = |v|   (s (1 - s) of the logistic function s, without overflow)
+//   exponential: e, g = |v|            gaussian: e, g = pi v^2
+//   power: e, g = tail log(1 + 2 |v| / (tail - 1))
 template <class T> struct Exponentials {
   static constexpr bool takes_exponent = true, compact = false;
-  Shape shape;
+  Family family;
   T slope, power, scale;
   explicit Exponentials(const Surrogate &s)
-      : shape(s.shape), slope(T(s.slope)), power(T(-s.tail)), scale(T(s.dampening)) {
-    if (shape == Shape::pseudo_spike) slope = T(2 * s.slope / (s.tail - 1));
+      : family(s.family), slope(T(s.slope)), power(T(-s.tail)), scale(T(s.height)) {
+    if (family == Family::power) slope = T(2 * s.slope / (s.tail - 1));
   }
   SGPIPE_INLINE Vec<T> at(const Exponentials &f, Vec<T> x) {
     return at(f, x, splat(f.power));
@@ -42,10 +41,10 @@ template <class T> struct Exponentials {
   SGPIPE_INLINE Vec<T> at(const Exponentials &f, Vec<T> x, Vec<T> power) {
     const Vec<T> v = magnitude(x) * f.slope;
     Vec<T> g = -v;
-    if (f.shape == Shape::gaussian) g = v * v * T(-3.141592653589793);
-    if (f.shape == Shape::pseudo_spike) g = log1p_positive(v) * power;
+    if (f.family == Family::gaussian) g = v * v * T(-3.141592653589793);
+    if (f.family == Family::power) g = log1p_positive(v) * power;
     const Vec<T> e = exp_negative(g);
-    if (f.shape != Shape::sigmoid) return e * f.scale;
+    if (f.family != Family::logistic) return e * f.scale;
     const Vec<T> r = reciprocal(e + T(1));
     return e * r * r * f.scale;
   }
@@ -55,7 +54,7 @@ template <class T> struct Exponentials {
 template <class T> struct Triangle {
   static constexpr bool takes_exponent = false, compact = true;
   T slope, top;
-  explicit Triangle(const Surrogate &s) : slope(T(s.dampening * s.slope)), top(T(s.dampening)) {}
+  explicit Triangle(const Surrogate &s) : slope(T(s.height * s.slope)), top(T(s.height)) {}
   SGPIPE_INLINE Vec<T> at(const Triangle &f, Vec<T> x) {
     return positive(f.top - magnitude(x) * f.slope);
   }
@@ -65,17 +64,17 @@ template <class T> struct Triangle {
 template <class T> struct Rectangle {
   static constexpr bool takes_exponent = false, compact = true;
   T slope, top;
-  explicit Rectangle(const Surrogate &s) : slope(T(s.slope)), top(T(s.dampening)) {}
+  explicit Rectangle(const Surrogate &s) : slope(T(s.slope)), top(T(s.height)) {}
   SGPIPE_INLINE Vec<T> at(const Rectangle &f, Vec<T> x) {
     return pick(above(splat(T(0.5)), magnitude(x * f.slope)), splat(f.top), Vec<T>{});
   }
 };
 
 template <class T, class F> SGPIPE_INLINE void with_surrogate(const Surrogate &s, F f) {
-  switch (s.shape) {
-    case Shape::fast_sigmoid: f(FastSigmoid<T>(s)); break;
-    case Shape::triangle: f(Triangle<T>(s)); break;
-    case Shape::rectangle: f(Rectangle<T>(s)); break;
+  switch (s.family) {
+    case Family::inverse_square: f(InverseSquare<T>(s)); break;
+    case Family::triangle: f(Triangle<T>(s)); break;
+    case Family::rectangle: f(Rectangle<T>(s)); break;
     default: f(Exponentials<T>(s));
   }
 }

@@ -1,0 +1,118 @@
+// How wide things are in the engine, how weights lie there on their way in, and the sums of gradients on their way out.
+#pragma once
+#include <algorithm>
+
+#include "neurons.hpp"
+
+namespace sgpipe {
+
+// Hands out pieces of memory, each on a line of the cache of its own; without a base it measures what they take.
+template <class T> struct Pieces {
+  char *base;
+  size_t used = 0;
+  T *take(size_t n) {
+    T *p = base ? (T *)(base + used) : nullptr;
+    used += (n * sizeof(T) + 63) / 64 * 64;
+    return p;
+  }
+};
+
+template <class T> struct Layout {
+  const Entry<T> &entry;
+  const Network &net;
+  bool train;
+
+  int vectors(int n) const { return (n + entry.lanes - 1) / entry.lanes; }
+  size_t padded(int n) const { return (size_t)vectors(n) * entry.lanes; }
+  // What drives a hidden layer, each gate padded.
+  size_t drives(int l) const { return net.gates() * padded(net.width[l]); }
+  // Answers of the readout: of a text, in whole panels.
+  size_t panel() const { return (size_t)entry.words * entry.lanes; }
+  size_t answers() const {
+    const int n = net.classes;
+    return net.words ? (n + panel() - 1) / panel() * panel() : padded(n);
+  }
+  size_t columns(int l) const { return l == net.layers ? answers() : drives(l); }
+  size_t neuron_sums(int l) const { return (net.gated ? 1 : NEURON_SUMS) * drives(l); }
+  // Analog gradients are written in whole tiles of rows.
+  size_t sum_rows(int n) const { return (size_t)n + entry.rows; }
+
+  // Calls f(gate, its first row in the caller's matrix, its first column in the engine's, how many) for what
+  // drives layer l; of the readout for all it answers.
+  template <class F> void each_gate(int l, F f) const {
+    const int units = l == net.layers ? net.classes : net.width[l];
+    for (int gate = 0; gate < (l == net.layers ? 1 : net.gates()); gate++)
+      f((ptrdiff_t)gate * units, gate * padded(units), units);
+  }
+  // Calls f(first word, how many) for each panel of words.
+  template <class F> void each_panel(F f) const {
+    for (int c = 0; c < net.classes; c += (int)panel()) f(c, std::min((int)panel(), net.classes - c));
+  }
+
+  // Of a layer's recurrent weights, and of the readout's.
+  T scale_of(int l) const {
+    if (net.stacked()) return T(1);
+    return T(1 - (l == net.layers ? net.b_out : net.b_mem));
+  }
+  // Of feed-forward weights: what dropout keeps is scaled.
+  T forward_scale(int l) const {
+    const bool drops = train && net.dropout != 0 && l < net.layers;
+    return drops ? T((double)scale_of(l) / (1 - net.dropout)) : scale_of(l);
+  }
+
+  Weights<T> weights(Pieces<T> &m) const {
+    Weights<T> all{};
+    for (int l = 0; l <= net.layers; l++) {
+      const bool out = l == net.layers;
+      auto make = [&](int pre, int post, bool panels, bool plain) {
+        Projection<T> p;
+        p.slice = net.stacked() && !out ? SLICE : out && net.words ? entry.words : vectors(post);
+        p.pre = pre;
+        p.post = post;
+        p.pre_vectors = vectors(pre);
+        p.post_vectors = (int)(columns(l) / entry.lanes);
+        p.rows = m.take(pre * columns(l));
+        p.panels = panels ? m.take(post * padded(pre)) : nullptr;
+        p.plain = plain ? m.take(post * padded(pre)) : nullptr;
+        return p;
+      };
+      const int post = out ? net.classes : net.gated ? (int)drives(l) : net.width[l];
+      const bool words = out && net.words, panels = out ? words : l > 0 || net.tied;
+      all.forward[l] = make(net.fan_in(l), post, train && panels, train && out && !words && net.layers > 0);
+      if (!out && net.recurrent[l]) all.recurrent[l] = make(net.width[l], post, train && net.coupled(l), false);
+      if (!out && net.stacked()) all.neurons[l] = lay_out_neurons<T>(m, drives(l));
+      if (out && net.stacked()) all.readout_bias = m.take(answers());
+    }
+    return all;
+  }
+
+  // Where the sums of gradients lie in an array of gradient_size().
+  Gradients<T> gradients(T *sum) const {
+    Gradients<T> g;
+    for (int l = 0; l <= net.layers; l++) {
+      const size_t post = columns(l);
+      g.forward[l] = sum;
+      sum += sum_rows(net.fan_in(l)) * post;
+      if (l < net.layers && net.recurrent[l]) {
+        g.recurrent[l] = sum;
+        sum += net.width[l] * post;
+      }
+      if (!net.stacked()) continue;
+      (l < net.layers ? g.neurons[l] : g.readout_bias) = sum;
+      sum += l < net.layers ? neuron_sums(l) : post;
+    }
+    return g;
+  }
+  size_t gradient_size() const {
+    size_t n = 0;
+    for (int l = 0; l <= net.layers; l++) {
+      const size_t post = columns(l);
+      n += sum_rows(net.fan_in(l)) * post;
+      if (l < net.layers && net.recurrent[l]) n += net.width[l] * post;
+      if (net.stacked()) n += l < net.layers ? neuron_sums(l) : post;
+    }
+    return n;
+  }
+};
+
+}  // namespace sgpipe

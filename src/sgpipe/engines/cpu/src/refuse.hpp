@@ -1,0 +1,10 @@
+// Bad input, said to Python in one line: a ValueError.
+#pragma once
+#include <stdexcept>
+#include <string>
+
+namespace sgpipe {
+
+[[noreturn]] inline void refuse(const std::string &why) { throw std::invalid_argument(why); }
+
+}  // namespace sgpipe
