@@ -12,15 +12,27 @@ from sgpipe.base.files import atomic
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named plain arrays, atomically."""
+    """Write named plain arrays to one file, atomically.
+
+    Args:
+        path: The file, an uncompressed .npz.
+        arrays: The arrays by name.
+    """
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 
 
 def load_arrays(path: Path | BinaryIO) -> dict[str, np.ndarray] | None:
-    """Return named arrays; None if the file is absent or damaged. Nothing is unpickled.
+    """Read the named arrays that `save_arrays` wrote. Nothing is unpickled.
 
-    Raises SgpipeError if the system does not hand the file over: then nothing is known of it.
+    Args:
+        path: The file, or its open stream.
+
+    Returns:
+        The arrays by name; None if the file is absent or damaged.
+
+    Raises:
+        SgpipeError: The system refuses the file, so nothing is known about its content.
     """
     try:
         with np.load(path, allow_pickle=False) as file:

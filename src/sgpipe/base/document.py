@@ -20,7 +20,14 @@ class Document(BaseModel):
 
 
 def one_line(text: str) -> str:
-    """Return `text` if it is one line of printable characters; raise ValueError if not."""
+    """Check that a text is one line of printable characters.
+
+    Returns:
+        The text, unchanged.
+
+    Raises:
+        ValueError: It is not.
+    """
     if not text.strip():
         raise ValueError("is empty; give it a word")
     if not text.isprintable():
@@ -29,7 +36,12 @@ def one_line(text: str) -> str:
 
 
 def named(pattern: str, words: str) -> Any:
-    """Return the type of text that a regular expression matches as a whole; `words` say what it is made of."""
+    """Make the type of a text that matches a regular expression as a whole.
+
+    Args:
+        pattern: The regular expression.
+        words: What the text may be made of, for the error message.
+    """
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -43,7 +55,19 @@ Line = Annotated[str, AfterValidator(one_line)]
 
 
 def checked(model: type[Model], document: Any, where: str) -> Model:
-    """Return `document` as a `model`; raise SgpipeError, naming `where` and the key, on the first thing wrong."""
+    """Check a document against a model.
+
+    Args:
+        model: The model, a `Document`.
+        document: Plain values, as read from YAML.
+        where: Names the document in the error message.
+
+    Returns:
+        The document as an instance of the model.
+
+    Raises:
+        SgpipeError: Something is wrong; the message names `where` and the first such key.
+    """
     try:
         return model.model_validate(document)
     except ValidationError as error:

@@ -16,12 +16,17 @@ class DamagedFile(SgpipeError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an exception says, or its kind if it says nothing."""
+    """Take the first line of an exception's message, or the name of its type if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def shown(value: object, most: int = 80) -> str:
-    """Return a value as it would be written, on one line; the middle of a long one is left out."""
+    """Write a value on one line.
+
+    Args:
+        value: Any value.
+        most: Longest text in characters; the middle of a longer one is left out.
+    """
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # a whole number of thousands of digits; what contains itself
@@ -30,7 +35,16 @@ def shown(value: object, most: int = 80) -> str:
 
 
 def one_of(where: str, value: object, allowed) -> SgpipeError:
-    """Return the error for a value outside a list, naming the list and the nearest allowed word."""
+    """Make the error for a value that is not in a list of allowed ones.
+
+    Args:
+        where: Names the file or key.
+        value: The value that was found.
+        allowed: The values that are allowed.
+
+    Returns:
+        The error, to be raised. Its message has the list and the most similar word in it.
+    """
     allowed = [str(item) for item in allowed]
     text = shown(value)
     near = get_close_matches(text.strip("'"), allowed, n=1)

@@ -14,7 +14,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def disk_full(where: object) -> SgpipeError:
-    """Return the error to raise instead of an OSError that means a full disk, or a used-up quota."""
+    """Make the error to raise in place of an OSError that means a full disk or an exceeded quota."""
     return SgpipeError(
         f"{where}: the disk is full; free some space and give the same command again (nothing finished is lost)"
     )
@@ -24,8 +24,12 @@ def disk_full(where: object) -> SgpipeError:
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place if the block succeeds, remove it if not.
 
-    Raises SgpipeError, naming the file, when the disk is full, or where no file can be: at a folder's or a device's
-    place, or below a file; what stood at `path` before is untouched.
+    Args:
+        path: The file to write. Until the block has succeeded, what was there before stays.
+
+    Raises:
+        SgpipeError: The disk is full, or no file can be created there: a folder or device is in its place, or its
+            parent is a file.
     """
     path = Path(path)
     if os.path.lexists(path) and not path.is_file() and not path.is_symlink():
@@ -52,7 +56,13 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 
 def set_aside(path: Path | str, problem: str, then: str = "") -> None:
-    """Rename what cannot be used, so that another file can take its place; say so, and what happens `then`."""
+    """Rename a file that cannot be used, so that another can take its place, and say so on the error stream.
+
+    Args:
+        path: The file.
+        problem: What is wrong with it.
+        then: What happens next, for the notice.
+    """
     path = Path(path)
     names = (f"{path.name}.damaged{number}" for number in itertools.chain([""], map("-{}".format, itertools.count(2))))
     aside = next(free for name in names if not os.path.lexists(free := path.with_name(name)))
@@ -65,10 +75,16 @@ def set_aside(path: Path | str, problem: str, then: str = "") -> None:
 
 @contextmanager
 def telling(path: Path | str, *damaged: type[Exception]) -> Iterator[None]:
-    """Tell a damaged file from one that the system does not hand over: only those have the number of an error.
+    """Tell a damaged file from one that the system refuses: only an error of the system has an error number.
 
-    `damaged` are the other exceptions by which a reader says that a file is not what it should be. Raises DamagedFile
-    for those, SgpipeError where the system refuses; FileNotFoundError and MemoryError pass.
+    Args:
+        path: The file that the block reads.
+        damaged: Further exceptions by which a reader says that a file is damaged.
+
+    Raises:
+        DamagedFile: The file is damaged.
+        SgpipeError: The system refuses it.
+        FileNotFoundError, MemoryError: As the block raised them.
     """
     try:
         yield

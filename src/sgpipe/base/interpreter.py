@@ -12,7 +12,14 @@ _ACTED_ON = re.compile(r"""[\s'"`$&;|<>()\\:]""")
 
 
 def unusable(path: str) -> str | None:
-    """Return why jobs cannot start the interpreter at `path`, and what to do; None if they can."""
+    """Say why jobs cannot start a Python interpreter, and what to do about it.
+
+    Args:
+        path: The path of the interpreter.
+
+    Returns:
+        One line; None if they can.
+    """
     if not (found := _ACTED_ON.search(path)):
         return None
     return (

@@ -12,10 +12,17 @@ from sgpipe.base.files import telling
 
 
 def read_parquet(source: Path | str | pa.BufferReader, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return a table, read by this thread alone; raises what pyarrow raises.
+    """Read a Parquet table in this thread alone.
 
-    `pq.read_table` starts threads that outlive it. Now and then one is still at work when the process ends, which then
-    aborts (apache/arrow issue 34314). Our tables are small: threads gain nothing.
+    `pq.read_table` starts threads that outlive it. Now and then one is still running when the process ends, which then
+    aborts (apache/arrow issue 34314). Our tables are small, so threads gain nothing.
+
+    Args:
+        source: The file, or a buffer with its content.
+        columns: Names of the columns to read; None for all.
+
+    Raises:
+        OSError, pyarrow.ArrowException: As pyarrow raises them.
     """
     source = str(source) if isinstance(source, Path) else source
     with pq.ParquetFile(source, pre_buffer=False) as file:
@@ -23,8 +30,17 @@ def read_parquet(source: Path | str | pa.BufferReader, columns: Sequence[str] | 
 
 
 def read_whole(path: Path | str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return a table; raises DamagedFile if the file is not whole, FileNotFoundError if it is absent,
-    SgpipeError if a folder is in its place or the system refuses it."""
+    """Read a Parquet table, and tell a damaged file from one that the system refuses.
+
+    Args:
+        path: The file.
+        columns: Names of the columns to read; None for all.
+
+    Raises:
+        DamagedFile: The file is damaged or incomplete.
+        FileNotFoundError: It does not exist.
+        SgpipeError: A folder is in its place, or the system refuses it.
+    """
     with _told(path):
         table = read_parquet(path, columns)
         if lacking := set(columns or ()) - set(table.column_names):
@@ -33,13 +49,13 @@ def read_whole(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
-    """Return what a table says of itself, without its rows; raises as `read_whole` does."""
+    """Read the metadata of a table without its rows; raises as `read_whole` does."""
     with _told(path):
         return metadata_of(pq.read_schema(path))
 
 
 def metadata_of(table: pa.Table | pa.Schema) -> dict[str, str]:
-    """Return what a table says of itself, as text."""
+    """Decode the metadata of a table or schema to text."""
     schema = table.schema if isinstance(table, pa.Table) else table
     return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
 

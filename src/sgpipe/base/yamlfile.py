@@ -20,10 +20,15 @@ KINDS = {"null", "bool", "int", "float", "str", "seq", "map", MERGE}
 
 
 def read_yaml(path: Path | str) -> Any:
-    """Return the content of a YAML 1.2 file: `1e-3` is a number and `no` a word.
+    """Read a YAML 1.2 file: `1e-3` is a number and `no` a word.
 
-    It is made of mappings with words as keys, lists, text, numbers, true, false and null alone. Raises SgpipeError,
-    with the line where there is one, on a missing file, bad syntax, a key given twice, or more than `MOST_VALUES`.
+    Returns:
+        Mappings with words as keys, lists, text, numbers, true, false and null, and nothing else. None for an empty
+        file.
+
+    Raises:
+        SgpipeError: The file is missing, its syntax is bad, a key is given twice, or there are more than `MOST_VALUES`
+            values. The message has the line where there is one.
     """
     text = _text(Path(path))
     try:

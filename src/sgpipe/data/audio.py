@@ -13,10 +13,18 @@ MOST_CHANNELS = 8
 
 
 def read_audio(path: Path | str, rate: int | None = None) -> tuple[np.ndarray, int]:
-    """Return a recording as float64 (samples,) of full scale 1, and its sample rate in Hz; channels are averaged.
+    """Read a recording and average its channels.
 
-    Raises SgpipeError if the file is absent, empty, damaged or no audio, if it promises more than a word, or if `rate`
-    is given and is not its own.
+    Args:
+        path: The file.
+        rate: The sample rate in Hz that it must have; None for any.
+
+    Returns:
+        The signal, float64 (samples,) with full scale 1, and its sample rate in Hz.
+
+    Raises:
+        SgpipeError: The file is absent, empty, damaged or not audio, is far longer than a word, or has another sample
+            rate.
     """
     import soundfile  # a tenth of a second that other tasks need not spend
 
@@ -52,7 +60,7 @@ def _check(file, path: Path, rate: int | None) -> None:
 
 
 def audio_seconds(path: Path | str) -> float:
-    """Return how long a recording lasts, from its header; 0 if it has none, which `read_audio` will complain about."""
+    """Read the duration of a recording in s from its header; 0 if it has none, which `read_audio` reports."""
     import soundfile
 
     if not Path(path).is_file():
@@ -64,7 +72,13 @@ def audio_seconds(path: Path | str) -> float:
 
 
 def resample(signal: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    """Return `signal` at another sample rate, low-passed below half the lower of both (scipy's polyphase filter)."""
+    """Resample a signal, low-passed below half of the lower sample rate (scipy's polyphase filter).
+
+    Args:
+        signal: (samples,).
+        rate: Its sample rate in Hz.
+        wanted: The sample rate of the result in Hz.
+    """
     from scipy.signal import resample_poly  # half a second to import
 
     if rate == wanted:

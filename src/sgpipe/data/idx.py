@@ -14,10 +14,17 @@ MOST = 1_000_000_000  # bytes of content; MNIST has a twentieth of it
 
 
 def read_idx(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Return the content of an idx file, gzipped or plain, as uint8 of the given shape (None: any length).
+    """Read an idx file, gzipped or plain. No more is read than the header promises.
 
-    Raises SgpipeError, naming the file, if it is damaged, not an idx file, or of another shape. No more is read than
-    the header promises.
+    Args:
+        path: The file.
+        shape: The shape that it must have; None for any length of a dimension.
+
+    Returns:
+        uint8 of that shape.
+
+    Raises:
+        SgpipeError: The file is damaged, not an idx file, or of another shape; the message names it.
     """
     size_of(path)
     try:

@@ -30,7 +30,17 @@ CORRECTED_RATE = 16000
 
 
 def features(signal: np.ndarray, rate: int, frames: int, variant: str) -> np.ndarray:
-    """Return the input that a network sees, float32 (frames, 40): mean 0, sd 1. `signal` is (samples,) at `rate` Hz."""
+    """Compute the input that a network receives: logarithms of the mel spectrum, standardised to mean 0 and sd 1.
+
+    Args:
+        signal: The sound, (samples,).
+        rate: Its sample rate in Hz.
+        frames: Number of frames.
+        variant: Of the equations above, the paper's or those of its code.
+
+    Returns:
+        float32 (frames, 40).
+    """
     if variant == "corrected":
         signal, rate = resample(signal, rate, CORRECTED_RATE), CORRECTED_RATE
     # Not a BLAS product: most weights are 0, and its threads would cost more than they do here.
@@ -45,7 +55,17 @@ def features(signal: np.ndarray, rate: int, frames: int, variant: str) -> np.nda
 
 
 def power_spectra(signal: np.ndarray, rate: int, most: int, variant: str) -> np.ndarray:
-    """Return the power spectra of the first `most` frames at the most, float64 (frames, 257), at least one."""
+    """Compute the power spectra of the first frames of a sound.
+
+    Args:
+        signal: The sound, (samples,).
+        rate: Its sample rate in Hz.
+        most: Most frames.
+        variant: Of the equations above, the paper's or those of its code.
+
+    Returns:
+        float64 (frames, 257), at least one frame.
+    """
     frame, stride = round(FRAME_SECONDS * rate), round(STRIDE_SECONDS * rate)
     over = len(signal) - frame
     # The authors' count: the last frame begins inside the signal's last stride, and a tail may be left out.
@@ -60,7 +80,15 @@ def power_spectra(signal: np.ndarray, rate: int, most: int, variant: str) -> np.
 
 @cache
 def filters(rate: int, variant: str) -> np.ndarray:
-    """Return the triangular filters, float64 (40, 257), from 0 Hz to half of `rate`."""
+    """Make the triangular filters from 0 Hz to half of the sample rate.
+
+    Args:
+        rate: The sample rate in Hz.
+        variant: Of the equations above, the paper's or those of its code.
+
+    Returns:
+        float64 (40, 257).
+    """
     top = 2595 * np.log10(1 + rate / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, CHANNELS + 2) / 2595) - 1)
     bins = np.arange(FFT // 2 + 1.0)

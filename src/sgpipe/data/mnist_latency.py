@@ -40,7 +40,7 @@ Images = tuple[np.ndarray, np.ndarray]  # pixels uint8 (samples, 784) and labels
 
 
 def find(folder: Path, data: MnistLatencyData) -> list[Found]:
-    """Return the four published files, gzipped or not, if any of them is in `mnist/`."""
+    """Find the four published files, gzipped or not, in the folder `mnist` of the data folder."""
     root = folder / "mnist"
     if not folder_there(root):
         return []
@@ -55,7 +55,16 @@ def check_file(path: Path) -> None:
 
 
 def make(data: MnistLatencyData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Return the task, from the published files below `folder` or from the digits that come with scikit-learn."""
+    """Make the task from the published files, or without them from the digits that come with scikit-learn.
+
+    Args:
+        data: The knobs.
+        folder: The data folder; None to do without files.
+        workers: Not used.
+
+    Raises:
+        SgpipeError: A file is missing or damaged.
+    """
     train, test = _published(folder / "mnist") if folder else _bundled(data)
     kept, held_out = _split(data, len(train[1]))
     splits = [(train[0][rows], train[1][rows]) for rows in (kept, held_out)] + [test]
@@ -64,7 +73,11 @@ def make(data: MnistLatencyData, folder: Path | None = None, workers: int = 1) -
 
 
 def latencies(data: MnistLatencyData) -> np.ndarray:
-    """Return the step of the spike of each of the 256 pixel values, int64 (256,); -1 for none within the window."""
+    """Compute the time step of the spike for each of the 256 pixel values (section 4.1.2).
+
+    Returns:
+        int64 (256,); -1 for no spike within the window.
+    """
     pixel = np.arange(256.0)
     x = {"coded": pixel / 255, "printed": data.tau * pixel / 256}.get(data.variant, data.tau * pixel / 255)
     time = np.full(256, np.inf)

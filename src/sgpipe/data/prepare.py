@@ -20,11 +20,16 @@ ROWS = 500  # samples looked at together: enough to be fast, few enough to fit i
 
 
 def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, keep: Path | str | None = None) -> Task:
-    """Make the task of a run from its source; `folder` is where the data files are.
+    """Make the task of a run from its source.
 
-    What costs time to make and serves other tasks too goes to the folder `keep`, if given, and is taken from there.
+    Args:
+        spec: The run.
+        folder: The data folder.
+        workers: Parallel workers; the result does not depend on their number.
+        keep: A folder for what is costly to make and serves other tasks too; it is taken from there if it is there.
 
-    Raises SgpipeError if files are needed and there is no folder, or if a file is bad.
+    Raises:
+        SgpipeError: Files are needed but there is no folder, or a file is bad.
     """
     data = spec.data
     needs_files = data.source in ("original", "derived")
@@ -36,11 +41,13 @@ def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, k
 
 
 def statistics(task: Task) -> dict[str, Any]:
-    """Return mean, variance, least and largest value of the input per unit and step, from the train split; then all of
-    it for every split.
+    """Compute the mean, variance, smallest and largest value of the input per unit and time step.
 
-    The theory of initialisations needs those of the train split, which therefore know nothing of the others. Events of
-    one bin add up, and a word is one of `units` inputs.
+    Events in one bin add up, and a word is one of `units` inputs.
+
+    Returns:
+        `mean`, `variance`, `low` and `high` of the train split, which the theory of initialisation needs; and `splits`,
+        the same of every split.
     """
     splits = {split: _split_statistics(getattr(task, split), task) for split in SPLITS}
     return {**splits["train"], "splits": splits}

@@ -23,7 +23,7 @@ MOST = 100_000_000  # bytes; the published training text has a twentieth of it
 
 
 def find(folder: Path, data: PtbData) -> list[Found]:
-    """Return the three published files, if any of them is in `ptb/`."""
+    """Find the three published files in the folder `ptb` of the data folder."""
     root = folder / "ptb"
     if not folder_there(root):
         return []
@@ -37,14 +37,23 @@ def check_file(path: Path) -> None:
 
 
 def make(data: PtbData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Return the task, from the published files below `folder` or from the grammar."""
+    """Make the task from the published files, or without them from the grammar.
+
+    Args:
+        data: The knobs.
+        folder: The data folder; None to do without files.
+        workers: Not used.
+
+    Raises:
+        SgpipeError: A file is missing or damaged.
+    """
     ids = _published(folder / "ptb", data.units) if folder else _generated(data.seed)
     streams = [Words(ids[split][: data.limit or None]) for split in SPLITS]
     return Task(data.units, data.classes, data.steps, *streams)
 
 
 def vocabulary(words: list[str]) -> dict[str, int]:
-    """Return the id of each word: 0 for the most frequent; equally frequent ones in the order of the alphabet."""
+    """Number the words of a text: 0 for the most frequent; equally frequent ones alphabetically."""
     counts = Counter(words)
     return {word: number for number, word in enumerate(sorted(counts, key=lambda word: (-counts[word], word)))}
 
@@ -62,7 +71,7 @@ def _published(root: Path, size: int) -> dict[str, np.ndarray]:
 
 
 def read_words(path: Path) -> list[str]:
-    """Return the words of a text, with <eos> for the end of each line; raises SgpipeError if it is none."""
+    """Read the words of a text, with <eos> at the end of each line; raises SgpipeError if it is not a text."""
     text = read_text(path, MOST, FETCH_AGAIN)
     words = [word for word in text.replace("\n", f" {EOS} ").split(" ") if word]
     if len(words) < 2:

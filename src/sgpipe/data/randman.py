@@ -36,7 +36,12 @@ class Spectrum:
 
 
 def spectrum(variant: str, alpha: float) -> Spectrum:
-    """Return the frequencies and weights of a variant at smoothness `alpha`."""
+    """Choose the frequencies of a variant and their weights.
+
+    Args:
+        variant: The formula as printed, or that of the authors' code.
+        alpha: The smoothness.
+    """
     if variant == "printed":
         k = np.arange(1.0, PRINTED_CUTOFF + 1)
         return Spectrum(k, k**-alpha, has_offset=True)
@@ -47,7 +52,7 @@ def spectrum(variant: str, alpha: float) -> Spectrum:
 
 
 def coefficients(data: RandmanData, label: int) -> np.ndarray:
-    """Return A, B, C of one class as float64 (3, M, D, K)."""
+    """Draw A, B and C of one class, float64 (3, M, D, K)."""
     modes = spectrum(data.variant, data.alpha)
     shape = (3, data.units, data.dim, len(modes.frequency))
     drawn = uniform(stream(data.seed, f"data/randman/manifold/{label}"), 0.0, 1.0, shape)
@@ -57,13 +62,22 @@ def coefficients(data: RandmanData, label: int) -> np.ndarray:
 
 
 def points(data: RandmanData, label: int) -> np.ndarray:
-    """Return the intrinsic coordinates of one class's samples, float64 (samples, D), uniform in the unit cube."""
+    """Draw the intrinsic coordinates of one class's samples, float64 (samples, D), uniform in the unit cube."""
     shape = (data.samples_per_class, data.dim)
     return uniform(stream(data.seed, f"data/randman/points/{label}"), 0.0, 1.0, shape)
 
 
 def manifold(data: RandmanData, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return f(x), float64 (samples, M), before rescaling. `theta` is (3, M, D, K), `x` is (samples, D)."""
+    """Compute f(x), before rescaling.
+
+    Args:
+        data: The knobs.
+        theta: A, B and C, (3, M, D, K).
+        x: Intrinsic coordinates, (samples, D).
+
+    Returns:
+        float64 (samples, M).
+    """
     modes = spectrum(data.variant, data.alpha)
     amplitude, rate, phase = theta
     values = np.ones((len(x), data.units))
@@ -75,9 +89,16 @@ def manifold(data: RandmanData, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def embed(data: RandmanData, label: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the samples of one class: intrinsic (samples, D) and embedding coordinates (samples, M) in [0, 1].
+    """Make the samples of one class.
 
-    Each embedding coordinate is standardised over all samples of the class, as the paper and its code do.
+    Each embedding coordinate is standardised over all samples of the class, as in the paper and its code.
+
+    Args:
+        data: The knobs.
+        label: The class.
+
+    Returns:
+        Intrinsic coordinates (samples, D), and embedding coordinates (samples, M) in [0, 1].
     """
     x = points(data, label)
     y = manifold(data, coefficients(data, label), x)
@@ -86,7 +107,13 @@ def embed(data: RandmanData, label: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make(data: RandmanData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Return the task: every unit of every sample fires once, at floor(tau y / dt)."""
+    """Make the task: every unit of every sample fires once, at floor(tau y / dt).
+
+    Args:
+        data: The knobs.
+        folder: Not used: there are no files.
+        workers: Not used.
+    """
     # y = 1 falls on tau itself, which the interval leaves out; 0.07 / 0.01 is a hair above 7, and still 7 steps.
     last = int(np.ceil(data.tau / data.dt * (1 - 2e-9))) - 1
     samples, classes = data.samples_per_class, data.classes

@@ -25,7 +25,7 @@ VALID_SHARE = 0.1
 
 
 def find(folder: Path, data: RawHDData) -> list[Found]:
-    """Return the published set, if there is anything of it in the data folder."""
+    """Find the published set in the data folder, complete or not."""
     root = folder / FOLDER
     if not folder_there(root):
         return []
@@ -36,7 +36,16 @@ def find(folder: Path, data: RawHDData) -> list[Found]:
 
 
 def make(data: RawHDData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Return the task: from the files in `folder`/hd_audio, or without a folder from synthesised speech."""
+    """Make the task from the recordings in the folder `hd_audio`, or without them from synthesised speech.
+
+    Args:
+        data: The knobs.
+        folder: The data folder; None to do without files.
+        workers: Parallel workers; the result does not depend on their number.
+
+    Raises:
+        SgpipeError: A file is missing or damaged.
+    """
     with tree(folder and folder / FOLDER) as root:
         if folder is None:
             write_digits(root, SPEECH_SEED, rate=RATE, only=())
@@ -58,9 +67,10 @@ def _splits(data: RawHDData, lists: dict[str, list[Recording]]) -> dict[str, lis
 
 
 def read_lists(root: Path) -> dict[str, list[Recording]]:
-    """Return the recordings of each list; raises SgpipeError if one is not there, or stands in the lists twice.
+    """Read the recordings of each list. Whoever has only a part of the set cuts the lists to it.
 
-    The lists say what the set is: whoever has only a part of it cuts them to that part.
+    Raises:
+        SgpipeError: A recording is missing, or is listed twice.
     """
     lists, there = listed(root), set(names_in(root / "audio"))
     for split, recordings in lists.items():
@@ -74,7 +84,7 @@ def read_lists(root: Path) -> dict[str, list[Recording]]:
 
 
 def listed(root: Path) -> dict[str, list[Recording]]:
-    """Return what each list names, whether or not it is there."""
+    """Read the names in each list, whether or not the recordings are there."""
     paths = {split: root / name for split, name in LISTS.items()}
     lists = {split: [_recording(entry, path) for entry in list_entries(path)] for split, path in paths.items()}
     apart({paths[split]: [name for name, _ in recordings] for split, recordings in lists.items()})

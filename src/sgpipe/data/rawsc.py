@@ -24,7 +24,7 @@ SINCE_V002 = ("backward", "follow", "forward", "learn", "visual")
 
 
 def words(version: str) -> tuple[str, ...]:
-    """Return the words of a release in the order of their labels, which is that of the alphabet."""
+    """List the words of a release in the order of their labels, which is alphabetical."""
     return COMMANDS if version == "v0.02" else tuple(word for word in COMMANDS if word not in SINCE_V002)
 
 
@@ -33,7 +33,7 @@ def _root(folder: Path, data: RawSCData) -> Path:
 
 
 def find(folder: Path, data: RawSCData) -> list[Found]:
-    """Return the published set, if there is anything of it in the data folder."""
+    """Find the published set in the data folder, complete or not."""
     root = _root(folder, data)
     if not folder_there(root):
         return []
@@ -44,7 +44,16 @@ def find(folder: Path, data: RawSCData) -> list[Found]:
 
 
 def make(data: RawSCData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Return the task: from the files below `folder`, or without a folder from synthesised speech."""
+    """Make the task from the published clips, or without them from synthesised speech.
+
+    Args:
+        data: The knobs.
+        folder: The data folder; None to do without files.
+        workers: Parallel workers; the result does not depend on their number.
+
+    Raises:
+        SgpipeError: A file is missing or damaged.
+    """
     with tree(folder and _root(folder, data)) as root:
         if folder is None:
             paths = write_commands(root, SPEECH_SEED, rate=RATE, only=())
@@ -93,7 +102,7 @@ def _splits(root: Path, paths: list[str], known: tuple[str, ...]) -> dict[str, l
 
 
 def read_list(path: Path) -> list[str]:
-    """Return a list's entries, `<word>/<speaker>_nohash_<n>.wav`; raises SgpipeError if it is none."""
+    """Read the entries of a list, `<word>/<speaker>_nohash_<n>.wav`; raises SgpipeError on anything else."""
     entries = list_entries(path)
     for entry in entries:
         if not re.fullmatch(r"\w+/\w+_nohash_\d+\.wav", entry, re.ASCII):

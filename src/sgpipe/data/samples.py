@@ -18,13 +18,19 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def take(self, indices: np.ndarray) -> "Samples":
-        """Return the samples at `indices`, in that order."""
+        """Select samples by index, in the given order."""
 
     def dense(self, steps: int, units: int) -> np.ndarray:
-        """Return the network's input (steps, samples, units) as float32."""
+        """Expand to the network's input, float32 (steps, samples, units)."""
 
     def sound(self, steps: int, units: int, classes: int) -> bool:
-        """Return whether every array has the right shape and every entry lies in range."""
+        """Tell whether every array has the right shape and every entry is in range.
+
+        Args:
+            steps: Time steps of a sample; of a text not used.
+            units: Input units; of a text not used.
+            classes: Classes or, of a text, words.
+        """
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,14 @@ class Events:
 
     @classmethod
     def from_spikes(cls, sample: np.ndarray, step: np.ndarray, unit: np.ndarray, labels: np.ndarray) -> "Events":
-        """Return events from spikes in any order, given as three arrays of equal length."""
+        """Sort spikes into events.
+
+        Args:
+            sample: Of each spike, its sample, (spikes,), in any order.
+            step: Its time step, likewise.
+            unit: Its input unit, likewise.
+            labels: Of each sample, (samples,).
+        """
         ptr = np.zeros(len(labels) + 1, dtype=np.int64)
         np.cumsum(np.bincount(sample, minlength=len(labels)), out=ptr[1:])
         # Sorted as one number each, which is ten times as fast as by three keys.
@@ -55,19 +68,21 @@ class Events:
         return cls(ptr, (key % steps).astype(np.int32), unit.astype(np.int32), labels.astype(np.int64))
 
     def take(self, indices: np.ndarray) -> "Events":
+        """Select samples by index, in the given order."""
         counts = np.diff(self.ptr)[indices]
         ptr = np.concatenate([[0], np.cumsum(counts)])
         where = np.repeat(self.ptr[indices] - ptr[:-1], counts) + np.arange(ptr[-1])
         return Events(ptr, self.step[where], self.unit[where], self.labels[indices])
 
     def dense(self, steps: int, units: int) -> np.ndarray:
-        """Return spike counts (steps, samples, units) as float32."""
+        """Count spikes, float32 (steps, samples, units)."""
         raster = np.zeros((steps, len(self), units), dtype=np.float32)
         sample = np.repeat(np.arange(len(self)), np.diff(self.ptr))
         np.add.at(raster, (self.step, sample, self.unit), 1.0)
         return raster
 
     def sound(self, steps: int, units: int, classes: int) -> bool:
+        """Tell whether every array has the right shape and every entry is in range."""
         return bool(
             len(self.ptr) == len(self) + 1
             and self.ptr[0] == 0
@@ -91,15 +106,18 @@ class Analog:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Analog":
+        """Select samples by index, in the given order."""
         return Analog(self.frames[indices], self.labels[indices], self.hold)
 
     def dense(self, steps: int, units: int) -> np.ndarray:
+        """Hold each frame, float32 (steps, samples, units)."""
         held = np.repeat(self.frames.transpose(1, 0, 2), self.hold, axis=0)
         if held.shape[0] != steps or held.shape[2] != units:
             raise SgpipeError(f"frames held: {held.shape[0]} steps of {held.shape[2]}, expected {steps} of {units}")
         return held
 
     def sound(self, steps: int, units: int, classes: int) -> bool:
+        """Tell whether every array has the right shape and every entry is in range."""
         return bool(
             self.frames.ndim == 3
             and len(self.frames) == len(self)
@@ -120,10 +138,17 @@ class Words:
         return len(self.ids)
 
     def batches(self, rows: int, steps: int):
-        """Yield (input, target) ids (steps, rows): the text cut into `rows` equal strands, read side by side.
+        """Cut the text into equal strands, and yield them side by side, some steps at a time.
 
-        Row r of a batch goes on where row r of the one before it ended, so that a network may carry its state over.
+        Row r of a batch continues where row r of the batch before it ended, so that a network may carry its state over.
         The remainder that does not fill a row is left out; the last batch may have fewer steps.
+
+        Args:
+            rows: Number of strands.
+            steps: Time steps per batch.
+
+        Yields:
+            Ids of the input words and of the target words, each (steps, rows).
         """
         length = (len(self.ids) - 1) // rows
         inputs = self.ids[: rows * length].reshape(rows, length).T
@@ -132,6 +157,7 @@ class Words:
             yield inputs[start : start + steps], targets[start : start + steps]
 
     def sound(self, steps: int, units: int, classes: int) -> bool:
+        """Tell whether the array has the right shape and every id is in range."""
         return self.ids.ndim == 1 and len(self.ids) > 1 and _within(self.ids, classes)
 
 
@@ -151,7 +177,14 @@ class Task:
     test: Events | Analog | Words
 
     def check(self, where: str) -> "Task":
-        """Return self; raise SgpipeError if an array is out of shape or range."""
+        """Check the arrays of all splits.
+
+        Returns:
+            The task itself.
+
+        Raises:
+            SgpipeError: An array has the wrong shape or an entry out of range; the message names `where`.
+        """
         for split in SPLITS:
             if not getattr(self, split).sound(self.steps, self.units, self.classes):
                 raise SgpipeError(f"{where}: the {split} split is out of shape or range")

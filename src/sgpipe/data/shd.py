@@ -44,7 +44,7 @@ MAKE_AGAIN = "delete it, and it is made again"
 
 
 def find(folder: Path, data: ShdData) -> list[Found]:
-    """Return the published spikes, and the recordings to derive some from, as far as they are there."""
+    """Find the published spikes, and the recordings from which others can be derived, in the data folder."""
     root, found = folder / FOLDER, []
     files = [packed_or_not(root, name) for name in FILES.values()] if folder_there(root) else []
     there = tuple(path for path in files if file_there(path))
@@ -61,10 +61,16 @@ def check_file(path: Path) -> None:
 
 
 def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path | None = None) -> Task:
-    """Return the task; `folder` is where the data files are, None for synthesised speech.
+    """Make the task from published spikes, or from recordings or synthesised speech by way of the inner ear.
 
-    Spikes that have to be made first are kept in the folder `keep`, if given, and taken from there the next time.
-    Raises SgpipeError, naming the file, if one is bad.
+    Args:
+        data: The knobs.
+        folder: The data folder; None for synthesised speech.
+        workers: Parallel workers; the result does not depend on their number.
+        keep: A folder for spikes that are made here; they are taken from there the next time.
+
+    Raises:
+        SgpipeError: A file is missing or damaged; the message names it.
     """
     if data.source == "original":
         paths = {split: packed_or_not(folder / FOLDER, name) for split, name in FILES.items()}
@@ -154,7 +160,12 @@ def _read(file: SpikeFile, data: ShdData, rows: dict[str, np.ndarray]) -> dict[s
 
 
 def binned(chunk: Chunk, data: ShdData) -> Events:
-    """Return samples as the network sees them: spikes in bins, each bin held for `data.hold` steps."""
+    """Bin spikes in time, and hold each bin for `data.hold` steps.
+
+    Args:
+        chunk: Some samples.
+        data: The knobs.
+    """
     width, bins = data.dt * data.hold, data.steps // data.hold
     sample = np.repeat(np.arange(len(chunk.labels)), chunk.counts)
     if data.variant == "herranz2022":

@@ -142,7 +142,18 @@ class SpikeFile:
 
 @contextmanager
 def open_spikes(path: Path | str, advice: str = FETCH_AGAIN) -> Iterator[SpikeFile]:
-    """Open a file of spikes, gzipped or not; raises SgpipeError, with `advice`, if it is damaged or of another kind."""
+    """Open a file of spikes, gzipped or not.
+
+    Args:
+        path: The file.
+        advice: What to do about a bad file, for the message.
+
+    Yields:
+        The open file.
+
+    Raises:
+        SgpipeError: The file is damaged or of another kind.
+    """
     import h5py  # an eighth of a second that other tasks need not spend
 
     path = Path(path)
@@ -179,9 +190,13 @@ def write_spikes(
     labels: Sequence[int],
     keys: Sequence[str] = (),
 ) -> None:
-    """Write spikes, times and units of each sample, with their labels; `keys` tell where the samples come from.
+    """Write a file of spikes in the layout of the published ones.
 
-    `spikes` are (sample, its spikes), in any order; they are written as they come.
+    Args:
+        path: The file.
+        spikes: Index of a sample, and the times in s and units of its spikes; in any order, written as they come.
+        labels: Of each sample.
+        keys: Where each sample comes from.
     """
     import h5py
 

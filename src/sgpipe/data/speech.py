@@ -31,7 +31,7 @@ def tree(root: Path | None) -> Iterator[Path]:
 
 
 def list_entries(path: Path) -> list[str]:
-    """Return the names in a list of files, cut at newlines and spaces; raises SgpipeError if it is no text."""
+    """Read the names in a list of files, separated by newlines or spaces; raises SgpipeError if it is not a text."""
     return [name for name in read_text(path, LONGEST_LIST, FETCH_SET_AGAIN).replace("\n", " ").split(" ") if name]
 
 
@@ -47,7 +47,12 @@ def apart(lists: Mapping[Path, Sequence[str]]) -> None:
 
 
 def limited(data: RawHDData | RawSCData, splits: Mapping[str, Sequence[Recording]]) -> dict[str, list[Recording]]:
-    """Return at most `data.limit` recordings of each split, drawn by the seed and left in order; all if it is 0."""
+    """Draw at most `data.limit` recordings of each split by the seed, in their old order; 0 keeps all.
+
+    Args:
+        data: The knobs.
+        splits: The recordings of each split.
+    """
     kept = {}
     for split, recordings in splits.items():
         draws = stream(data.seed, f"data/{data.task}/limit/{split}")
@@ -61,7 +66,18 @@ def limited(data: RawHDData | RawSCData, splits: Mapping[str, Sequence[Recording
 def spectrogram_task(
     data: RawHDData | RawSCData, folder: Path, splits: Mapping[str, Sequence[Recording]], rate: int, workers: int
 ) -> Task:
-    """Return the task of some recordings below `folder`, all of `rate` Hz; raises SgpipeError on a bad file."""
+    """Make a task of mel spectrograms from recordings.
+
+    Args:
+        data: The knobs.
+        folder: Where the recordings are.
+        splits: The recordings of each split.
+        rate: Their sample rate in Hz.
+        workers: Parallel workers; the result does not depend on their number.
+
+    Raises:
+        SgpipeError: A file is missing or damaged.
+    """
     made = {}
     for split in SPLITS:
         frames = spectrograms([folder / name for name, _ in splits[split]], data, rate, workers)
@@ -71,7 +87,17 @@ def spectrogram_task(
 
 
 def spectrograms(paths: Sequence[Path], data: RawHDData | RawSCData, rate: int, workers: int = 1) -> np.ndarray:
-    """Return the features of audio files, float32 (files, data.frames, 40), before `data.gain`."""
+    """Compute the features of audio files, before `data.gain`.
+
+    Args:
+        paths: The files.
+        data: The knobs.
+        rate: The sample rate in Hz that they must have.
+        workers: Parallel workers; the result does not depend on their number.
+
+    Returns:
+        float32 (files, data.frames, 40).
+    """
     frames = np.empty((len(paths), data.frames, CHANNELS), dtype=np.float32)
 
     def fill(row: int) -> None:

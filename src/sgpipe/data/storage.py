@@ -15,7 +15,7 @@ from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
 
 
 def save_task(task: Task, path: Path | str) -> None:
-    """Write a prepared task."""
+    """Write a prepared task to a file."""
     batches = [_to_arrow(getattr(task, split)) for split in SPLITS]
     shape = {"kind": type(task.train).__name__, "units": task.units, "classes": task.classes, "steps": task.steps}
     if isinstance(task.train, Analog):

@@ -9,7 +9,7 @@ _FULL = "I+II+III+IV"
 
 
 def sets(runs: pd.DataFrame) -> pd.Series:
-    """Return the name of each run's set: `naive`, `I+II`, `all`; `calibrated`, with its conditions if not all."""
+    """Name the set of conditions of each run: `naive`, `I+II`, `all`; `calibrated`, with its conditions if not all."""
     none = pd.Series("none", index=runs.index)
     chosen = runs.get("init.conditions", none).fillna("none")
     method = runs.get("init.method", none).fillna("none")
@@ -19,7 +19,7 @@ def sets(runs: pd.DataFrame) -> pd.Series:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return sets, each once: naive, those with few conditions first, and those that are calibrated last."""
+    """Sort sets, each once: naive first, then by the number of conditions, calibrated ones last."""
 
     def place(name: str) -> tuple:
         late, inner = name.startswith(CALIBRATED), name.removeprefix(CALIBRATED).strip() or _FULL
@@ -30,7 +30,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def label(name: str) -> str:
-    """Return a set's name for an axis, on lines that are short enough."""
+    """Label an axis with the name of a set, on lines that are short enough."""
     if name == ALL:
         return "all four"
     if name == CALIBRATED:
@@ -41,6 +41,6 @@ def label(name: str) -> str:
 
 
 def asks(name: str, condition: str) -> bool:
-    """Return whether a set has a condition, e.g. whether `I+II` has `II`."""
+    """Tell whether a set includes a condition, e.g. `I+II` includes `II`."""
     inner = name.removeprefix(CALIBRATED).strip() or _FULL
     return condition in ([] if inner == NAIVE else (_FULL if inner == ALL else inner).split("+"))

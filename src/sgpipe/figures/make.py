@@ -32,7 +32,13 @@ SOURCES = {
 
 
 def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
-    """Draw a figure, e.g. `zenke2021.fig3`, as `output`.png, .pdf and .svg, and write its numbers to .parquet."""
+    """Draw a figure as `output`.png, .pdf and .svg, and write its numbers to .parquet.
+
+    Args:
+        module: Of the figure, e.g. `zenke2021.fig3`.
+        tables: Its tables by name.
+        output: The files without suffix.
+    """
     drawer = find(module, "draw")
     frames, experiment = read_tables(tables)
     data = drawer.select(frames, experiment)
@@ -47,7 +53,13 @@ def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
 
 
 def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
-    """Write a table, e.g. `zenke2021.table1`, as `output`.csv, .md, .tex and .parquet."""
+    """Write a table as `output`.csv, .md, .tex and .parquet.
+
+    Args:
+        module: Of the table, e.g. `zenke2021.table1`.
+        tables: What it is made from, by name.
+        output: The files without suffix.
+    """
     maker = find(module, "legend")
     frames, experiment = read_tables(tables)
     data = maker.select(frames, experiment)
@@ -66,7 +78,11 @@ def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
 
 
 def find(module: str, function: str) -> ModuleType:
-    """Return the module below `sgpipe.figures`; raises SgpipeError if there is none with `select` and `function`."""
+    """Import the module of a figure below `sgpipe.figures`.
+
+    Raises:
+        SgpipeError: There is none that has `select` and `function`.
+    """
     name = f"sgpipe.figures.{module}"
     try:
         found = importlib.import_module(name)
@@ -80,7 +96,7 @@ def find(module: str, function: str) -> ModuleType:
 
 
 def read_tables(tables: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Return the tables as frames, and the experiment that the table `runs` belongs to."""
+    """Read tables as frames, together with the metadata of the experiment that the table `runs` belongs to."""
     read = {name: read_whole(path) for name, path in tables.items()}
     metadata = read["runs"].schema.metadata or {}
     if b"sgpipe.experiment" not in metadata:
@@ -91,9 +107,14 @@ def read_tables(tables: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], di
 
 
 def corner_note(experiment: Mapping, runs: pd.DataFrame) -> str:
-    """Return what stands in a figure's corner.
+    """Write the note in the corner of a figure.
 
-    That is the scale, the source of the data, herranz2022's open settings, how many runs, and how many have no result.
+    It has the scale, the source of the data, herranz2022's open settings, and how many runs there are and how many of
+    them have no result.
+
+    Args:
+        experiment: The experiment's metadata.
+        runs: Its table.
     """
     words = [style.WARNING] if experiment["scale"] == "smoke" else []
     words += [f"scale {experiment['scale']}", *source_words(runs), *regime_words(runs)]
@@ -110,7 +131,7 @@ def corner_note(experiment: Mapping, runs: pd.DataFrame) -> str:
 
 
 def source_words(runs: pd.DataFrame) -> list[str]:
-    """Return where the data of some runs come from, in words."""
+    """Say in words where the data of some runs come from."""
     if "data.source" not in runs:
         return []
     names = ("data.task", "data.source", "data.variant", "data.files", "data.limit")
@@ -142,7 +163,13 @@ def _path(output: Path | str, suffix: str) -> Path:
 
 
 def markdown(printed: pd.DataFrame, title: str, below: Sequence[str]) -> str:
-    """Return a frame of text as a Markdown table with a heading and lines below."""
+    """Format a frame of text as a Markdown table.
+
+    Args:
+        printed: The frame.
+        title: The heading above it.
+        below: Lines below it.
+    """
     cells = printed.map(lambda cell: cell.replace("|", r"\|"))
     table = cells.to_markdown(index=False, disable_numparse=True)
     return "\n".join([f"# {title}", "", table, "", *(f"{line}  " for line in below)]) + "\n"
@@ -171,7 +198,13 @@ LATEX = {
 
 
 def latex(printed: pd.DataFrame, title: str, below: Sequence[str]) -> str:
-    """Return a frame of text as a LaTeX table (plain tabular, no packages), with lines below."""
+    """Format a frame of text as a LaTeX table (plain tabular, no packages).
+
+    Args:
+        printed: The frame.
+        title: The caption.
+        below: Lines below it.
+    """
     cells = printed.map(escape).rename(columns=escape)
     table = cells.style.hide(axis="index").to_latex(
         column_format="l" * cells.shape[1], caption=escape(title), environment="table", hrules=False
@@ -181,7 +214,7 @@ def latex(printed: pd.DataFrame, title: str, below: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text as LaTeX source; what stands between two dollar signs is a formula already."""
+    """Escape text for LaTeX; text between two dollar signs is a formula already."""
     pieces = text.split("$")
     if len(pieces) % 2 == 0:  # a dollar sign of its own
         pieces = [text]

@@ -30,7 +30,11 @@ FUNCTIONS = {"figures": ("select", "draw"), "tables": ("select", "printed", "leg
 
 
 def check_figures(experiments: Mapping[str, Experiment]) -> None:
-    """Raise SgpipeError if an experiment does not give what the figure or table needs that is to draw it."""
+    """Check that every experiment gives its figure or table what that needs.
+
+    Raises:
+        SgpipeError: One does not.
+    """
     for experiment in experiments.values():
         experiment.recorded()
         for problem in problems(experiment, experiments):
@@ -38,7 +42,12 @@ def check_figures(experiments: Mapping[str, Experiment]) -> None:
 
 
 def problems(experiment: Experiment, experiments: Mapping[str, Experiment]) -> Iterator[str]:
-    """Yield what is wrong, and what to type instead, if an experiment's figure cannot be drawn from its table."""
+    """Yield what is wrong, and what to type instead, if an experiment's figure cannot be drawn from its table.
+
+    Args:
+        experiment: The experiment.
+        experiments: All experiments by id.
+    """
     path = module_of(experiment)
     functions, needs = _declared(path, path.stat().st_mtime_ns)
     draw, kind = experiment.draw, kind_of(experiment)
@@ -62,7 +71,7 @@ def problems(experiment: Experiment, experiments: Mapping[str, Experiment]) -> I
 
 
 def table_of(experiment: Experiment) -> str:
-    """Return what an experiment's table holds."""
+    """Name the content of an experiment's table."""
     if experiment.trains:
         return "results"
     if experiment.simulate:

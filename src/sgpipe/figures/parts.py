@@ -22,9 +22,14 @@ NUMBERS_FIT = 6.0  # mm: narrower cells of a heat map have no room for a number
 
 
 def choice_title(axes: Axes, summaries: pd.DataFrame, words: str) -> None:
-    """Title a panel of best networks; `{}` in `words` becomes e.g. `best 4 of 12 cells`.
+    """Title a panel of best networks, e.g. `best 4 of 12 cells`.
 
-    Where the bars differ in that, each needs its own numbers: `choice_label` writes them above it.
+    Where the bars differ in these numbers, each needs its own: `choice_label` writes them above it.
+
+    Args:
+        axes: The panel.
+        summaries: A row per bar.
+        words: The title; `{}` in it becomes the choice.
     """
     found = choices(summaries)
     if len(found) == 1:
@@ -35,7 +40,14 @@ def choice_title(axes: Axes, summaries: pd.DataFrame, words: str) -> None:
 
 
 def choice_label(axes: Axes, x: float, bars: Iterable[Mapping], summaries: pd.DataFrame) -> None:
-    """Write what the panel's title cannot say of all bars: of those at x, how many of how many cells."""
+    """Write above a bar how many of how many cells it shows, where the panel's title cannot say so of all bars.
+
+    Args:
+        axes: The panel.
+        x: The position.
+        bars: The summaries at that position.
+        summaries: Those of the whole panel.
+    """
     if len(choices(summaries)) > 1:
         words = " · ".join(dict.fromkeys(f"{int(bar['n'])}/{int(bar['cells'])}" for bar in bars))
         look = {"ha": "center", "va": "bottom", "size": style.SMALL}
@@ -43,14 +55,14 @@ def choice_label(axes: Axes, x: float, bars: Iterable[Mapping], summaries: pd.Da
 
 
 def none_finished(axes: Axes, x: float, bar: Mapping) -> None:
-    """Say so in the place of a bar that has no network."""
+    """Mark the place of a bar that has no network."""
     if bar["n"] == 0:
         words = f"none of {int(bar['cells'])} finished"
         axes.text(x, 0.02, words, rotation=90, zorder=7, ha="center", va="bottom", size=style.SMALL)
 
 
 def choices(summaries: pd.DataFrame) -> set[tuple[int, int]]:
-    """Return how many of how many cells are shown, each pair of numbers that occurs once."""
+    """List how many of how many cells are shown, each pair of numbers once."""
     return {(int(n), int(cells)) for n, cells in zip(summaries["n"], summaries["cells"], strict=True)}
 
 
@@ -63,7 +75,15 @@ def mean_and_spread(axes: Axes, x: float, bar: Mapping) -> None:
 
 
 def networks(axes: Axes, x: float, values: Sequence[float], width: float, colour: object = "white") -> None:
-    """Draw one small point a network, side by side in order, about `x`."""
+    """Draw one small point per network, side by side in order.
+
+    Args:
+        axes: The panel.
+        x: The middle.
+        values: Of each network.
+        width: Over which the points are spread.
+        colour: Of the points.
+    """
     n = len(values)
     offsets = np.linspace(-0.5, 0.5, n + 2)[1:-1] * width if n > 1 else np.zeros(n)
     axes.scatter(x + offsets, values, s=5, color=colour, edgecolors=style.INK, linewidths=0.4, zorder=5)
@@ -72,7 +92,15 @@ def networks(axes: Axes, x: float, values: Sequence[float], width: float, colour
 def bars(
     axes: Axes, summaries: pd.DataFrame, points: Sequence[Sequence[float]], colours: Sequence, x: Sequence[float]
 ) -> None:
-    """Draw a bar with spread and networks for each summary row, at the positions `x`; the y axis is accuracy."""
+    """Draw a bar with spread and networks for each summary; the y axis is accuracy.
+
+    Args:
+        axes: The panel.
+        summaries: A row per bar.
+        points: The values of the networks of each bar.
+        colours: A colour per bar.
+        x: The position of each bar.
+    """
     width = 0.8
     for (_, bar), values, colour, at in zip(summaries.iterrows(), points, colours, x, strict=True):
         if bar["n"]:
@@ -104,9 +132,19 @@ def chance_line(axes: Axes, level: float, words: str = "chance") -> None:
 def heat_map(
     axes: Axes, cells: pd.DataFrame, betas: Sequence[float], etas: Sequence[float], cell_mm: float
 ) -> QuadMesh:
-    """Draw test accuracy over beta (x) and eta (y), one column and row a value, and return the mesh.
+    """Draw test accuracy over beta (x) and eta (y), with one column or row per value.
 
     Nothing is interpolated: a cell that was not run is hatched, one in which nothing finished carries a mark.
+
+    Args:
+        axes: The panel.
+        cells: A row per cell.
+        betas: The columns.
+        etas: The rows.
+        cell_mm: Size of a cell in mm.
+
+    Returns:
+        The mesh, for a colour bar.
     """
     grid = np.full((len(etas), len(betas)), np.nan)
     places = {(cell["beta"], cell["eta"]): cell for _, cell in cells.iterrows()}
@@ -141,18 +179,35 @@ CELL_MARKS = {
 
 
 def mark_cell(axes: Axes, column: int, row: int, status: str | None) -> None:
-    """Mark a cell of a heat map that has no accuracy."""
+    """Mark a cell of a heat map that has no accuracy.
+
+    Args:
+        axes: The heat map.
+        column: Of the cell.
+        row: Of the cell.
+        status: Why it has none; None for a cell that was not run.
+    """
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **CELL_MARKS[status]))
 
 
 def mark_legend(statuses: set[str | None]) -> list[Patch]:
-    """Return the legend entries for the marks of `statuses`."""
+    """Make the legend entries for the marks of some statuses."""
     words = {None: "not run", "diverged": "diverged", "failed": "failed"}
     return [Patch(**CELL_MARKS[status], label=words[status]) for status in words if status in statuses]
 
 
 def shape_curves(shapes: Sequence[str], betas: Sequence[float], low: float = -1.0, high: float = 1.0) -> pd.DataFrame:
-    """Return h(x) of each shape at each beta: columns shape, beta, x, h. Dense about 0, where steep shapes live."""
+    """Compute h(x) of each shape at each beta, densely about 0, where steep shapes differ from 0.
+
+    Args:
+        shapes: Names of surrogates.
+        betas: Their slopes.
+        low: The lowest x.
+        high: The highest x.
+
+    Returns:
+        Columns shape, beta, x, h.
+    """
     fine = np.geomspace(1e-4, min(-low, high), 80)
     x = np.unique(np.concatenate([np.linspace(low, high, 81), fine, -fine]))
     parts = [
@@ -164,7 +219,7 @@ def shape_curves(shapes: Sequence[str], betas: Sequence[float], low: float = -1.
 
 
 def draw_shapes(axes: Axes, curves: pd.DataFrame, colours: Mapping[float, tuple]) -> None:
-    """Draw one shape's curves, a colour a beta."""
+    """Draw the curves of one shape, each beta in its colour."""
     for beta, curve in curves.groupby("beta"):
         axes.plot(curve["x"], curve["h"], color=colours[beta], lw=1.0, label=style.number(beta))
     axes.set_xlabel("U − threshold")
@@ -176,9 +231,10 @@ def beta_legend(axes: Axes, lines: Sequence[Line2D], **place) -> None:
 
 
 def tidy(pieces: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """Return the pieces of a figure's numbers as one frame of these columns; what a piece lacks is missing.
+    """Concatenate the pieces of a figure's numbers to one frame of some columns; what a piece lacks is missing.
 
-    Raises SgpipeError if there are none: the figure knows none of the experiment's sweeps.
+    Raises:
+        SgpipeError: There are none, since the figure knows none of the experiment's sweeps.
     """
     some = [piece for piece in pieces if len(piece)]
     if not some:
@@ -192,7 +248,7 @@ def empty(axes: Axes, words: str) -> None:
 
 
 def plain(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per run with the short column names that the figures' numbers use."""
+    """Shorten column names to those that the figures' numbers use; a row per run."""
     names = {
         "surrogate.shape": "shape",
         "surrogate.beta": "beta",

@@ -12,9 +12,9 @@ TIMES = {1: "once", 2: "twice"}
 
 
 def regime_words(runs: pd.DataFrame) -> list[str]:
-    """Return decay, threshold, dropout, repetition in time and rule of accuracy of some runs, in words.
+    """Say in words the decay, threshold, dropout, repetition in time and rule of accuracy of some runs.
 
-    Nothing of other neurons than herranz2022's.
+    Only for herranz2022's neurons; of others there is nothing to say.
     """
     if "network.neuron" not in runs or not runs["network.neuron"].isin(NEURONS).any():
         return []

@@ -26,9 +26,17 @@ SUMMARY = ("n", "mean", "sd", "low", "high", "cells", "lost")
 
 
 def over_seeds(runs: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Return a row per group of runs: Summary of `value`, how many runs (`cells`) and how many did not finish (`lost`).
+    """Summarise runs that differ in their seeds alone.
 
-    A group in which `by` is missing is a group too; one in which nothing finished has n = 0.
+    Args:
+        runs: The runs.
+        by: Columns that tell the groups apart; a missing value is a group too.
+        value: The column to summarise.
+
+    Returns:
+        A row per group: Summary of `value`, the number of runs (`cells`) and of those that did not finish (`lost`). A
+            group
+        in which nothing finished has n = 0.
     """
     rows = []
     for key, group in runs.groupby(list(by), sort=False, dropna=False):
@@ -39,16 +47,16 @@ def over_seeds(runs: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
 
 
 def in_order(names: Sequence[str]) -> list[str]:
-    """Return shapes in the order in which they are defined, each once."""
+    """Sort shapes in the order in which they are defined, each once."""
     return [name for name in SURROGATES if name in set(names)]
 
 
 def spread(groups: pd.DataFrame, value: str = "mean") -> float:
-    """Return how sensitive a result is to the shape: the largest less the smallest value; NaN for fewer than two."""
+    """Compute how sensitive a result is to the shape: the largest less the smallest value; NaN for fewer than two."""
     values = groups[value].dropna()
     return float(values.max() - values.min()) if len(values) > 1 else np.nan
 
 
 def spec_of(row: Mapping) -> RunSpec:
-    """Return the run that a row of knobs describes."""
+    """Make the run that a row of knobs describes."""
     return spec_of_row({key: value for key, value in row.items() if "." in key})

@@ -101,7 +101,7 @@ LEGEND = 6.0  # mm that a legend above all panels takes
 
 
 def look():
-    """Return the context in which figures are drawn and saved."""
+    """Make the context in which figures are drawn and saved."""
     return matplotlib.rc_context(RC)
 
 
@@ -117,9 +117,13 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
-    """Return an empty figure of a size in mm, its corner note at the foot and a line `key` on how to read it above.
+    """Make an empty figure whose panels keep clear of its notes, and of the warning at the top in a smoke test.
 
-    The panels keep clear of both, and of the warning at the head that a smoke test carries.
+    Args:
+        width: In mm.
+        height: In mm.
+        note: The corner note, at the foot.
+        key: A line above the note on how to read the figure.
     """
     figure = Figure(figsize=(width * MM, height * MM), layout="constrained")
     head = 0.0
@@ -136,7 +140,14 @@ def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
 
 
 def legend_above(figure: Figure, handles: list, side: str = "center", **more) -> None:
-    """Draw a legend in one row above all panels, below the warning of a smoke test."""
+    """Draw a legend in one row above all panels, below the warning of a smoke test.
+
+    Args:
+        figure: The figure.
+        handles: The entries.
+        side: Where in the row it stands.
+        **more: Passed on to matplotlib.
+    """
     engine = figure.get_layout_engine()
     left, low, width, height = engine.get()["rect"]
     box = (0, 0, 1, low + height)
@@ -145,7 +156,7 @@ def legend_above(figure: Figure, handles: list, side: str = "center", **more) ->
 
 
 def fitted(note: str, width: float) -> list[str]:
-    """Return a corner note as lines that fit a figure `width` mm wide, broken between its parts."""
+    """Break a corner note between its parts into lines that fit a figure `width` mm wide."""
     most = int(width / CHARACTER)
     lines = [""]
     for part in note.split(" · "):
@@ -186,22 +197,22 @@ def panel_letter(axes: Axes, letter: str, left: float = 24.0, up: float = 4.0) -
 
 
 def tint(colour: str, share: float) -> tuple[float, float, float]:
-    """Return `share` of a colour mixed with white."""
+    """Mix a colour with white; `share` is that of the colour."""
     return tuple(share * part + (1 - share) for part in to_rgb(colour))
 
 
 def depth_tint(colour: str, layers: int) -> tuple[float, float, float]:
-    """Return a colour for a number of hidden layers: lighter for fewer."""
+    """Lighten a colour by the number of hidden layers: lighter for fewer."""
     return tint(colour, {0: 1.0, 1: 0.6, 2: 1.0}.get(layers, 1.0))
 
 
 def ordered_colours(values: Iterable[float]) -> dict[float, tuple]:
-    """Return a colour for each value of a swept number, evenly spaced by rank: dark is small."""
+    """Assign a colour to each value of a swept number, evenly spaced by rank: dark is small."""
     ordered = sorted(set(values))
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.92, max(len(ordered), 2)))
     return {value: tuple(colour) for value, colour in zip(ordered, colours, strict=False)}
 
 
 def number(value: float) -> str:
-    """Return a swept value as text: `0.1`, `20`, `1e-05`."""
+    """Format a swept value: `0.1`, `20`, `1e-05`."""
     return f"{value:g}"

@@ -17,7 +17,7 @@ STAND_INS = {
 
 
 def title(run: Mapping) -> str:
-    """Return the name of the data set of a run (its dotted knobs), on two lines if it is not the published one."""
+    """Name the data set of a run (its dotted knobs), on two lines if it is not the published one."""
     task, source, kind = run["data.task"], run["data.source"], data_kind(run)
     name = NAMES.get(task, task)
     if kind in ("original", "synthetic"):
@@ -28,5 +28,5 @@ def title(run: Mapping) -> str:
 
 
 def chance(run: Mapping) -> float:
-    """Return the accuracy of guessing on a run's data set."""
+    """Compute the accuracy of guessing on a run's data set."""
     return 1 / data_of_row(run).classes

@@ -21,7 +21,10 @@ def lowest(spec: RunSpec, inputs: Inputs = EVENTS) -> Layer:
 def as_drawn(layer: Layer, spec: RunSpec, settings: LayerSettings | None = None) -> Layer:
     """Give a layer of a run the weights and the surrogate that it really has under some settings.
 
-    Where there is a value for each neuron, the layer gets their mean.
+    Args:
+        layer: The layer.
+        spec: The run.
+        settings: What is set of the layer. Where there is a value for each neuron, the layer gets their mean.
     """
     settings, scheme, surrogate = settings or LayerSettings(), spec.init.scheme, spec.surrogate
     feed = variance_of(scheme, (layer.n_rec, layer.n_in)) * spec.init.gain**2

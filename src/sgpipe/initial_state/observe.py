@@ -106,7 +106,20 @@ def growth(series: np.ndarray) -> float:
 
 
 def phase_rows(spec: RunSpec, task: Task, rates, gains, samples: int, steps: int, seed: int = 0) -> Rows:
-    """Simulate the first layer over input rates and gains on Var[w_in] (`phase_diagram`), a row each."""
+    """Simulate the first layer over input rates and gains on Var[w_in] (`phase_diagram`).
+
+    Args:
+        spec: The run.
+        task: Its data.
+        rates: Probabilities of a spike per input and step.
+        gains: Factors on Var[w_in].
+        samples: How many inputs to simulate at once.
+        steps: For how many time steps.
+        seed: Of weights and inputs.
+
+    Returns:
+        A row per pair, `median` in thresholds.
+    """
     layer = theory_of(spec, task)[0][0]
     table = phase_diagram(layer, rates, gains, trials=samples, steps=steps, seed=seed)
     return table.assign(median=table["median"] / layer.thr).to_dict("records")

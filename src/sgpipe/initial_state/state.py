@@ -38,6 +38,11 @@ def write_state(state: InitialState, path: Path | str, metadata: Mapping[str, st
     """Write a Parquet table: `layer` (from 1), the fields of LayerSettings, and the columns of `found`.
 
     A field that is None is null; one with a value per neuron in any layer is a list in every layer.
+
+    Args:
+        state: The initial state.
+        path: The file.
+        metadata: Added to its schema.
     """
     columns: dict[str, object] = {"layer": pa.array(range(1, len(state.layers) + 1), pa.int32())}
     for name in NAMES:
@@ -69,7 +74,18 @@ def _value(value):
 
 
 def setting_of(states: Mapping[str, Sequence[LayerSettings]], init_id: str | None) -> Sequence[LayerSettings] | None:
-    """Look up the state of an id, None for the id None; raises SgpipeError if it is not among `states`."""
+    """Look up the initial state of a run.
+
+    Args:
+        states: The initial states by init id.
+        init_id: Of the run; None without conditions.
+
+    Returns:
+        What is set of each hidden layer; None without conditions.
+
+    Raises:
+        SgpipeError: The state is not among `states`.
+    """
     if init_id is None:
         return None
     if init_id not in states:

@@ -44,12 +44,13 @@ def forward(
     """Run a run's network.
 
     Args:
-        weights: those that `sgpipe.weights.schemes.layout` lists.
-        inputs: spike counts or currents (steps, batch, units), or word ids (steps, batch).
-        theory: what a theory of initialisation set, an entry a hidden layer.
-        factors: for dropout; returns for a hidden layer (from 1) and the number of its inputs what to multiply these
+        spec: The run.
+        weights: Those that `sgpipe.weights.schemes.layout` lists.
+        inputs: Spike counts or currents (steps, batch, units), or word ids (steps, batch).
+        theory: What a theory of initialisation set, an entry a hidden layer.
+        factors: For dropout; returns for a hidden layer (from 1) and the number of its inputs what to multiply these
             with, (steps, batch, inputs).
-        state: where an earlier pass ended (`Activity.state`); without it all is at rest.
+        state: Where an earlier pass ended (`Activity.state`); without it all is at rest.
     """
     signal = inputs if inputs.is_floating_point() else _word_inputs(weights, inputs)
     zeros, batch = signal.new_zeros, inputs.shape[1]
@@ -81,11 +82,14 @@ def forward(
 def scan(
     neuron: Neuron, state: Any, drives: torch.Tensor, recurrent: torch.Tensor | None = None, detach: bool = False
 ) -> tuple[list, Any]:
-    """Run a layer over time: the only loop there is over steps.
+    """Run a layer over time: the only loop over time steps.
 
     Args:
+        neuron: The neurons.
+        state: Before the first step.
         drives: W z + b of every step, (steps, batch, units).
-        recurrent: V (units, units); `detach` stops gradients on the way back through it.
+        recurrent: V (units, units); None for a feed-forward layer.
+        detach: Whether to stop gradients through V.
 
     Returns:
         The states whose spikes are those of the steps, and the state after the last step.
@@ -102,7 +106,14 @@ def scan(
 
 
 def neuron_of(spec: RunSpec, weights: Weights, layer: int, settings: LayerSettings | None) -> Neuron:
-    """Make the neurons of a hidden layer (from 1), with what a theory sets of their surrogate derivative."""
+    """Make the neurons of a hidden layer.
+
+    Args:
+        spec: The run.
+        weights: Its weights; trained parameters of neurons are among them.
+        layer: Its number, from 1.
+        settings: What a theory sets of its surrogate derivative.
+    """
     network = spec.network
     if network.neuron == "relu":
         return ReLU()
@@ -154,5 +165,11 @@ def _word_inputs(weights: Weights, words: torch.Tensor) -> torch.Tensor:
 def as_tensors(
     weights: Mapping[str, np.ndarray], device: str = "cpu", trained: bool = False
 ) -> dict[str, torch.Tensor]:
-    """Make tensors of the weights; on the CPU they share memory with the arrays."""
+    """Make tensors of the weights; on the CPU they share memory with the arrays.
+
+    Args:
+        weights: The arrays by name.
+        device: Where the tensors are to be.
+        trained: Whether they need gradients.
+    """
     return {name: torch.from_numpy(array).to(device).requires_grad_(trained) for name, array in weights.items()}

@@ -71,19 +71,24 @@ class Store:
         self.root = Path(root)
 
     def path(self, spec: RunSpec) -> Path:
-        """Return where a run's result lies or would lie."""
+        """Locate the result of a run, which may not be there yet."""
         return self.place(spec.id, versions(spec))
 
     def place(self, run_id: str, numerics: str) -> Path:
-        """Return where the result of a run trained with some numerics versions lies or would lie."""
+        """Locate the result of a run that was trained with some numerics versions.
+
+        Args:
+            run_id: The run's id.
+            numerics: Its versions, as `sgpipe.spec.numerics.versions` writes them.
+        """
         return self.root / run_id[:2] / f"{run_id}-{digest(numerics)[:6]}.parquet"
 
     def weights_path(self, spec: RunSpec) -> Path:
-        """Return where a run's weights lie or would lie."""
+        """Locate the weights of a run, which may not be there yet."""
         return self.path(spec).with_suffix(".weights.npz")
 
     def checkpoint_path(self, spec: RunSpec) -> Path:
-        """Return where a run under way keeps its state."""
+        """Locate the checkpoint of a run under way."""
         return self.path(spec).with_suffix(".checkpoint.npz")
 
     @contextmanager
@@ -205,8 +210,15 @@ def result_of(spec: RunSpec, table: pa.Table, about: Mapping[str, str]) -> Resul
 
 
 def check_format(path: Path | str, about: Mapping[str, str]) -> None:
-    """Raise SgpipeError if a file of the store, which says `about` of itself, is of another format; KeyError if it
-    does not say.
+    """Check that a file of the store has the format of this version.
+
+    Args:
+        path: Names the file in the error message.
+        about: Its metadata.
+
+    Raises:
+        SgpipeError: It has another format.
+        KeyError: The metadata do not tell.
     """
     if about["sgpipe.format"] != str(STORE_FORMAT):
         raise SgpipeError(

@@ -73,7 +73,13 @@ def _arrow_type(spec: RunSpec, name: str) -> pa.DataType:
 
 
 def write_table(table: pa.Table, path: Path | str, metadata: Mapping[str, str] | None = None) -> None:
-    """Write a Parquet table atomically; `metadata` goes into the schema."""
+    """Write a Parquet table atomically.
+
+    Args:
+        table: The table.
+        path: The file.
+        metadata: Added to its schema.
+    """
     table = table.replace_schema_metadata(dict(metadata) if metadata else None)
     # Hardly any two losses or membranes are equal: by bytes of a place they pack better than by a dictionary.
     floating = [field.name for field in table.schema if pa.types.is_floating(field.type)]

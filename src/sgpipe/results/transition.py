@@ -48,9 +48,9 @@ class Rise(NamedTuple):
         return self.chance + (self.plateau - self.chance) / (1 + odds)
 
     def width(self) -> np.ndarray:
-        """Measure from a tenth to nine tenths of the rise, in orders of magnitude of the spike count.
+        """Compute the distance from a tenth to nine tenths of the rise, in orders of magnitude of the spike count.
 
-        Infinite where more than a tenth of it is there without any spike, as a linear sigmoid may have it.
+        It is infinite if more than a tenth of the rise is there without any spike, as a linear sigmoid may have it.
         """
         with np.errstate(divide="ignore"):
             return np.log10(self.saturation(0.9) / self.saturation(0.1))

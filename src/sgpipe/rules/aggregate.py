@@ -16,7 +16,14 @@ from sgpipe.rules.whole import whole
 
 
 def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path | str) -> None:
-    """Write an experiment's table from the tables of its packs; of those, damaged ones are made again."""
+    """Write the table of an experiment from the tables of its packs.
+
+    Args:
+        plan: The plan.
+        name: The experiment.
+        packs: The tables of its packs; a damaged one is made again.
+        output: The table.
+    """
     experiment = plan.experiment(name)
     table = merge_packs((pack_table(plan, path) for path in packs), experiment.sweeps)
     write_table(table, output, table_metadata(experiment))
@@ -25,10 +32,15 @@ def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path |
 
 
 def pack_table(plan: Plan, path: Path | str) -> pa.Table:
-    """Return the table of a pack; one that is damaged is made again from the store.
+    """Read the table of a pack; a damaged one is made again from the store.
 
-    Raises SgpipeError if runs are missing there. The damaged table is out of the way by then, so that `snakemake`
-    trains them.
+    Args:
+        plan: The plan.
+        path: The table.
+
+    Raises:
+        SgpipeError: The store lacks some of the runs. The damaged table has been set aside by then, so that `snakemake`
+            trains them.
     """
     path = Path(path)
 
@@ -44,17 +56,28 @@ def pack_table(plan: Plan, path: Path | str) -> pa.Table:
 
 
 def begun(plan: Plan) -> Iterator[str]:
-    """The experiments of which a run has ended."""
+    """Yield the experiments that have at least one ended run."""
     for name, experiment in plan.experiments.items():
         if experiment.trains and any(spec in plan.store for spec in experiment.runs.values()):
             yield name
 
 
 def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
-    """Write an experiment's table from whichever of its runs have ended; return how many, and of how many.
+    """Write the table of an experiment from those of its runs that have ended.
 
-    The table says how many are missing, and so does a figure drawn from it; `<name>.missing.parquet` beside it says
-    which, for claims about the others. Raises SgpipeError if none has ended.
+    The table says how many are missing, and so does a figure drawn from it. `<name>.missing.parquet` beside it lists
+    them, for claims about the others.
+
+    Args:
+        plan: The plan.
+        name: The experiment.
+        output: The table.
+
+    Returns:
+        The number of runs that have ended, and of all runs.
+
+    Raises:
+        SgpipeError: None has ended.
     """
     experiment, output = plan.experiment(name), Path(output)
     results = [plan.store.get(spec) or Result(spec, "missing", ()) for spec in experiment.runs.values()]

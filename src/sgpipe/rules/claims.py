@@ -9,10 +9,18 @@ from sgpipe.spec.experiments import Experiment
 
 
 def judge_claims(declared: Mapping[str, Experiment], folder: Path | str, output: Path | str) -> str:
-    """Hold the papers' claims against the experiment tables of a folder; write the verdicts to the folder `output`.
+    """Judge the papers' claims by the experiment tables of a folder.
 
-    `declared` are the experiments that the workflow has. Returns how many claims have which verdict, in words. Raises
-    SgpipeError if a claim file does not fit, or no table that a claim is about is there.
+    Args:
+        declared: The experiments of the workflow, by id.
+        folder: Where the tables are.
+        output: The folder for the verdicts.
+
+    Returns:
+        The number of claims with each verdict, in words.
+
+    Raises:
+        SgpipeError: A claim file does not fit, or none of the tables that claims are about is there.
     """
     without_a_screen()
     from sgpipe.claims.declare import about, claim_files, load_claims
@@ -31,9 +39,17 @@ def judge_claims(declared: Mapping[str, Experiment], folder: Path | str, output:
 
 
 def write_scoreboard(folder: Path | str, output: Path | str) -> str:
-    """Write every claim once, by the best of the tables in a folder and below it; return the counts in words.
+    """Judge each claim once, by the best of the tables in a folder and below it.
 
-    Raises SgpipeError if a file does not fit, or no table that a claim is about is there.
+    Args:
+        folder: Where the tables are.
+        output: The folder for the scoreboard.
+
+    Returns:
+        The number of claims with each verdict, in words, a line per paper.
+
+    Raises:
+        SgpipeError: A file does not fit, or none of the tables that claims are about is there.
     """
     without_a_screen()
     from sgpipe.claims.scoreboard import scoreboard, write

@@ -20,9 +20,14 @@ from sgpipe.spec.run import RunSpec
 def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | str] = ()) -> None:
     """Write the table of an experiment that trains nothing.
 
-    It holds samples of the prepared `tasks`, in the order of `plan.shown`, if the experiment asks for samples; the
-    knobs of its sweeps, or the links of their computational graphs, if it shows those; else points of its manifolds, or
-    if it has no runs the knobs of its paper.
+    It holds, by what the experiment asks for: samples; the knobs of its sweeps; the links of their computational
+    graphs; points of its manifolds; or, without runs of its own, the knobs of all runs of its paper.
+
+    Args:
+        plan: The plan.
+        name: The experiment.
+        output: The table.
+        tasks: The prepared tasks whose samples are shown, in the order of `plan.shown`.
     """
     experiment = plan.experiment(name)
     if experiment.samples:
@@ -37,11 +42,21 @@ def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | s
 
 
 def shown_samples(experiment: Experiment, specs: Iterable[RunSpec], tasks: Iterable[Task]) -> pa.Table:
-    """Return inputs of samples: a row per event or per frame and unit.
+    """Tabulate the inputs of samples: a row per event, or per frame and unit.
 
-    Columns: `sweep`, the data knobs, `label`, `step`, `unit`, `value` (1 for an event). Of each label that the
-    experiment asks for, the first test sample is taken; if a small `limit` left none, one of validation or training.
-    Raises SgpipeError if there is none at all.
+    Of each label that the experiment asks for, the first test sample is taken; if a small `limit` left none, one of the
+    validation or training split.
+
+    Args:
+        experiment: The experiment.
+        specs: Runs, one per task.
+        tasks: Their data, likewise.
+
+    Returns:
+        Columns `sweep`, the data knobs, `label`, `step`, `unit`, `value` (1 for an event).
+
+    Raises:
+        SgpipeError: There is no sample with such a label.
     """
     parts = []
     for spec, task in zip(specs, tasks, strict=True):
@@ -59,7 +74,7 @@ def shown_samples(experiment: Experiment, specs: Iterable[RunSpec], tasks: Itera
 
 
 def input_of(sample: Events | Analog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return step, unit and value of one sample's input: its events, or its frames at the steps where they begin."""
+    """List the input of one sample as steps, units and values: its events, or its frames where they begin."""
     if isinstance(sample, Events):
         return sample.step, sample.unit, np.ones(len(sample.step), np.float32)
     frame, unit = np.indices(sample.frames.shape[1:]).reshape(2, -1)
@@ -67,7 +82,7 @@ def input_of(sample: Events | Analog) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def knobs_of_sweeps(experiment: Experiment) -> pa.Table:
-    """Return the knobs of an experiment's sweeps, but for those of data: a row per point, in the file's order."""
+    """Tabulate the knobs of an experiment's sweeps, except those of data: a row per point, in the file's order."""
     rows = [
         {"sweeps": list(experiment.sweeps[run_id])}
         | {key: as_cell(value) for key, value in spec.flat().items() if not key.startswith("data.")}
@@ -77,10 +92,11 @@ def knobs_of_sweeps(experiment: Experiment) -> pa.Table:
 
 
 def links_of_sweeps(experiment: Experiment) -> pa.Table:
-    """Return the links of the computational graphs of an experiment's networks: a row per sweep and link.
+    """Tabulate the computational graphs of an experiment's networks: a row per sweep and link.
 
-    Columns: `sweep`, the knobs of the network, `source`, `target`, `delay` (steps), `gradient`
-    (see `sgpipe.model.graph`).
+    Returns:
+        Columns `sweep`, the knobs of the network, `source`, `target`, `delay` (steps), `gradient` (see
+        `sgpipe.model.graph`).
     """
     from sgpipe.model.graph import layer_links  # torch, which the other steps need not load
 
@@ -93,10 +109,11 @@ def links_of_sweeps(experiment: Experiment) -> pa.Table:
 
 
 def manifold_points(experiment: Experiment) -> pa.Table:
-    """Return the points of an experiment's manifolds: a row per class and sample.
+    """Tabulate the points of an experiment's manifolds: a row per class and sample.
 
-    Columns: `sweeps`, the data knobs, `class`, `x` (intrinsic coordinates) and `y` (embedding coordinates in [0, 1];
-    times tau, they are spike times).
+    Returns:
+        Columns `sweeps`, the data knobs, `class`, `x` (intrinsic coordinates) and `y` (embedding coordinates in [0, 1];
+        times tau, they are spike times).
     """
     parts = []
     for run_id, spec in experiment.runs.items():
@@ -109,7 +126,7 @@ def manifold_points(experiment: Experiment) -> pa.Table:
 
 
 def knobs_in_use(plan: Plan, experiment: Experiment) -> pa.Table:
-    """Return the knobs of every run that the experiment's paper trains: a row per experiment and run, no results."""
+    """Tabulate the knobs of every run that the experiment's paper trains: a row per experiment and run, no results."""
     rows = [
         {
             "experiment": asked_by,
@@ -125,5 +142,5 @@ def knobs_in_use(plan: Plan, experiment: Experiment) -> pa.Table:
 
 
 def as_cell(value: object) -> object:
-    """Return a knob's value as it stands in a table: layers as text such as `100-100`."""
+    """Convert a knob's value for a table: layers become text such as `100-100`."""
     return "-".join(map(str, value)) if isinstance(value, tuple) else value

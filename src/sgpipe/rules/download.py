@@ -8,9 +8,14 @@ from sgpipe.plan.plan import Plan
 
 
 def download(plan: Plan, tasks: Iterable[str] = ()) -> None:
-    """Fetch the missing published files of some tasks, by default of those that the plan's runs need.
+    """Fetch the published files of some tasks that are missing.
 
-    Raises SgpipeError at the end, with a line for each, if some could not be fetched.
+    Args:
+        plan: The plan.
+        tasks: The tasks; none for those that the plan's runs need.
+
+    Raises:
+        SgpipeError: Some could not be fetched; the message has a line for each, after all have been tried.
     """
     from sgpipe.data.files.download import fetch_task  # needed here alone
 

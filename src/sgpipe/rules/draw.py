@@ -7,7 +7,13 @@ from sgpipe.rules.pictures import without_a_screen
 
 
 def draw(module: str, tables: Mapping[str, Path | str], outputs: Iterable[Path | str]) -> None:
-    """Draw a figure, or write a table, from its tables, as the files `outputs` that share one stem."""
+    """Draw a figure, or write a table.
+
+    Args:
+        module: Of the figure, e.g. `zenke2021.fig3`.
+        tables: Its tables by name.
+        outputs: The files to write; they share one stem.
+    """
     without_a_screen()
     from sgpipe.figures.make import make_figure, make_table  # matplotlib, which training need not load
 

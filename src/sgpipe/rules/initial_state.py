@@ -13,10 +13,17 @@ from sgpipe.spec.layer_settings import LayerSettings
 
 
 def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path | str) -> None:
-    """Write the initial state that conditions ask for, from a prepared task and its statistics beside it.
+    """Write the initial state that conditions ask for. A condition without a solution is a line on the error stream.
 
-    A condition without a solution is a line on the error stream. Raises SgpipeError, naming experiments and run, if
-    `init.infeasible` is `error`.
+    Args:
+        plan: The plan.
+        init_id: Of the initial state.
+        task_path: The prepared task, with its statistics beside it.
+        output: The file.
+
+    Raises:
+        SgpipeError: A condition has no solution and `init.infeasible` is `error`; the message names experiments and
+            run.
     """
     from sgpipe.initial_state.make import initial_state  # scipy, which training need not load
 
@@ -37,7 +44,7 @@ def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path 
 
 
 def ready_state(plan: Plan, path: Path | str) -> Sequence[LayerSettings]:
-    """Return an initial state that has been made; one that is damaged is made again."""
+    """Read an initial state; a damaged one is made again."""
     path = Path(path)
 
     def again() -> None:

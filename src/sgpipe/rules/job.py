@@ -13,11 +13,14 @@ from sgpipe.spec.config import read_config
 
 @contextmanager
 def job(config: Mapping[str, Any], log: Sequence[str] = (), fetching: bool = False) -> Iterator[Plan]:
-    """Yield the plan of a configuration; send the standard error stream to the first of `log`.
-
-    `fetching`: the job fetches files, so that a plan is to be had without them.
+    """Yield the plan of a configuration, with the standard error stream sent to a log.
 
     A SgpipeError ends the process with exit code 1 and its message, in the log if there is one.
+
+    Args:
+        config: Snakemake's configuration.
+        log: The log files of the rule; the first is used.
+        fetching: Whether the job downloads files, so that the plan must do without them.
     """
     stream = sys.stderr
     if log:

@@ -14,7 +14,7 @@ from sgpipe.spec.run import RunSpec
 
 
 def mend_tables(plan: Plan, paths: Iterable[Path | str]) -> None:
-    """Make tables of experiments and of their activity again that are damaged; leave the others as they are."""
+    """Make damaged tables of experiments and of their activity again; leave the others as they are."""
     for path in map(Path, paths):
         name, _, kind = path.name.partition(".")
         again = _activity if kind.startswith("activity") else _table

@@ -10,9 +10,14 @@ from sgpipe.spec.config import Config
 
 
 def tell_of_failures(config: Config, what: str, statuses: Iterable[str]) -> None:
-    """Say in one line on the terminal how many of some runs failed or diverged, and what lists them; nothing if none.
+    """Say in one line on the terminal how many of some runs failed or diverged, if any, and what lists them.
 
-    The jobs of Snakemake send their error stream to a log; what the process began with is the terminal's.
+    The terminal is the error stream with which the process began: Snakemake's jobs send theirs to a log.
+
+    Args:
+        config: The settings.
+        what: What the runs belong to, in words.
+        statuses: The status of each run.
     """
     counts = Counter(statuses)
     ended_badly = [f"{counts[status]} {status}" for status in ("failed", "diverged") if counts[status]]
@@ -25,7 +30,13 @@ def tell_of_failures(config: Config, what: str, statuses: Iterable[str]) -> None
 
 
 def tell_of_progress(plan: Plan, pack_id: str, cores: int) -> None:
-    """Say in one line on the terminal how far the figures of a pack are, and everything together."""
+    """Say in one line on the terminal how far the figures of a pack are, and everything together.
+
+    Args:
+        plan: The plan.
+        pack_id: The pack that has just ended.
+        cores: What Snakemake shares out, for the estimate of the time left.
+    """
     plan = plan if pack_id in plan.packs else plan.in_readings
     askers = [name for name, packs in plan.packs_of.items() if pack_id in packs]
     shares = [f"{name}: {progress_words(plan, cores, [name])}" for name in askers[:1]]

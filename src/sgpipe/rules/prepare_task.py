@@ -17,7 +17,15 @@ def prepare_task(
 ) -> None:
     """Make a data set, and the statistics of its splits.
 
-    Raises SgpipeError if its files are not those that the plan was made with.
+    Args:
+        plan: The plan.
+        data_id: Of the data set.
+        task_path: The file for the data set.
+        statistics_path: The file for the statistics.
+        workers: Parallel workers; the result does not depend on their number.
+
+    Raises:
+        SgpipeError: The files are not those with which the plan was made.
     """
     spec = plan.task(data_id)
     plan.sources.check(spec.data)
@@ -27,13 +35,13 @@ def prepare_task(
 
 
 def prepared(plan: Plan, path: Path | str) -> Task:
-    """Return a prepared task; one that is damaged is made again."""
+    """Read a prepared task; a damaged one is made again."""
     path = Path(path)
     return whole(plan, path, load_task, lambda: prepare_task(plan, path.stem, path, path.with_suffix(".json")))
 
 
 def known_statistics(plan: Plan, task_path: Path | str) -> dict[str, Any]:
-    """Return the statistics of a prepared task; those that are damaged are made again from it."""
+    """Read the statistics of a prepared task; damaged ones are made again from it."""
     path = Path(task_path).with_suffix(".json")
 
     def again() -> None:

@@ -17,7 +17,13 @@ from sgpipe.rules.prepare_task import prepared
 def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: Path | str) -> None:
     """Write the activity of an experiment's recorded runs on some test samples, and their spike counts on all of them.
 
-    `tasks` are the prepared tasks of those runs, in their order. A run that did not finish has no activity.
+    A run that did not finish has no activity.
+
+    Args:
+        plan: The plan.
+        name: The experiment.
+        tasks: The prepared tasks of its recorded runs, in their order.
+        output: The table.
     """
     from sgpipe.model.recording import MOMENTS, SCHEMA, count_spikes, record  # torch, which training need not load
 

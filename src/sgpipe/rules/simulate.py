@@ -16,11 +16,15 @@ from sgpipe.rules.table_metadata import table_metadata
 def simulate(
     plan: Plan, name: str, tasks: Mapping[str, Path | str], states: Mapping[str, Path | str], output: Path | str
 ) -> None:
-    """Write what the initial networks of an experiment do before training: a row per layer and step, and more.
+    """Write what the initial networks of an experiment do before training.
 
-    `tasks` are prepared tasks by data id, `states` the initial states by init id. `kind` says what a row is: `course`
-    (a step) and `mean` of a run's layer, with its knobs; `phase` and `moment` of the first run's first layer (see
-    `sgpipe.initial_state.observe`).
+    Args:
+        plan: The plan.
+        name: The experiment.
+        tasks: Prepared tasks by data id.
+        states: Initial states by init id.
+        output: The table. Its column `kind` tells what a row is: `course` (of a step) and `mean` of a run's layer, with
+            its knobs; `phase` and `moment` of the first layer of the first run (see `sgpipe.initial_state.observe`).
     """
     from sgpipe.initial_state.observe import measured, moment_rows, phase_rows  # scipy, which training need not load
 

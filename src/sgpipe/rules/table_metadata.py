@@ -6,5 +6,5 @@ from sgpipe.spec.experiments import Experiment
 
 
 def table_metadata(experiment: Experiment, **more: object) -> dict[str, str]:
-    """Return the metadata of an experiment's table; `more` is added to it."""
+    """Collect the metadata of an experiment's table; `more` is added to it."""
     return {"sgpipe.experiment": json.dumps({**experiment.metadata(), **more}, sort_keys=True)}

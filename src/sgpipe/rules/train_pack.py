@@ -16,10 +16,17 @@ from sgpipe.training.progress import ProgressLog
 def train(
     plan: Plan, pack_id: str, task_path: Path | str, output: Path | str | None = None, cores: int | None = None
 ) -> None:
-    """Train a pack, or take its runs from the store; write the table of its runs if `output` is given.
+    """Train the runs of a pack that the store does not have.
 
-    `cores` are those that Snakemake shares out here; with them the terminal is told how far the plan is. The initial
-    states that its runs ask for must have been made.
+    Args:
+        plan: The plan.
+        pack_id: The pack.
+        task_path: The prepared task.
+        output: The table of its runs; None to write none.
+        cores: What Snakemake shares out; with it the terminal is told how far the plan is.
+
+    Raises:
+        SgpipeError: Something has to be put right first, such as an initial state that is missing.
     """
     pack = plan.pack(pack_id)
     config: Config = plan.config

@@ -14,9 +14,13 @@ Content = TypeVar("Content")
 
 
 def whole(plan: Plan, path: Path, read: Callable[[Path], Content], make: Callable[[], None]) -> Content:
-    """Return what `read` returns of a file; one that is damaged is set aside with a notice, and `make` makes it again.
+    """Read a file; set a damaged one aside with a notice, make it again and read that. Parallel jobs make it only once.
 
-    Jobs side by side that need the same file make it once.
+    Args:
+        plan: The plan.
+        path: The file.
+        read: Reads it; raises DamagedFile or FileNotFoundError.
+        make: Makes it again.
     """
     try:
         return read(path)

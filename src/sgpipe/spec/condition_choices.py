@@ -12,9 +12,14 @@ THEORY_NEURONS = ("delta_lif", "alif")  # those of eq. 1
 
 
 def idle_conditions(spec, where: str) -> list[str]:
-    """Return the knobs of a RunSpec's `init` section that cannot matter, as far as its conditions decide.
+    """List the knobs of a run's `init` section that its choice of conditions leaves without effect.
 
-    Raises SgpipeError, naming `where`, if the conditions cannot be asked of the network.
+    Args:
+        spec: The run.
+        where: Names the run in the error message.
+
+    Raises:
+        SgpipeError: The conditions cannot be asked of the network.
     """
     init, chosen = spec.init, set(spec.conditions)
     if not chosen:
@@ -40,9 +45,10 @@ def idle_conditions(spec, where: str) -> list[str]:
 
 
 def state_is_drawn(spec) -> bool:
-    """Return whether the initial state that a RunSpec asks for depends on the seed of its weights.
+    """Tell whether the initial state of a run depends on the seed of its weights.
 
-    Equations about their distribution know nothing of it, unless their inputs are an embedding, which is drawn.
+    Equations about the distribution of the weights do not depend on the draws, unless the input is an embedding, which
+    is drawn itself.
     """
     init = spec.init
     by_draws = init.extrema == "sample" or init.readings == "authors" or (spec.words and spec.network.embedding)

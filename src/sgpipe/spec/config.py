@@ -117,10 +117,17 @@ class Config(Settings):
 
 
 def read_config(values: Mapping[str, Any], where: str = "config.yaml", fetching: bool = False) -> Config:
-    """Return checked settings from a mapping, such as Snakemake's `config`; raises SgpipeError.
+    """Check settings and fill in defaults.
 
-    `~` is the home folder in all paths. A data folder that is named has to be there, unless files are about to be
-    fetched into it.
+    `~` in a path is the home folder.
+
+    Args:
+        values: The settings, such as Snakemake's `config`.
+        where: Names their file in error messages.
+        fetching: Whether files are about to be downloaded. Otherwise a data folder that is given has to exist.
+
+    Raises:
+        SgpipeError: A setting is unknown or wrong.
     """
     full = checked(Settings, dict(values), where).model_dump()
     # The environment is read here and nowhere else: a setting of the machine, which config.yaml overrules.
@@ -160,7 +167,16 @@ def _check_folder(path: str, key: str) -> None:
 def load_config(
     path: Path | str = "config.yaml", changes: Mapping[str, Any] | None = None, fetching: bool = False
 ) -> Config:
-    """Return checked settings from a file and changes to them (see `read_config`); raises SgpipeError."""
+    """Read settings from a file; see `read_config`.
+
+    Args:
+        path: The file.
+        changes: Settings that take the place of the file's.
+        fetching: Whether files are about to be downloaded.
+
+    Raises:
+        SgpipeError: The file cannot be read, or a setting is unknown or wrong.
+    """
     path = _home(str(path), "--config")
     values = read_yaml(path)
     if not isinstance(values, Mapping | None):

@@ -48,7 +48,7 @@ class Experiment:
     readings: tuple[str, ...] = ()  # the keys of this experiment in other readings, see `in_readings`
 
     def metadata(self) -> dict[str, Any]:
-        """Return what a reader of its table needs to know about it, as plain JSON values."""
+        """Collect what a reader of its table needs to know about it, as plain JSON values."""
         names = ("id", "paper", "title", "scale", "best", "citation")
         reading = {"reading": self.reading} if self.reading else {}
         return {**{name: getattr(self, name) for name in names}, "settings": dict(self.settings), **reading}
@@ -60,7 +60,11 @@ class Experiment:
         return digest(json.dumps(parts, sort_keys=True, default=list))
 
     def recorded(self) -> list[RunSpec]:
-        """Return the runs whose activity is recorded; raises SgpipeError if the selection is empty."""
+        """List the runs whose activity is recorded.
+
+        Raises:
+            SgpipeError: The experiment asks for a recording, but selects no run.
+        """
         if self.record is None:
             return []
         wanted = flatten(self.record["runs"], f"{self.id}: record.runs")
@@ -76,10 +80,19 @@ Settle = Callable[[RunSpec, bool, str], RunSpec]
 def load_experiments(
     paths: Iterable[Path | str], scale: str, seed: int = 0, settle: Settle | None = None
 ) -> dict[str, Experiment]:
-    """Return the experiments of some files at one scale, by id; raises SgpipeError.
+    """Read the experiments of some files at one scale.
 
-    `seed` is added to every seed of every run. `settle` says where a run's data come from (see `Sources.settle`);
-    without it runs keep the source that they are declared with.
+    Args:
+        paths: The experiment files.
+        scale: `smoke`, `laptop` or `paper`.
+        seed: Added to every seed of every run.
+        settle: Finds where a run's data come from (see `Sources.settle`). Without it runs keep their declared source.
+
+    Returns:
+        The experiments by id, in order of declaration.
+
+    Raises:
+        SgpipeError: A file cannot be read, or something in it is wrong.
     """
     found: dict[str, Experiment] = {}
     runs = 0
@@ -223,7 +236,12 @@ def _simulate(body: DeclaredExperiment, scale: str, where: str) -> dict[str, Any
 
 
 def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the knobs of `lower` with those of `upper` on top; the data knobs of another task are left behind."""
+    """Merge two mappings of dotted knobs; those of `upper` win.
+
+    Args:
+        lower: The base.
+        upper: What is laid over it. If it has another task, the data knobs of `lower` are dropped.
+    """
     below = lower.get("data.task", "randman")
     stays = upper.get("data.task", below) == below
     return {**{key: value for key, value in lower.items() if stays or not key.startswith("data.")}, **upper}

@@ -16,9 +16,24 @@ MOST_SEED = 2**63 - 1  # the largest whole number of a table's column
 def knob(
     default, meaning: str, unit: str = "", choices=None, above=None, least=None, below=None, most=None, longest=None
 ) -> Any:
-    """Declare one knob: its default, meaning, unit, and the values it allows; of a list also how many at most.
+    """Declare one knob of a frozen dataclass.
 
-    Every number has a bound on both sides: one beyond it is a slip of the pen, which would be found after hours.
+    Every number has a bound on both sides: a value beyond it is a typing error, which would otherwise be found after
+    hours.
+
+    Args:
+        default: The value where none is given.
+        meaning: One line for the reference page.
+        unit: Of the value.
+        choices: The values allowed, if they are few.
+        above: Numbers must be greater than this.
+        least: Numbers must be at least this.
+        below: Numbers must be less than this.
+        most: Numbers must be at most this.
+        longest: Most entries of a list.
+
+    Returns:
+        A dataclass field.
     """
     rule = {
         "meaning": meaning,
@@ -35,7 +50,7 @@ def knob(
 
 @cache
 def basic_type(item_type: Any) -> type:
-    """Return bool, int, float, str or tuple for a knob's annotation, whether or not it allows None."""
+    """Reduce the annotation of a knob to bool, int, float, str or tuple, whether or not it allows None."""
     if isinstance(item_type, types.UnionType):
         item_type = next(part for part in typing.get_args(item_type) if part is not types.NoneType)
     return typing.get_origin(item_type) or item_type
@@ -51,7 +66,16 @@ TYPE_WORDS = {
 
 
 def read_value(item: Field, value: Any, where: str) -> Any:
-    """Return `value` as the knob's own type; raise SgpipeError if it is not one the knob allows."""
+    """Convert a value to the type of a knob, and check it.
+
+    Args:
+        item: The knob.
+        value: As read from YAML.
+        where: Names the file and key in the error message.
+
+    Raises:
+        SgpipeError: The knob does not allow the value.
+    """
     kind = basic_type(item.type)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 2**1000 else math.inf

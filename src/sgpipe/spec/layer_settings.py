@@ -20,6 +20,6 @@ class LayerSettings:
     input_gain: float | None = None
 
     def surrogate(self) -> dict[str, float | np.ndarray]:
-        """Return those of the surrogate's knobs that are set."""
+        """Select the knobs of the surrogate that are set."""
         values = {name: getattr(self, name) for name in ("dampening", "sharpness", "tail")}
         return {name: value for name, value in values.items() if value is not None}

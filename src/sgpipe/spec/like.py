@@ -13,10 +13,13 @@ from sgpipe.spec.readings import Setting
 
 
 def read_experiments(path: Path | str) -> ExperimentFile:
-    """Return an experiment file, with the keys of the file that it is `like` where it has none of its own.
+    """Read an experiment file, and fill in what it lacks from the file that it is `like`.
 
-    The other file's experiments take this one's paper into their names, go on being drawn as they are there, and stand
-    for them where claims are judged; what is null here is left out. Raises SgpipeError.
+    Experiments of the other file are renamed to this file's paper. They keep the figure that draws them, and stand for
+    the original experiments where claims are judged. What is null here is left out.
+
+    Raises:
+        SgpipeError: One of the files cannot be read, or something in it is wrong.
     """
     return checked(ExperimentFile, _merged(Path(path), ()), str(path))
 

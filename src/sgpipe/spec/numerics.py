@@ -57,7 +57,7 @@ VERSIONS: dict[str, int] = {
 
 
 def components(spec: RunSpec) -> tuple[str, ...]:
-    """Return the names of the components whose arithmetic decides a run's result."""
+    """List the components whose arithmetic decides a run's result, sorted by name."""
     network, objective, optimiser = spec.network, spec.objective, spec.optimiser
     names = ["trainer", f"task.{spec.data.task}", f"init.{spec.init.scheme}", f"optimiser.{optimiser.name}"]
     if network.hidden:
@@ -84,11 +84,11 @@ def components(spec: RunSpec) -> tuple[str, ...]:
 
 
 def init_version(spec: RunSpec) -> str:
-    """Return the numerics versions of what makes a run's initial state, as one canonical string."""
+    """Write the numerics versions that a run's initial state depends on as one canonical string."""
     parts = ("task.", "neuron.", "surrogate.", "init.", "embedding")
     return ",".join(f"{name}={VERSIONS[name]}" for name in components(spec) if name.startswith(parts))
 
 
 def versions(spec: RunSpec) -> str:
-    """Return the numerics versions of a run as one canonical string, e.g. `init.uniform=1,...`."""
+    """Write the numerics versions of a run as one canonical string, e.g. `init.uniform=1,...`."""
     return ",".join(f"{name}={VERSIONS[name]}" for name in components(spec))

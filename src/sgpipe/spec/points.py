@@ -33,7 +33,19 @@ class Sweep(Document):
 
 
 def points_of(parts: Sweep, scale: str, where: str) -> list[dict[str, Any]]:
-    """Return the settings of a sweep: grid x zip x list, those of them that are given."""
+    """List the settings of a sweep: the product of its grid, zip and list, as far as they are given.
+
+    Args:
+        parts: The sweep.
+        scale: `smoke`, `laptop` or `paper`.
+        where: Names the sweep in error messages.
+
+    Returns:
+        Dotted knobs of each point, in order.
+
+    Raises:
+        SgpipeError: The sweep is inconsistent.
+    """
     grid = _axes(parts.grid or {}, scale, f"{where}.grid")
     beside = _axes(parts.zip or {}, scale, f"{where}.zip")
     listed = [at_scale(entry, scale, f"{where}.list") for entry in parts.list or [{}]]
@@ -63,12 +75,30 @@ def _axes(axes: Mapping[str, Any], scale: str, where: str) -> dict[str, list]:
 
 
 def at_scale(values: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
-    """Return nested or dotted knobs as dotted ones, each with its value at this scale."""
+    """Flatten nested knobs to dotted ones, each with its value at one scale.
+
+    Args:
+        values: Knobs, nested or dotted.
+        scale: `smoke`, `laptop` or `paper`.
+        where: Names the knobs' place in error messages.
+
+    Raises:
+        SgpipeError: A key is given in both spellings, or a value is missing at this scale.
+    """
     return {key: for_scale(value, scale, f"{where}: {key}") for key, value in flatten(values, where).items()}
 
 
 def for_scale(value: Any, scale: str, where: str) -> Any:
-    """Return the value at this scale, if `value` maps scales to values, else `value` itself."""
+    """Select the value at one scale where `value` maps scales to values; return any other value as it is.
+
+    Args:
+        value: The value, or a mapping from scales to values.
+        scale: `smoke`, `laptop` or `paper`.
+        where: Names the key in error messages.
+
+    Raises:
+        SgpipeError: The mapping has no value at this scale.
+    """
     if not by_scale(value):
         return value
     if scale not in value:
@@ -77,9 +107,15 @@ def for_scale(value: Any, scale: str, where: str) -> Any:
 
 
 def flatten(values: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, Any]:
-    """Return `{"a": {"b": 1}}` as `{"a.b": 1}`; mappings from scale to value stay whole.
+    """Flatten `{"a": {"b": 1}}` to `{"a.b": 1}`; mappings from scales to values stay whole.
 
-    Raises SgpipeError if a key is given in both spellings.
+    Args:
+        values: Knobs, nested or dotted.
+        where: Names their place in error messages.
+        prefix: Put before each key.
+
+    Raises:
+        SgpipeError: A key is given in both spellings.
     """
     flat: dict[str, Any] = {}
     for key, value in values.items():
@@ -94,5 +130,5 @@ def flatten(values: Mapping[str, Any], where: str, prefix: str = "") -> dict[str
 
 
 def by_scale(value: Any) -> bool:
-    """Return whether a value is a mapping from scales to values."""
+    """Tell whether a value is a mapping from scales to values."""
     return isinstance(value, Mapping) and bool(value) and all(key in SCALES for key in value)

@@ -13,7 +13,7 @@ from sgpipe.spec.tasks import TASKS
 
 
 def knob_table() -> str:
-    """Return Markdown: every knob of a run with type, default, unit, allowed values and meaning."""
+    """Write every knob of a run as Markdown tables: type, default, unit, allowed values and meaning."""
     lines = [
         "# Knobs",
         "",
@@ -40,7 +40,7 @@ def _rows(items: Mapping[str, Field]) -> list[str]:
 
 
 def config_table() -> str:
-    """Return Markdown: every setting of config.yaml with default, allowed values and meaning."""
+    """Write every setting of config.yaml as a Markdown table: default, allowed values and meaning."""
     lines = [
         "# Settings",
         "",

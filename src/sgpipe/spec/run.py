@@ -241,10 +241,15 @@ class RunSpec:
 
     @classmethod
     def make(cls, values: Mapping[str, Any], where: str = "spec") -> "RunSpec":
-        """Return the run described by dotted knobs, e.g. `{"surrogate.beta": 10}`; the rest is default.
+        """Make a run from dotted knobs, e.g. `{"surrogate.beta": 10}`; all other knobs have their default.
 
-        Raises SgpipeError, naming `where` and the key, on an unknown knob, a wrong type, a value out of range
-        or an impossible combination.
+        Args:
+            values: Knobs by dotted name.
+            where: Names the run in the error message.
+
+        Raises:
+            SgpipeError: A knob is unknown, a value has the wrong type or is out of range, or the combination is
+                impossible.
         """
         task = values.get("data.task", "randman")
         if not isinstance(task, str) or task not in TASKS:
@@ -260,7 +265,13 @@ class RunSpec:
         return spec._without_idle_knobs(where)
 
     def with_source(self, source: str, files: str | None, where: str) -> "RunSpec":
-        """Return the same run on data from elsewhere."""
+        """Make the same run on data from another source.
+
+        Args:
+            source: The value of `data.source`.
+            files: The value of `data.files`, the digest of the files; None if there are none.
+            where: Names the run in the error message.
+        """
         data = type(self.data)(**{**self.data.__dict__, "source": source, "files": files})
         return RunSpec(data, *(getattr(self, name) for name in SECTIONS))._without_idle_knobs(where)
 
@@ -363,7 +374,7 @@ class RunSpec:
         return self.data.words
 
     def flat(self) -> dict[str, Any]:
-        """Return every knob as `section.name: value`, None where it does not apply."""
+        """List every knob as `section.name: value`, None where it does not apply."""
         return {
             f"{section}.{name}": value
             for section in ("data", *SECTIONS)
@@ -371,23 +382,23 @@ class RunSpec:
         }
 
     def canonical(self) -> str:
-        """Return the canonical JSON: knobs that apply and differ from their default, sorted."""
+        """Write the canonical JSON: the knobs that apply and differ from their default, sorted."""
         return canonical_json(self.flat(), self.data.task)
 
     @cached_property
     def id(self) -> str:
-        """Return the run id: 16 hexadecimal digits of the hash of the canonical JSON."""
+        """The run id: 16 hexadecimal digits of the hash of the canonical JSON."""
         return digest(self.canonical())
 
     @cached_property
     def data_id(self) -> str:
-        """Return the id of the prepared task: the run id's rule, applied to the data section alone."""
+        """The id of the prepared task: computed as the run id is, from the data section alone."""
         data = {f"data.{name}": value for name, value in vars(self.data).items()}
         return digest(canonical_json(data, self.data.task))
 
     @cached_property
     def init_id(self) -> str | None:
-        """Return the id of the initial state that conditions ask for: the same rule, for what it depends on."""
+        """The id of the initial state, a hash of what that state depends on; None without conditions."""
         parts = ("data", "network", "surrogate", "init")
         flat = {key: value for key, value in self.flat().items() if key.partition(".")[0] in parts}
         if not state_is_drawn(self):
@@ -396,7 +407,12 @@ class RunSpec:
 
 
 def canonical_json(values: Mapping[str, Any], task: str) -> str:
-    """Return `values` as JSON with sorted keys, leaving out defaults and knobs that do not apply."""
+    """Write knobs as JSON with sorted keys, without defaults and knobs that do not apply.
+
+    Args:
+        values: Knobs by dotted name; None where one does not apply.
+        task: The data set, whose knobs have their own defaults.
+    """
     defaults = _defaults(task)
     kept = {key: value for key, value in values.items() if value is not None and value != defaults[key]}
     if task != "randman":
@@ -405,13 +421,13 @@ def canonical_json(values: Mapping[str, Any], task: str) -> str:
 
 
 def digest(text: str) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of `text`."""
+    """Compute the first 16 hexadecimal digits of the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @cache
 def knobs(task: str) -> dict[str, Field]:
-    """Return every knob of a run on `task`, by dotted name."""
+    """List every knob of a run on a task, by dotted name."""
     kinds = {"data": TASKS[task], **SECTIONS}
     return {f"{section}.{item.name}": item for section, kind in kinds.items() for item in fields(kind)}
 
@@ -422,5 +438,5 @@ def _defaults(task: str) -> dict[str, Any]:
 
 
 def from_canonical(text: str) -> RunSpec:
-    """Return the run whose canonical JSON is `text`, as the store keeps it."""
+    """Make the run whose canonical JSON is `text`, as kept in the store."""
     return RunSpec.make(json.loads(text), "store")

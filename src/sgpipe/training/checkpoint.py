@@ -32,7 +32,13 @@ PLAIN = {item.name for item in fields(Progress)} - {"best_weights"}
 
 
 def save_checkpoints(paths: Sequence[Path], session: Session, runs: Sequence[Progress]) -> None:
-    """Keep the states of a session's runs, one path a run."""
+    """Save the states of a session's runs.
+
+    Args:
+        paths: A file for each run.
+        session: The session.
+        runs: Where its runs stand.
+    """
     for path, state, run in zip(paths, session.states(), runs, strict=True):
         plain = {name: getattr(run, name) for name in PLAIN} | {"rows": [asdict(row) for row in run.rows]}
         arrays = {STATE + name: array for name, array in state.items()}
@@ -41,9 +47,14 @@ def save_checkpoints(paths: Sequence[Path], session: Session, runs: Sequence[Pro
 
 
 def resume(session: Session, paths: Sequence[Path]) -> list[Progress]:
-    """Load the states kept at `paths` into a session and return where the runs stood.
+    """Load saved states into a session, if every run has a whole one that fits it.
 
-    Empty, with the session as it was, unless every path has a whole file that fits the session.
+    Args:
+        session: The session; it stays as it was if nothing is loaded.
+        paths: A file for each run.
+
+    Returns:
+        Where the runs stood; empty if nothing is loaded.
     """
     kept = [_load(path) for path in paths]
     if not kept or any(one is None for one in kept):
@@ -57,7 +68,7 @@ def resume(session: Session, paths: Sequence[Path]) -> list[Progress]:
 
 
 def epochs_done(path: Path) -> int:
-    """Return after which epoch a checkpoint was written; 0 if there is none that can be used."""
+    """Read after which epoch a checkpoint was written; 0 if there is none that can be used."""
     kept = _load(path)
     return kept[1].epoch if kept else 0
 

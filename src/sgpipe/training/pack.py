@@ -34,14 +34,23 @@ class Workshop:
 
 
 def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | None = None) -> list[Result]:
-    """Return the results of all runs: from the store what it has, the rest trained and filed as they end.
+    """Train the runs of a pack that the store does not have, and file each as it ends.
 
-    A run that another process is training is left to the end and then taken from the store, if that one filed it.
-    A run that fails by its own doing becomes a result of status `failed`; the pack goes on (see `failures`). An engine
-    that takes packs gets all runs that can go in step at once; else each run goes alone, spread over the threads. Once
-    fewer runs than threads are left, each may use several. `states` has the initial state of every run with conditions.
+    An engine that takes packs gets all runs that can go in step at once; else each run goes alone, spread over the
+    threads. Once fewer runs than threads are left, each may use several. A run that another process is training is left
+    to the end, and then taken from the store if that process has filed it.
 
-    Raises SgpipeError on what the user or the machine has to put right; what had ended by then is filed.
+    Args:
+        specs: The runs.
+        task: Their data.
+        workshop: Store, engine, threads and reporter.
+        states: The initial state of every run with conditions, by init id.
+
+    Returns:
+        The results of all runs, in their order. A run that fails by its own fault has status `failed` (see `failures`).
+
+    Raises:
+        SgpipeError: The user or the machine has to put something right. Runs that had ended by then are filed.
     """
     ended = {spec: found for spec in specs if (found := workshop.store.get(spec))}
     engines = {spec: workshop.engine_for(spec) for spec in specs if spec not in ended}

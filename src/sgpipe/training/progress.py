@@ -27,9 +27,11 @@ class Silent:
     """Tells nobody."""
 
     def epoch(self, spec: RunSpec, epoch: int, measures: Measures) -> None:
+        """Do nothing."""
         pass
 
     def ended(self, spec: RunSpec, status: str) -> None:
+        """Do nothing."""
         pass
 
 

@@ -11,7 +11,13 @@ from sgpipe.spec.run import RunSpec
 
 
 def provenance(spec: RunSpec, engine: Engine, revision: str) -> dict[str, str]:
-    """Return what is kept beside a run's rows and is no part of its result; `revision` is that of `git_revision`."""
+    """Describe where a result comes from; this is kept beside a run's rows and is not part of its result.
+
+    Args:
+        spec: The run.
+        engine: The engine that trained it.
+        revision: Of the program, from `git_revision`.
+    """
     return {
         "sgpipe": sgpipe.__version__,
         "git": revision,
@@ -25,7 +31,7 @@ def provenance(spec: RunSpec, engine: Engine, revision: str) -> dict[str, str]:
 
 
 def git_revision() -> str:
-    """Return the commit of the source tree, with `+` if it has changes; `unknown` outside a repository."""
+    """Look up the commit of the source tree, with `+` if it has changes; `unknown` outside a repository."""
     folder = Path(sgpipe.__file__).parent
 
     def git(*words: str) -> str:

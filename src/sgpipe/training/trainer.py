@@ -33,14 +33,27 @@ def train_runs(
     states: States | None = None,
     threads: Threads = one_thread,
 ) -> list[Result]:
-    """Train networks in step and return their results, each of status `finished` or `diverged`.
+    """Train networks in step.
 
-    The runs have equal epochs and batch sizes. Each epoch takes the training samples in an order of its own, drawn
-    from (training.seed, epoch), and is followed by the validation split. The test split is measured after the last
-    epoch and, unless that is the best by validation accuracy, with the weights of the best. If `checkpoints` are
-    given, one path a run, the state goes there about once a minute, and training goes on from what lies there.
-    `states` has the initial state of every run with conditions; raises SgpipeError if one is missing. `threads` says
-    how many the engine may use just now.
+    Each epoch takes the training samples in an order of its own, drawn from (training.seed, epoch), and ends with a
+    measurement on the validation split. The test split is measured after the last epoch and, unless that is the best by
+    validation accuracy, with the weights of the best.
+
+    Args:
+        specs: The runs, with equal epochs and batch sizes.
+        task: Their data.
+        engine: The engine.
+        checkpoints: A file for each run, to which its state is saved about once a minute and from which training
+            resumes; none for training without.
+        report: Called after each epoch of each run.
+        states: The initial state of every run with conditions, by init id.
+        threads: Tells how many threads the engine may use at the moment.
+
+    Returns:
+        The result of each run, of status `finished` or `diverged`.
+
+    Raises:
+        SgpipeError: An initial state is missing.
     """
     epochs = specs[0].training.epochs
     theory = [setting_of(states or {}, spec.init_id) for spec in specs]
@@ -73,7 +86,7 @@ def train_runs(
 
 
 def train_run(spec: RunSpec, task: Task, engine: Engine, *more, **named) -> Result:
-    """Train one network and return its result; see `train_runs`."""
+    """Train one network; see `train_runs`."""
     return train_runs([spec], task, engine, *more, **named)[0]
 
 

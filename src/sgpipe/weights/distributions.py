@@ -75,7 +75,11 @@ FAMILIES: dict[str, Family] = {
 
 
 def family(name: str) -> Family:
-    """Look up a family by name; an unknown name is an error that lists the known ones."""
+    """Look up a family by name.
+
+    Raises:
+        SgpipeError: There is no such family; the message lists those that there are.
+    """
     if name not in FAMILIES:
         raise one_of("distribution", name, FAMILIES)
     return FAMILIES[name]
@@ -95,7 +99,14 @@ VARIANCES: dict[str, Callable[[tuple[int, int]], float]] = {"glorot": glorot_var
 
 
 def scaled(name: str, variance: float, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
-    """Draw weights (units out, units in) of mean 0 and the given variance from a family."""
+    """Draw a matrix of weights with mean 0 from a family.
+
+    Args:
+        name: The family.
+        variance: Of the weights.
+        shape: Units out, units in.
+        generator: Of the random numbers.
+    """
     return sqrt(variance) * family(name).draw(shape, generator)
 
 

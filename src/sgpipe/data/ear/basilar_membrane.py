@@ -60,7 +60,15 @@ class Membrane:
 
 
 def transfer(membrane: Membrane, frequency: np.ndarray) -> np.ndarray:
-    """Return v(w, c), complex128 (channels, frequencies), for frequencies in Hz above 0. Time is exp(-i w t)."""
+    """Compute the transfer function v(w, c) from a sound to the velocity of the membrane. Time is exp(-i w t).
+
+    Args:
+        membrane: The parameters.
+        frequency: Frequencies in Hz, above 0, (frequencies,).
+
+    Returns:
+        complex128 (channels, frequencies).
+    """
     omega = 2 * np.pi * frequency
     place = np.linspace(0.0, membrane.length, membrane.channels)[:, None]
     refine = max(1, round(membrane.length / 0.0025 / membrane.channels))  # the integral wants steps of 25 um
@@ -111,7 +119,12 @@ class Bank:
 
 
 def padded(samples: int, rate: int) -> float:
-    """Return the duration (s) at which a sound of so many samples is analysed: a smooth multiple of BLOCK."""
+    """Choose the duration in s at which a sound is analysed: a multiple of BLOCK that suits the Fourier transforms.
+
+    Args:
+        samples: Length of the sound.
+        rate: Its sample rate in Hz.
+    """
     blocks = max(1, int(np.ceil(samples / rate / BLOCK)))
     while not smooth(blocks):
         blocks += 1
@@ -119,11 +132,16 @@ def padded(samples: int, rate: int) -> float:
 
 
 def spectra(wave: np.ndarray, rate: int, bank: Bank) -> dict[int, np.ndarray]:
-    """Return the spectrum of a sound for each `per_step`: complex64 (per_step, frequencies).
+    """Compute the spectra of a sound and of its shifts by 0, 1, ... samples.
 
-    Its rows are those of the sound shifted by 0, 1, ... samples.
-    `wave` (samples,) at `rate` Hz is padded with silence to the duration of the bank, a value of `padded`. Its end
-    meets its beginning, as in a periodic sound: both should be faded out.
+    Args:
+        wave: The sound, (samples,), padded here with silence to the duration of the bank. Its end meets its beginning,
+            as in a periodic sound, so both should be faded out.
+        rate: Its sample rate in Hz.
+        bank: The filters, made for a duration that `padded` gave.
+
+    Returns:
+        For each number of samples per step in the bank, complex64 (shifts, frequencies).
     """
     if rate * BLOCK % 1:
         common = gcd(rate, 48000)
@@ -137,9 +155,14 @@ def spectra(wave: np.ndarray, rate: int, bank: Bank) -> dict[int, np.ndarray]:
 
 
 def movement(bank: Bank, heard: Mapping[int, np.ndarray]) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (channels, velocity) for some channels at a time: velocity is float32 (channels, steps, samples a step).
+    """Yield the velocity of the membrane, some channels at a time.
 
-    `heard` are the `spectra` of a sound.
+    Args:
+        bank: The filters.
+        heard: The `spectra` of a sound.
+
+    Yields:
+        The channels, and their velocity, float32 (channels, steps, samples per step).
     """
     for band in bank.bands:
         samples = [np.hstack(transform(_row(band, row, bank.plan), bank.plan)) for row in heard[band.per_step]]
@@ -164,7 +187,13 @@ def _row(band: Band, heard: np.ndarray, how: Plan) -> Parts:
 
 @lru_cache(maxsize=4)
 def bank(membrane: Membrane, duration: float, step_rate: int) -> Bank:
-    """Return the filters of all channels for sounds of one duration (s); kept for the next sound."""
+    """Make the filters of all channels for sounds of one duration; they are cached for the next sound.
+
+    Args:
+        membrane: The parameters.
+        duration: Of the sounds in s, as `padded` gives it.
+        step_rate: Time steps per second.
+    """
     grid, size, limit, top = _grid(membrane)
     per_step = np.maximum(2 ** np.ceil(np.log2(OVERSAMPLING * limit / step_rate)), 1).astype(int)
     per_step = np.minimum(per_step, int(2 * HIGHEST // step_rate))
@@ -193,7 +222,14 @@ def bank(membrane: Membrane, duration: float, step_rate: int) -> Bank:
 
 
 def packed(filters: np.ndarray) -> np.ndarray:
-    """Return complex64 (channels, frequencies) as float32 (frequencies, channels 0-7 or 8-15, real or imaginary, 8)."""
+    """Reorder filters for the compiled kernel.
+
+    Args:
+        filters: complex64 (channels, frequencies).
+
+    Returns:
+        float32 (frequencies, channels 0-7 or 8-15, real or imaginary part, 8).
+    """
     whole = np.zeros((PLACES, filters.shape[1]), np.complex64)
     whole[: len(filters)] = filters
     parts = np.stack([whole.real, whole.imag]).reshape(2, 2, PLACES // 2, -1)
@@ -201,15 +237,16 @@ def packed(filters: np.ndarray) -> np.ndarray:
 
 
 def unpacked(band: Band) -> np.ndarray:
-    """Return the filters of a band as complex64 (channels, frequencies)."""
+    """Undo `packed`: take the filters of a band as complex64 (channels, frequencies)."""
     parts = band.filters.transpose(2, 1, 3, 0).reshape(2, PLACES, -1)
     return (parts[0] + 1j * parts[1])[: band.channels.stop - band.channels.start]
 
 
 @lru_cache(maxsize=2)
 def _grid(membrane: Membrane) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return frequencies (F,), the logarithm of v there (channels, F), and each channel's highest frequency that is not
-    FAINT, and that is not SILENT.
+    """Compute frequencies (F,), the logarithm of v there (channels, F), and up to where each channel is not faint.
+
+    That is its highest frequency that is not FAINT, and its highest that is not SILENT, each (channels,).
     """
     grid = np.geomspace(LOWEST, HIGHEST, GRID)
     velocity = transfer(membrane, grid)

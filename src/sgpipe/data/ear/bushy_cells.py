@@ -55,9 +55,14 @@ class BushyCells:
         self.now = 0
 
     def step(self, rate: np.ndarray, random: np.ndarray) -> np.ndarray:
-        """Return the places of the cells that fire, int64.
+        """Advance all cells by one time step.
 
-        `rate` is how often each free fibre is expected to fire in this step, `random` is uniform in [0, 1).
+        Args:
+            rate: Expected spikes in this step of a fibre that is not refractory, float32 (places,).
+            random: Uniform in [0, 1), (places,).
+
+        Returns:
+            The indices of the cells that fire, int64.
         """
         fired = self._fibres(rate, random)
         self.current *= self.keep_current

@@ -1,5 +1,4 @@
-"""Sound to spikes: an inner ear with 700 channels, in the way of Cramer et al. (2020, "The Heidelberg spiking data
-sets"), who made SHD so.
+"""Sound to spikes: an inner ear with 700 channels, after Cramer et al. (2020, "The Heidelberg spiking data sets").
 
     sound --- basilar_membrane.py ---> movement --- hair_cells.py ---> nerve activity --- bushy_cells.py ---> spikes
 
@@ -57,7 +56,12 @@ HUMAN = Ear()
 
 
 def conditioned(samples: np.ndarray, loudness: float = LOUDNESS) -> np.ndarray:
-    """Return a sound at the given root mean square and then faded in and out; silence stays silence."""
+    """Scale a sound to a root mean square, then fade it in and out; silence stays silence.
+
+    Args:
+        samples: The sound, (samples,).
+        loudness: The root mean square.
+    """
     power = np.mean(np.square(samples, dtype=float))
     half = len(samples) // 2
     window = np.ones(len(samples))
@@ -69,10 +73,21 @@ def conditioned(samples: np.ndarray, loudness: float = LOUDNESS) -> np.ndarray:
 def encode_files(
     folder: Path, names: Sequence[str], workers: int = 1, ear: Ear = HUMAN
 ) -> Iterator[tuple[int, Spikes]]:
-    """Yield (row, spikes) of each of the audio files `names` below `folder`, the shortest first; see `encode`.
+    """Turn audio files into spikes, the shortest first, and yield those of each as they come; see `encode`.
 
-    Whoever writes the spikes away as they come needs memory for a few sounds only. Raises SgpipeError, naming the file,
-    if one cannot be read. The result does not depend on `workers`.
+    A caller that writes them away at once needs memory for a few sounds only.
+
+    Args:
+        folder: Where the files are.
+        names: Their paths below it.
+        workers: Parallel workers; the result does not depend on their number.
+        ear: The parameters.
+
+    Yields:
+        The index into `names`, and the spikes of that file.
+
+    Raises:
+        SgpipeError: A file cannot be read; the message names it.
     """
     # Sounds of like lengths together: filters are made for one duration at a time, and no sound waits for another.
     seconds = [audio_seconds(folder / name) for name in names]
@@ -94,10 +109,15 @@ def encode_files(
 
 
 def encode(sounds: Sequence[Sound], ear: Ear = HUMAN, loudness: float = LOUDNESS) -> list[Spikes]:
-    """Return the times (float64, in s) and channels (uint16) of the spikes of each sound, in order of time.
+    """Turn sounds into spikes. They advance side by side, which saves time and changes nothing else.
 
-    The sounds advance side by side, which saves time and changes nothing else. `loudness` is the root mean square
-    that they are brought to.
+    Args:
+        sounds: The sounds.
+        ear: The parameters.
+        loudness: The root mean square to which each sound is scaled.
+
+    Returns:
+        For each sound the times in s (float64) and channels (uint16) of its spikes, in order of time.
     """
     listen = compiled.listen if compiled.built() else plain.listen
     found: list[Spikes | None] = [None] * len(sounds)

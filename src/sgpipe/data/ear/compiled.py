@@ -20,7 +20,7 @@ except ImportError:  # no compiler at installation
 
 
 def built() -> bool:
-    """Return whether the kernel was built when the package was installed."""
+    """Tell whether the kernel was built when the package was installed."""
     return _ear is not None
 
 
@@ -33,9 +33,21 @@ def listen(
     bushy: BushyCell,
     isa: str = "auto",
 ) -> list[np.ndarray]:
-    """Return the spikes of some sounds of one duration; see `plain.listen`. `isa` is an instruction set of the kernel.
+    """Compute the spikes of sounds of one duration in the compiled kernel.
 
-    Lets go of Python's lock. The streams stay where they are.
+    It releases Python's global interpreter lock. The random streams are not advanced.
+
+    Args:
+        bank: The filters for that duration.
+        heard: The `spectra` of each sound.
+        steps: How many time steps each sound lasts.
+        draws: The random stream of each sound, from its start.
+        hair: Parameters of the hair cells.
+        bushy: Parameters of the bushy cells.
+        isa: Instruction set of the kernel; `auto` for the best that the machine has.
+
+    Returns:
+        As `plain.listen`, to the bit.
     """
     dt = 1 / bank.step_rate
     cells = BushyCells(bushy, 1, dt)

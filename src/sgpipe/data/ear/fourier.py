@@ -38,7 +38,7 @@ class Plan:
 
 
 def smooth(number: int) -> bool:
-    """Return whether there is a plan for rows of so many numbers."""
+    """Tell whether there is a plan for rows of a given length, i.e. whether it has no prime factor above 13."""
     for radix in RADICES:
         while number % radix == 0:
             number //= radix
@@ -46,7 +46,7 @@ def smooth(number: int) -> bool:
 
 
 def plan(number: int) -> Plan:
-    """Return the plan for rows of `number` numbers, which has no prime factor above 13."""
+    """Plan the transform of rows of `number` values, which has no prime factor above 13."""
     if not smooth(number):
         raise ValueError(f"{number} has a prime factor above 13")
     divisors = [size for size in range(1, number + 1) if number % size == 0]
@@ -71,7 +71,15 @@ def _unit(turns: np.ndarray) -> np.ndarray:
 
 
 def transform(row: Parts, how: Plan) -> Parts:
-    """Return sum over k of row[k] exp(2 pi i' k t / M), float32 (M, channels), for each t."""
+    """Compute the sum over k of row[k] exp(2 pi i' k t / M) for each t.
+
+    Args:
+        row: Real and imaginary part, float32 (M, channels).
+        how: The plan for M.
+
+    Returns:
+        Real and imaginary part, float32 (M, channels).
+    """
     (second, first, _), channels = how.between.shape, row[0].shape[1]
     real, imaginary = _small(tuple(part.reshape(first, second, channels) for part in row), how.columns)
     turned = _turn((real, imaginary), how.between.transpose(1, 0, 2)[:, :, None])

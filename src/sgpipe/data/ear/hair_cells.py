@@ -34,7 +34,7 @@ class HairCell:
     store: float = 1.0  # M
 
     def resting(self) -> tuple[float, float, float]:
-        """Return q, c and w in silence."""
+        """Compute q, c and w in silence."""
         k = self.permeability * self.offset / (self.offset + self.half)
         c = self.store * self.replenish * k / (self.loss * k + self.replenish * (self.loss + self.recovery))
         return c * (self.loss + self.recovery) / k, c, c * self.recovery / self.reprocess
@@ -47,7 +47,7 @@ SERIES = np.array(
 
 
 def lost(y: np.ndarray) -> np.ndarray:
-    """Return 1 - exp(-y), float32, for y from 0 to 1: the same bits on any machine, as no library's exp is."""
+    """Compute 1 - exp(-y), float32, for y from 0 to 1, with the same bits on every machine, unlike a library's exp."""
     c = SERIES
     square = y * y
     low = (y * c[1] + c[0]) + square * (y * c[3] + c[2])
@@ -56,9 +56,15 @@ def lost(y: np.ndarray) -> np.ndarray:
 
 
 def released(cell: HairCell, velocity: np.ndarray, dt: float) -> np.ndarray:
-    """Return the share of the ready pool that is released in each step of `dt` s, float32 (channels, steps).
+    """Compute the share of the ready pool that is released in each step.
 
-    `velocity` is (channels, steps, samples a step) and is used up.
+    Args:
+        cell: The parameters.
+        velocity: Of the membrane, float32 (channels, steps, samples per step). It is overwritten.
+        dt: Time step in s.
+
+    Returns:
+        float32 (channels, steps).
     """
     push = np.maximum(velocity, np.float32(-cell.offset), out=velocity)
     push += np.float32(cell.offset)
@@ -70,7 +76,16 @@ def released(cell: HairCell, velocity: np.ndarray, dt: float) -> np.ndarray:
 
 
 def scale(cell: HairCell, dt: float, samples: int) -> np.float32:
-    """Return what each sample of a step counts at most in k dt; raises ValueError if that is above 1 in all."""
+    """Compute the largest contribution of one sample to k dt.
+
+    Args:
+        cell: The parameters.
+        dt: Time step in s.
+        samples: Samples per step.
+
+    Raises:
+        ValueError: The contributions of a step can exceed 1.
+    """
     if cell.permeability * dt > 1:
         raise ValueError(f"permeability {cell.permeability:g}/s: too much for steps of {dt:g} s, at most {1 / dt:g}/s")
     return np.float32(cell.permeability * dt / samples)
@@ -92,7 +107,12 @@ class Pools:
         self.firing = np.float32(cell.firing / clearing)  # x what leaves = h x the mean of c over the step x dt
 
     def step(self, share: np.ndarray, out: np.ndarray) -> None:
-        """Release `share` of the ready pool; write to `out` how often a fibre is expected to fire in this step."""
+        """Advance the pools of all channels by one time step.
+
+        Args:
+            share: Of the ready pool, what is released, float32 (channels,).
+            out: Overwritten with the expected spikes of a fibre in this step.
+        """
         ready, cleft, returning, ejected, work = self.ready, self.cleft, self.returning, self.ejected, self.work
         np.multiply(ready, share, out=ejected)
         np.multiply(cleft, self.of_old, out=out)  # what leaves the cleft

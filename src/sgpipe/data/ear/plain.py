@@ -19,15 +19,15 @@ def listen(
     hair: HairCell,
     bushy: BushyCell,
 ) -> list[np.ndarray]:
-    """Return the spikes of some sounds of one duration.
+    """Compute the spikes of sounds of one duration.
 
     Args:
-        bank: the filters for that duration.
-        heard: the `spectra` of each sound.
-        steps: how many time steps each sound lasts.
-        draws: the random stream of each sound, from its start.
-        hair: parameters of the hair cells.
-        bushy: parameters of the bushy cells.
+        bank: The filters for that duration.
+        heard: The `spectra` of each sound.
+        steps: How many time steps each sound lasts.
+        draws: The random stream of each sound, from its start.
+        hair: Parameters of the hair cells.
+        bushy: Parameters of the bushy cells.
 
     Returns:
         For each sound step x channels + channel of every spike, int64, rising.

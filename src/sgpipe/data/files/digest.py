@@ -11,7 +11,7 @@ CHUNK = 1 << 20
 
 
 def md5(path: Path) -> str:
-    """Return a file's MD5; raises SgpipeError if it cannot be read."""
+    """Compute the MD5 of a file; raises SgpipeError if it cannot be read."""
     total = hashlib.md5(usedforsecurity=False)
     try:
         with open(path, "rb", buffering=0) as file:
@@ -23,5 +23,5 @@ def md5(path: Path) -> str:
 
 
 def files_digest(sums: dict[str, str]) -> str:
-    """Return what `data.files` holds for files of these MD5s, by name."""
+    """Compute the value of `data.files` from the MD5 of each file, by name."""
     return f"{len(sums)}-{digest(json.dumps(sums, sort_keys=True))}"

@@ -33,9 +33,17 @@ class _Cut(Exception):
 
 
 def fetch_task(task: str, folder: Path | str) -> list[str]:
-    """Fetch what is missing of a task's published files; return the paths that were made, below `folder`.
+    """Fetch the published files of a task that are missing.
 
-    Raises SgpipeError if no place gives a file with the right checksum, or if the task has no published files.
+    Args:
+        task: The task.
+        folder: The data folder.
+
+    Returns:
+        The paths of the new files and folders, below `folder`.
+
+    Raises:
+        SgpipeError: No address gives a file with the right checksum, or the task has no published files.
     """
     if task not in SETS_OF:
         raise one_of("download", task, SETS_OF)
@@ -44,11 +52,21 @@ def fetch_task(task: str, folder: Path | str) -> list[str]:
 
 
 def fetch(item: Published, folder: Path, check: Check | None = None) -> bool:
-    """Fetch one published file, or archive and unpack it, unless it is there; return whether it was fetched.
+    """Fetch one published file, or fetch and unpack an archive, unless it is there.
 
-    What is there is left as it is, unless it is damaged: `check` raises SgpipeError on a file that cannot be read, a
-    folder has to hold what the archive does. That is renamed, never deleted, once there is something better. Processes
-    side by side wait for each other.
+    Parallel processes wait for each other. A usable file is left as it is. A damaged one is renamed, never deleted, and
+    only once its replacement is there.
+
+    Args:
+        item: The file.
+        folder: The data folder.
+        check: Raises SgpipeError on a damaged file. A folder is damaged if files of the archive are missing from it.
+
+    Returns:
+        Whether it was fetched.
+
+    Raises:
+        SgpipeError: No address gives a file with the right checksum.
     """
     target = folder / item.path
     sound, damaged = looked_at(target, item, check)
@@ -157,7 +175,12 @@ def _stream(item: Published, address: str, part: Path, before: int) -> None:
 
 
 def wrong(path: Path, item: Published) -> str | None:
-    """Return what is wrong with a fetched file; None if it is the published one."""
+    """Say what is wrong with a fetched file; None if its checksum is the published one, or none is published.
+
+    Args:
+        path: The file.
+        item: What it should be.
+    """
     if item.sha256:
         kind, wanted = "sha256", item.sha256
     else:

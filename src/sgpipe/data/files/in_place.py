@@ -14,10 +14,18 @@ Check = Callable[[Path], None]  # raises SgpipeError on a file that its reader c
 
 
 def looked_at(target: Path, item: Published, check: Check | None) -> tuple[list[Path], dict[Path, str]]:
-    """Return what can be used of what stands at a published file's place, and what is damaged there with the reason.
+    """Look at what is already at the place of a published file, and sort it into usable and damaged.
 
-    A file that is kept gzipped may also be there unpacked. One that can be read is left alone even if it is not the
-    published one, which is said on the error stream.
+    A gzipped file may also be there unpacked. A readable file is usable even if it is not the published one, with a
+    notice.
+
+    Args:
+        target: Where the file belongs.
+        item: The published file.
+        check: Raises SgpipeError on a damaged file; None if there is no such check.
+
+    Returns:
+        The usable paths, and for each damaged one the reason.
     """
     plain = target.with_name(target.name.removesuffix(".gz"))
     sound: list[Path] = []

@@ -142,9 +142,15 @@ COMPLETE = _complete()
 
 
 def remark(task: str, source: str, files: str | None) -> str:
-    """Return what a reader must know about the files of a source besides its name; empty if they are the published.
+    """Say what a reader must know about the files of a source besides its name.
 
-    `files` is a run's `data.files`.
+    Args:
+        task: The task.
+        source: The value of `data.source`.
+        files: The value of `data.files`.
+
+    Returns:
+        A few words; none for the complete published files.
     """
     if source == "embedded" or not files or files in COMPLETE.get(task, ()):
         return ""
@@ -157,9 +163,9 @@ def remark(task: str, source: str, files: str | None) -> str:
 
 
 def data_name(run: Mapping[str, Any]) -> str:
-    """Return what a verdict calls a run's data: `original`, `original files, split ours`, `our ear, 1,200 recordings`.
+    """Name a run's data for a verdict: `original`, `original files, split ours`, `our ear, 1,200 recordings`.
 
-    A part of the published files and a stand-in are told by what they hold.
+    For a part of the published files and for stand-ins the name has their extent.
     """
     kind, task, source = data_kind(run), run["data.task"], run["data.source"]
     files, limit = run.get("data.files"), run.get("data.limit")
@@ -180,7 +186,7 @@ def data_name(run: Mapping[str, Any]) -> str:
 
 
 def data_kind(run: Mapping[str, Any]) -> str:
-    """Return what a run's data are: `original`, `part` of those, `derived`, `embedded` or `synthetic`.
+    """Classify a run's data: `original`, `part` of those, `derived`, `embedded` or `synthetic`.
 
     Files with other checksums than the published count as a part, and so does a limit on the training samples.
     """

@@ -16,9 +16,12 @@ LARGEST = 4_000_000_000  # bytes; far more than any file of these data sets has,
 
 
 def standing_at(path: Path) -> str | None:
-    """Return what stands at a path: `a file`, `a folder`, words for anything else, or None for nothing.
+    """Describe what is at a path: `a file`, `a folder`, words for anything else, or None for nothing.
 
-    Links count as what they lead to. Raises SgpipeError if the path cannot be looked at.
+    Links count as what they point to.
+
+    Raises:
+        SgpipeError: The system does not say.
     """
     try:
         mode = os.stat(path).st_mode
@@ -32,12 +35,12 @@ def standing_at(path: Path) -> str | None:
 
 
 def file_there(path: Path) -> bool:
-    """Return whether there is a file; raises SgpipeError if something else stands in its place."""
+    """Tell whether there is a file; raises SgpipeError if something else is in its place."""
     return _there(path, "a file")
 
 
 def folder_there(path: Path) -> bool:
-    """Return whether there is a folder; raises SgpipeError if something else stands in its place."""
+    """Tell whether there is a folder; raises SgpipeError if something else is in its place."""
     return _there(path, "a folder")
 
 
@@ -49,17 +52,17 @@ def _there(path: Path, meant: str) -> bool:
 
 
 def missing_of(root: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """Return which of some files are not in a folder."""
+    """List those of some files that are not in a folder."""
     return tuple(name for name in names if not file_there(root / name))
 
 
 def packed_or_not(root: Path, name: str) -> Path:
-    """Return the path of a file that may also be there gzipped; the plain one comes first."""
+    """Choose the path of a file that may also be there gzipped; the plain one comes first."""
     return root / name if file_there(root / name) else root / f"{name}.gz"
 
 
 def size_of(path: Path, most: int = LARGEST) -> int:
-    """Return a file's bytes; raises SgpipeError if there is no plain file, or one of more than `most` bytes."""
+    """Read the size of a file in bytes; raises SgpipeError if it is not a plain file or has more than `most` bytes."""
     if not file_there(path):
         raise SgpipeError(f"{path}: no such file")
     size = path.stat().st_size
@@ -71,7 +74,7 @@ def size_of(path: Path, most: int = LARGEST) -> int:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names in a folder, in no order; raises SgpipeError if it cannot be read."""
+    """List the names in a folder, in no order; raises SgpipeError if it cannot be read."""
     try:
         return os.listdir(folder)
     except OSError as error:
@@ -79,7 +82,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """Return a file's content; raises SgpipeError if it cannot be read or has more than `most` bytes."""
+    """Read the content of a file; raises SgpipeError if that is impossible or it has more than `most` bytes."""
     size_of(path, most)
     try:
         return path.read_bytes()
@@ -88,9 +91,18 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def read_text(path: Path, most: int, remedy: str) -> str:
-    """Return the text of a UTF-8 file without a byte order mark, its lines ended by a newline alone.
+    """Read a text in UTF-8.
 
-    Raises SgpipeError, with the position and `remedy`, if it is no such text or has more than `most` bytes.
+    Args:
+        path: The file.
+        most: The largest size in bytes.
+        remedy: What to do about a bad file, for the message.
+
+    Returns:
+        The text without a byte order mark; its lines end with a newline alone.
+
+    Raises:
+        SgpipeError: It is not UTF-8, with the position, or is too large.
     """
     content = read_bytes(path, most)
     try:

@@ -43,7 +43,7 @@ class Found:
     missing: tuple[str, ...] = ()  # what it lacks; if anything, it cannot be used
 
     def members(self) -> list[str]:
-        """Return the names of all its files below `root`, sorted."""
+        """List the names of all its files below `root`, sorted."""
         names = [path.relative_to(self.root).as_posix() for path in self.files]
         for folder in self.folders:
             inside = folder.relative_to(self.root).as_posix()
@@ -51,7 +51,7 @@ class Found:
         return sorted(names)
 
     def glance(self) -> str:
-        """Return a digest of what can be seen without reading the files."""
+        """Compute a digest of what can be seen without reading the files."""
         seen = []
         for path in (*sorted(self.files), *sorted(self.folders)):
             size = size_of(path) if path in self.files else 0
@@ -73,7 +73,7 @@ class Found:
             return files_digest(dict(zip(names, pool.map(lambda name: md5(self.root / name), names), strict=True)))
 
     def size(self) -> int:
-        """Return the bytes of all its files; raises SgpipeError if one is no plain file, or is far too large."""
+        """Add up the bytes of all its files; raises SgpipeError if one is not a plain file, or is far too large."""
         return sum(size_of(self.root / name) for name in self.members())
 
 
@@ -89,17 +89,22 @@ class Sources:
         self._unsettled: set[Any] = set()
 
     def found(self, data: Any) -> dict[str, Found]:
-        """Return the sets of files that a task could be made from, by source, best first."""
+        """List the sets of files from which a task could be made, by source, best first."""
         if data not in self._found:
             module = importlib.import_module(f"sgpipe.data.{data.task}")
             self._found[data] = {found.source: found for found in module.find(self.folder, data)}
         return self._found[data]
 
     def settle(self, spec: RunSpec, fixed: bool, where: str) -> RunSpec:
-        """Return the run with its `data.source` and `data.files` as the files and the policy have them.
+        """Fill in `data.source` and `data.files` of a run, as the policy and the files determine them.
 
-        If `fixed`, the run itself names its source, whatever the policy. Raises SgpipeError, naming `where`, if the
-        source is not there.
+        Args:
+            spec: The run.
+            fixed: Whether the run itself names its source, whatever the policy.
+            where: Names the run in the error message.
+
+        Raises:
+            SgpipeError: The source is not there.
         """
         if not hasattr(spec.data, "files"):  # generated from a formula
             return spec
@@ -114,7 +119,7 @@ class Sources:
         return spec.with_source(source, files, where)
 
     def settle_if_there(self, spec: RunSpec, fixed: bool, where: str) -> RunSpec:
-        """Return the same, or the run as it is declared where its files are missing or cannot be read."""
+        """Settle a run as `settle` does, or leave it as declared where its files are missing or cannot be read."""
         if spec.data not in self._unsettled:
             try:
                 return self.settle(spec, fixed, where)
@@ -123,7 +128,7 @@ class Sources:
         return spec
 
     def choose(self, data: Any) -> str:
-        """Return the source that the policy gives a task, there or not."""
+        """Choose the source of a task by the policy, whether or not it is there."""
         if self.policy == "auto":
             return next((source for source, found in self.found(data).items() if not found.missing), "embedded")
         return "embedded" if self.policy == "embedded" else "original"
@@ -149,7 +154,7 @@ class Sources:
         return found
 
     def files(self, found: Found) -> str:
-        """Return number and digest of some files, from memory if nothing about them has changed."""
+        """Compute the number and digest of some files, for `data.files`; cached while nothing about them changes."""
         if found not in self._digests:
             kept, key = self._kept(), f"{found.root.resolve()} {found.source}"
             glance = found.glance()

@@ -32,11 +32,17 @@ class _Bounded:
 
 
 def unpack(archive: Path, target: Path, inside: Iterable[str]) -> None:
-    """Unpack a tar archive so that `target` is the folder of it that holds all of `inside`.
+    """Unpack a tar archive as a whole, or not at all.
 
-    Raises SgpipeError, and leaves nothing behind, on an archive that is damaged, lacks that folder, or has a member
-    that is not a plain file or folder below it: an absolute path, `..`, a link, a device. A folder that an earlier call
-    left at `target` is replaced.
+    Args:
+        archive: The archive.
+        target: Becomes the archive's folder that holds `inside`; a folder left there by an earlier call is replaced.
+        inside: Names in that folder.
+
+    Raises:
+        SgpipeError: The archive is damaged, lacks that folder, or has a member that is not a plain file or folder below
+        it:
+            an absolute path, `..`, a link, a device. Nothing is left behind.
     """
     aside = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(aside, ignore_errors=True)

@@ -36,7 +36,7 @@ STAYS_ON_TOPIC, KEEPS_TO_TOPIC = 0.8, 0.7
 
 
 def text(seed: int, words: int) -> np.ndarray:
-    """Return the ids of a text, int32 (words,)."""
+    """Generate a text of `words` words, and return their ids, int32 (words,)."""
     source = _Source(seed)
     ids: list[int] = []
     while len(ids) < words:

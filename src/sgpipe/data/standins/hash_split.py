@@ -7,9 +7,17 @@ BUCKETS = 2**27 - 1  # "MAX_NUM_WAVS_PER_CLASS"
 
 
 def hash_split(name: str, valid: float = 10.0, test: float = 10.0) -> str:
-    """Return the split of a clip, `<speaker>_nohash_<n>.wav`, for shares in percent.
+    """Assign a clip to a split by a hash of its speaker's name.
 
-    Only the speaker counts, so that one speaker's clips stay together whatever is recorded later.
+    One speaker's clips stay together, whatever is recorded later.
+
+    Args:
+        name: The clip, `<speaker>_nohash_<n>.wav`.
+        valid: Share of the validation split in percent.
+        test: Share of the test split in percent.
+
+    Returns:
+        `train`, `valid` or `test`.
     """
     speaker = re.sub(r"_nohash_.*$", "", name.rpartition("/")[2])
     percent = int(sha1(speaker.encode()).hexdigest(), 16) % (BUCKETS + 1) * (100.0 / BUCKETS)

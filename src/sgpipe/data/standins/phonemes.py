@@ -73,7 +73,14 @@ COMMAND_FAMILIES = (
 
 
 def family(first: str, second: str, one: str, other: str) -> tuple[tuple[str, ...], ...]:
-    """Return the four words of two syllables that use each of two consonants and two vowels once."""
+    """Make the four words of two syllables that use each of two consonants and two vowels once.
+
+    Args:
+        first: A consonant.
+        second: Another.
+        one: A vowel.
+        other: Another.
+    """
     return (
         (first, one, second, other),
         (second, other, first, one),
@@ -83,12 +90,12 @@ def family(first: str, second: str, one: str, other: str) -> tuple[tuple[str, ..
 
 
 def digit_word(language: str, digit: int) -> tuple[str, ...]:
-    """Return the sounds of a digit; the words of a family are spread over both languages."""
+    """Spell a digit in sounds; the words of a family are spread over both languages."""
     words = tuple(chain.from_iterable(family(*sounds) for sounds in DIGIT_FAMILIES))
     return words[len(LANGUAGES) * digit + LANGUAGES.index(language)]
 
 
 def command_word(word: str) -> tuple[str, ...]:
-    """Return the sounds of a command."""
+    """Spell a command in sounds."""
     words = tuple(chain.from_iterable(family(*sounds) for sounds in COMMAND_FAMILIES))
     return words[COMMANDS.index(word)]

@@ -42,7 +42,7 @@ class Voice:
 
 
 def voice(seed: int, speaker: int) -> Voice:
-    """Return a speaker's voice; throat and pitch go together, as they do in people."""
+    """Draw the voice of a speaker; throat and pitch are correlated, as in people."""
     size, pitch, pace, opened, breath, loudness = stream(seed, f"data/speech/voice/{speaker}").random(6)
     throat = 0.88 + 0.3 * size
     return Voice(
@@ -56,7 +56,17 @@ def voice(seed: int, speaker: int) -> Voice:
 
 
 def say(sounds: tuple[str, ...], who: Voice, draws: np.random.Generator, rate: int) -> np.ndarray:
-    """Return an utterance of `sounds`, float64 (samples,) at `rate` Hz, within (-1, 1), with silence around it."""
+    """Synthesise an utterance, with silence around it.
+
+    Args:
+        sounds: The sounds of the word.
+        who: The speaker's voice.
+        draws: Random numbers.
+        rate: Sample rate in Hz.
+
+    Returns:
+        float64 (samples,), within (-1, 1).
+    """
     lead, tail, tune, snr = draws.random(4)
     tracks = _tracks(sounds, who, draws)
     blocks, step = tracks["f0"].shape[0], round(BLOCK_SECONDS * rate)
@@ -179,9 +189,17 @@ def write_digits(
 ) -> None:
     """Write a tree like the Heidelberg Digits: audio/*.flac, train_filenames.txt and test_filenames.txt.
 
-    `speakers` say 10 digits in 2 languages `trials` times. As in the original, some speakers (two in twelve) are heard
-    in the test part only, and a twentieth of the others' recordings are there too. The lists name everything; `only`
-    says which recordings are spoken, if not all.
+    As in the original, some speakers (two in twelve) are heard in the test part only, along with a twentieth of the
+    others' recordings.
+
+    Args:
+        folder: The root of the tree.
+        seed: Of the speech.
+        speakers: How many people speak.
+        trials: How often each says the 10 digits in 2 languages.
+        rate: Sample rate in Hz.
+        only: Names of the recordings to synthesise; None for all. The lists name all in any case.
+        workers: Parallel workers; the result does not depend on their number.
     """
     folder, lists, jobs = Path(folder), {"train": [], "test": []}, []
     held_out = {4, 5} if speakers > 5 else {speakers - 1}
@@ -209,9 +227,20 @@ def write_commands(
 ) -> list[str]:
     """Write a tree like Speech Commands: <word>/<speaker>_nohash_<n>.wav, validation_list.txt and testing_list.txt.
 
-    Each of `speakers` says the 35 words `trials` times, in clips of one second, some of them shorter. Of ten speakers
-    one is in the validation list and one in the test list, by names that the original's hash rule puts there. `only`
-    says which clips are spoken, if not all; the names of all are returned.
+    Clips last one second, some of them less. Of ten speakers one is in the validation list and one in the test list;
+    their names are such that the original's hash rule puts them there.
+
+    Args:
+        folder: The root of the tree.
+        seed: Of the speech.
+        speakers: How many people speak.
+        trials: How often each says the 35 words.
+        rate: Sample rate in Hz.
+        only: Names of the clips to synthesise; None for all.
+        workers: Parallel workers; the result does not depend on their number.
+
+    Returns:
+        The names of all clips, sorted.
     """
     folder, lists, jobs = Path(folder), {"valid": [], "test": [], "train": []}, []
     for speaker in range(speakers):

@@ -47,7 +47,7 @@ KEY = "points: mean over draws · lines through them: their range · ticks: theo
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return measured and predicted numbers of each set and layer (a), courses (b-d), phases (e, f), moments (g)."""
+    """Select measured and predicted numbers of each set and layer (a), courses (b-d), phases (e, f) and moments (g)."""
     table = tables["runs"]
     table = table.assign(set=condition_sets.sets(table).where(table["kind"].isin(["course", "mean"])))
     means, courses = table[table["kind"] == "mean"], table[table["kind"] == "course"]

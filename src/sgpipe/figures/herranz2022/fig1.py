@@ -25,7 +25,7 @@ NAMES = {"normal": "normal", "truncated_normal": "normal, cut", "uniform": "unif
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return the curves: shapes (a), tails near the threshold (b) and far from it (d), densities of weights (c)."""
+    """Compute the curves: shapes (a), tails near the threshold (b) and far from it (d), densities of weights (c)."""
     points, reach = tables["runs"], experiment["settings"].get("weight_reach", 0.25)
     shapes = of_sweep(points, "shapes")["surrogate.shape"]
     tails = of_sweep(points, "tails")["surrogate.tail"]

@@ -44,7 +44,7 @@ PANELS = {
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return, for each panel, curves over epochs, best and last losses of each shape, and the panel's own numbers."""
+    """Select for each panel curves over epochs, best and last losses of each shape, and the panel's own numbers."""
     table, pieces = tables["runs"], []
     for panel, (neuron, task) in PANELS.items():
         own = table[(table["network.neuron"] == neuron) & (table["data.task"] == task)]

@@ -25,7 +25,7 @@ KEY = "lines: mean over seeds · whiskers: sd · dashed: what a condition asks o
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return a point per shape and value, and a mark for each value that the theory gives the first layer."""
+    """Select a point per shape and value, and a mark for each value that the theory gives the first layer."""
     runs = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     pieces = []
     for panel, knob in PANELS.items():
@@ -48,10 +48,17 @@ def _with_undampened(points: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
-    """Return what a condition asks of a knob of the first layer, of each shape; `x` is missing without a solution.
+    """Compute the value that a condition asks for of a knob of the first layer, for each shape.
 
     Condition III fixes the dampening, IV the sharpness or the tail, at a dampening of 1 and Glorot weights. The theory
     is that of the LIF: a threshold that adapts counts as its resting value.
+
+    Args:
+        runs: The experiment's runs.
+        knob: `dampening`, `sharpness` or `tail`.
+
+    Returns:
+        A row per shape; `x` is missing where there is no solution.
     """
     rows = []
     for name, group in runs.groupby("surrogate.shape", sort=False):

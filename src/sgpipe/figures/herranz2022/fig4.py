@@ -19,7 +19,7 @@ FAMILIES = {"uniform": "uniform", "normal": "normal", "truncated_normal": "norma
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return networks and their summaries (a), with the rank of each shape within its scheme (b).
+    """Select networks and their summaries (a), with the rank of each shape within its scheme (b).
 
     In b the rows of kind `shape` and `scheme` hold means over what they leave out: the mean rank of a shape over
     schemes, and the mean accuracy of a scheme over shapes.

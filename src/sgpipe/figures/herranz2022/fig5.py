@@ -24,7 +24,7 @@ BAR = 0.38
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return networks, summaries and published values, by set of conditions and split, a panel per reset gradient.
+    """Select networks, summaries and published values, by set of conditions and split, a panel per reset gradient.
 
     Accuracies are those at the epoch of best validation accuracy.
     """

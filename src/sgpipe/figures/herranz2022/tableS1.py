@@ -21,7 +21,7 @@ CLOSED = {
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return a row per shape: its formula, peak, area and integral of f^2 over all v, and how it falls off.
+    """Compute a row per shape: its formula, peak, area and integral of f^2 over all v, and how it falls off.
 
     A shape with a tail has them at each tail q asked for.
     """
@@ -46,7 +46,7 @@ def _row(name: str, tail: float) -> dict[str, object]:
 
 
 def printed(data: pd.DataFrame) -> pd.DataFrame:
-    """Return the table as text; a shape with a tail once, its numbers behind one another."""
+    """Format the table as text; a shape with a tail takes one row, with its numbers one after the other."""
     rows = []
     for _, group in data.groupby("shape", sort=False):
         first, qs = group.iloc[0], group["q"].dropna()
@@ -72,7 +72,7 @@ def _numbers(values: pd.Series) -> str:
 
 
 def legend(data: pd.DataFrame, experiment: Mapping) -> list[str]:
-    """Return what the columns mean."""
+    """Explain the columns."""
     return [
         "The surrogate derivative is γ f(s v): dampening γ, sharpness s, centred voltage v.",
         "The integral of f² over all voltages is what a shape adds to eq. 2; of them the paper has the exponential's.",

@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return all networks and a summary for each sweep that `settings.rows` names, and what is published.
+    """Select all networks and a summary for each sweep that `settings.rows` names, and what is published.
 
     Nothing is chosen but each network's epoch: the networks of a row differ in their seeds alone.
     """

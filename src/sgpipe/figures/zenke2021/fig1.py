@@ -31,7 +31,7 @@ VIEW = {"elev": 22, "azim": -55}
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return the points of a and b (a row each: x1, x2 intrinsic, y1..y3 embedding) and the spikes of c."""
+    """Select the points of a and b (a row each: x1, x2 intrinsic, y1..y3 embedding) and the spikes of c."""
     points = tables["runs"]
     first = points[points["class"] == 0]
     samples = experiment["settings"].get("raster_samples", 12)

@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return layer sizes (a), learning curves and test accuracies (b), activity (c, d) and membranes (e)."""
+    """Select layer sizes (a), learning curves and test accuracies (b), activity (c, d) and membranes (e)."""
     runs, activity = tables["runs"], tables["activity"]
     networks = parts.plain(selection.outcomes(runs)).assign(panel="b", kind="network")
     networks["chance"] = 1 / networks["classes"]

@@ -17,9 +17,16 @@ SPIKE_HEIGHT = 0.6  # of the marks on the membrane traces, in thresholds
 
 
 def select(activity: pd.DataFrame, runs: pd.DataFrame, settings: Mapping) -> list[pd.DataFrame]:
-    """Return rows of spikes and readout membranes (c, d), of decisions (c, d), and membranes (e).
+    """Select spikes and readout membranes (c, d), decisions (c, d), and membranes (e).
 
-    Times are in ms within a sample; `place` is the sample's place from left to right, sorted by class.
+    Args:
+        activity: The recorded activity.
+        runs: The experiment's runs.
+        settings: The experiment's settings.
+
+    Returns:
+        Frames of rows. Times are in ms within a sample; `place` is the sample's place from left to right, sorted by
+        class.
     """
     if not len(activity):
         return []

@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return curves (a), cells (b), best networks and their summaries (c), and repeated networks (d)."""
+    """Select curves (a), cells (b), best networks and their summaries (c), and repeated networks (d)."""
     runs = parts.plain(selection.outcomes(tables["runs"]))
     searched = selection.of_sweep(runs, "shapes", "deeper")
     shapes = [name for name in SURROGATES if name in set(searched["shape"])]

@@ -48,7 +48,7 @@ KEY = "solid: gradients flow back along the link · dashed: the link is there, b
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return a row per panel and link, panels in the order of the sweeps."""
+    """Select a row per panel and link, panels in the order of the sweeps."""
     links = tables["runs"]
     order = {sweep: "abcdefghij"[place] for place, sweep in enumerate(dict.fromkeys(links["sweep"]))}
     names = {f"network.{name}": name for name in ("recurrent", "reset_gradient", "recurrent_gradient")}
@@ -77,7 +77,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 
 
 def title(row: Mapping) -> str:
-    """Return what a panel shows, in words, with the names of Fig 5."""
+    """Say in words what a panel shows, with the names of Fig 5."""
     attached, flows = row["reset_gradient"] == "attached", row["recurrent_gradient"] == "propagated"
     if not row["recurrent"]:
         return f"feed-forward ({'DR' if attached else 'Ctl'})\nreset {row['reset_gradient']}"
@@ -87,7 +87,13 @@ def title(row: Mapping) -> str:
 
 
 def graph(axes: Axes, links: pd.DataFrame, words: bool) -> None:
-    """Draw the links of one layer over three steps, time from left to right; with `words` also what they compute."""
+    """Draw the links of one layer over three steps, time from left to right.
+
+    Args:
+        axes: The panel.
+        links: A row per link.
+        words: Whether to write what the links compute.
+    """
     last = (len(STEPS) - 1) * PITCH
     axes.set(xlim=(-0.62, last + 0.62), ylim=(-0.95 if words else -0.5, 3.45), aspect="equal")
     axes.axis("off")
@@ -116,7 +122,7 @@ def graph(axes: Axes, links: pd.DataFrame, words: bool) -> None:
 
 
 def arrow(link, source: Circle, target: Circle) -> FancyArrowPatch:
-    """Return the arrow of one link; at the edge of the panel it is cut off."""
+    """Make the arrow of one link; at the edge of the panel it is cut off."""
     colour = LINKS[link.source, link.target][0]
     bend = BENDS.get((link.source, link.target), 0.0)
     return FancyArrowPatch(

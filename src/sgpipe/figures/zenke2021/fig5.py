@@ -40,7 +40,7 @@ CURVES = ("sCtl", "aCtl", "aDR")
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return curves of the shape (a), learning curves of the best networks (b), best networks and summaries (c-f)."""
+    """Select curves of the shape (a), learning curves of the best networks (b), best networks and summaries (c-f)."""
     runs = selection.outcomes(tables["runs"])
     betas = sorted(runs["surrogate.beta"].dropna().unique())
     pieces = [parts.shape_curves(["asymptotic_superspike"], betas).assign(panel="a")]

@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return best networks, summaries and printed values (`mean` and `sd` of kind published) of every bar."""
+    """Select the best networks, summaries and printed values (`mean` and `sd` of kind published) of every bar."""
     runs, pieces = selection.outcomes(tables["runs"]), []
     for panel, sweep in SWEEPS.items():
         own = selection.of_sweep(runs, *([sweep, "conventional"] if sweep == "mnist" else [sweep]))

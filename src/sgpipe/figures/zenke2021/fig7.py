@@ -27,9 +27,9 @@ COLUMNS = ("panel", "label", "source", "time_ms", "frame", "unit", "value", "int
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return what each panel shows: a row per spike (time_ms, unit) or per frame and channel (value).
+    """Select the content of each panel: a row per spike (time_ms, unit) or per frame and channel (value).
 
-    A spike of the latency code carries the pixel's intensity x too, got back from its time by the inverse of
+    A spike of the latency code also carries the pixel's intensity x, recovered from its time by the inverse of
     T(x) = tau log(x / (x - theta)), so that the digit can be drawn as the network is told of it.
     """
     rows, pieces = tables["runs"], []
@@ -46,7 +46,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 
 def intensity(time, tau, theta):
-    """Return the pixel intensity x that fires at `time`, the inverse of zenke2021's section 4.1.2."""
+    """Compute the pixel intensity x that fires at `time` (section 4.1.2); `time` and `tau` in the same unit."""
     return theta / (1 - np.exp(-np.maximum(time, 1e-9) / tau))
 
 

@@ -35,10 +35,10 @@ KEY = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return the activity of one network of each sweep on one test sample (a, b), and spike counts of all (c, d).
+    """Select the activity of one network of each sweep on one test sample (a, b), and spike counts of all (c, d).
 
-    The network shown is the best of its sweep by validation accuracy. `share` of a count is that among all pairs of
-    a hidden unit and a test sample, `shown` is 1 for the network shown, and `most` the largest number of spikes that
+    The network shown is the best of its sweep by validation accuracy. `share` of a count is that among all pairs of a
+    hidden unit and a test sample, `shown` is 1 for the network shown, and `most` the largest number of spikes that
     there can be: one every other step.
     """
     activity, pieces = tables["activity"], []

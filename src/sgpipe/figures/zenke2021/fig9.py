@@ -45,7 +45,7 @@ FIRST, LINE = 1.16, 0.13  # height of the lowest of the numbers, which stand abo
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return networks, a fit for each data set, connectivity and depth, and what the paper prints (kind published).
+    """Select networks, a fit for each data set, connectivity and depth, and what the paper prints (kind published).
 
     A fit that fewer than three networks on a side would decide has no numbers. Its interval is that of resampled
     networks.

@@ -21,7 +21,7 @@ Value = bool | int | float | str
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Return a row per hyperparameter in print order: `knob`, for each task the value and its mark, and the `source`.
+    """Make a row per hyperparameter in print order: `knob`, for each task the value and its mark, and the `source`.
 
     A value that holds in one figure only is followed by that figure. A `source` is one for all tasks, or a mapping from
     tasks to theirs and `others`.
@@ -98,7 +98,7 @@ def _figure(name: str) -> str:
 
 
 def printed(data: pd.DataFrame) -> pd.DataFrame:
-    """Return the table as text, marks behind the values."""
+    """Format the table as text, marks behind the values."""
     columns = {"Hyperparameter": data["hyperparameter"]}
     tasks = [NAMES[task] for task in TASKS if NAMES[task] in data.columns]
     columns |= {task: (data[task] + " " + data[f"{task} mark"].fillna("")).str.strip() for task in tasks}
@@ -106,6 +106,6 @@ def printed(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def legend(data: pd.DataFrame, experiment: Mapping) -> list[str]:
-    """Return what the marks mean."""
+    """Explain the marks."""
     marks = "".join("".join(data[name].dropna()) for name in data.columns if name.endswith(" mark"))
     return [LEGEND[word] for word, sign in MARKS.items() if sign in marks]

@@ -46,6 +46,12 @@ class _Point:
 def meet_recurrent(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
     """Set the mean, the deviation and the gain of a recurrent layer in `found`, as far as I and II are asked for.
 
+    Args:
+        spec: The run.
+        bench: The layer, and the batch to measure it on.
+        draws: The random numbers of its V.
+        found: What is known of the layer; changed in place.
+
     Raises:
         SgpipeError: One of them cannot be met, and `init.infeasible` is `error`.
     """
@@ -58,7 +64,12 @@ def meet_recurrent(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> N
 
 
 def meet_feed_forward(bench: Bench, chosen: Collection[str], found: Found) -> None:
-    """Set the gain of a feed-forward layer in `found` by condition I; the others say nothing of it.
+    """Set the gain of a feed-forward layer in `found` by condition I; the others do not apply to it.
+
+    Args:
+        bench: The layer, and the batch to measure it on.
+        chosen: The conditions asked for.
+        found: What is known of the layer; changed in place.
 
     Raises:
         SgpipeError: A condition cannot be met, and `init.infeasible` is `error`.

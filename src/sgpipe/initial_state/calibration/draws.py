@@ -37,7 +37,17 @@ def draws_of(spec: RunSpec, bench: Bench) -> Draws | None:
 
 
 def recurrent(bench: Bench, draws: Draws | None, mean: float | None, deviation: float | None) -> torch.Tensor | None:
-    """Make V, (gates x units, units), as it will be drawn with a mean and a deviation; None without draws."""
+    """Make V as it will be drawn with a mean and a deviation.
+
+    Args:
+        bench: The layer.
+        draws: Its random numbers; None for a layer without V.
+        mean: Of V; None for 0.
+        deviation: Of V; None for that of the run's scheme.
+
+    Returns:
+        (gates x units, units); None without draws.
+    """
     if draws is None:
         return None
     standard, deviation = draws.at(deviation)

@@ -18,15 +18,15 @@ class Dual:
     tangent: torch.Tensor
 
     def detach(self) -> torch.Tensor:
-        """Return the value, through which no tangent passes."""
+        """Take the value, through which no tangent passes."""
         return self.value
 
     def chunk(self, count: int, dim: int) -> list["Dual"]:
-        """Return equal parts."""
+        """Split into equal parts."""
         return [Dual(*part) for part in zip(self.value.chunk(count, dim), self.tangent.chunk(count, dim), strict=True)]
 
     def scaled(self, factor: float) -> "Dual":
-        """Return it with its tangent multiplied."""
+        """Multiply the tangent by a factor."""
         return Dual(self.value, self.tangent * factor)
 
     def __add__(self, other):

@@ -20,7 +20,17 @@ def settings_of(found: Found) -> LayerSettings:
 
 
 def row_of(found: Found, draws: Draws | None, batch: Bench, held_out: Bench) -> dict[str, object]:
-    """Measure a layer as it is set: the row has residuals on both batches, and what the first of them measured."""
+    """Measure a layer as it is set.
+
+    Args:
+        found: What is set of the layer.
+        draws: The random numbers of its V; None without.
+        batch: The layer on the batch that it was calibrated on.
+        held_out: The layer on the other batch.
+
+    Returns:
+        A row with the residuals on both batches, and what was measured on the first.
+    """
     residuals, measured = _measured(found, draws, batch)
     steps, samples = batch.inputs.shape[:2]
     return {

@@ -21,7 +21,17 @@ class Search:
         self.function, self.tolerance, self.seen = function, tolerance, {}
 
     def run(self, start: float, step: float, most: int = 6, limits: tuple[float, float] = (-np.inf, np.inf)) -> bool:
-        """Search, with at most `most` steps, each twice the last; return whether a value is within tolerance."""
+        """Bracket the zero with growing steps, and close in on it.
+
+        Args:
+            start: The first argument.
+            step: The first step; each is twice the last.
+            most: Most steps.
+            limits: Lowest and highest argument.
+
+        Returns:
+            Whether a value is within tolerance.
+        """
         try:
             self._bracket(start, step, most, limits)
         except _Near:

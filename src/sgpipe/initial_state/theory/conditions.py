@@ -134,7 +134,16 @@ def _reset_of_maxima(layer: Layer, sums: Sums, gamma: Value) -> Value:
 
 
 def dampening(layer: Layer, sums: Sums, reading: str = "corrected") -> Value:
-    """Solve `growth_of_maxima` = 1 for the surrogate derivative's peak (eq. 44), which may come out negative."""
+    """Solve `growth_of_maxima` = 1 for the surrogate derivative's peak (eq. 44).
+
+    Args:
+        layer: The layer.
+        sums: What the weights of a neuron can add up to.
+        reading: Of eq. 44: printed, authors or corrected.
+
+    Returns:
+        One value or (n_rec,); negative where there is no solution.
+    """
     zero = growth_of_maxima(layer, sums, 0.0, reading)
     if reading == "corrected":
         slope = layer.drive_factor * sums.rec_size
@@ -174,7 +183,14 @@ def growth_of_variance(layer: Layer, sums: Sums, first: Value, second: Value, re
 
 
 def target_moment(layer: Layer, sums: Sums, reading: str = "corrected", first: Value = 0.0) -> Value:
-    """Solve condition IV for E[sigma'^2] (eq. 57); only `corrected` may depend on `first`, E[sigma']."""
+    """Solve condition IV for E[sigma'^2] (eq. 57).
+
+    Args:
+        layer: The layer.
+        sums: What the weights of a neuron can add up to.
+        reading: Of eq. 57: printed, eq57, authors or corrected.
+        first: E[sigma'], on which only `corrected` may depend.
+    """
     zero = growth_of_variance(layer, sums, first, 0.0, reading)
     return (1 - zero) / (growth_of_variance(layer, sums, first, 1.0, reading) - zero)
 

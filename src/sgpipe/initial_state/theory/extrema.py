@@ -88,11 +88,18 @@ def without_self(w_rec: np.ndarray) -> np.ndarray:
 
 
 def voltage_range(layer: Layer, sums: Sums, reading: str = "corrected") -> tuple[Value, Value]:
-    """Compute the bounds of the voltage, (y_min, y_max).
+    """Compute the bounds of the voltage.
 
-    `printed` and `authors` are eqs. 72 and 73: a neuron that never fires however high its voltage, and one that is
-    reset at every step however low it is. `corrected` lets a neuron's own spikes follow its own voltage, with the
-    least favourable drive from the others; both are bounds, since the others cannot fire at will.
+    Args:
+        layer: The layer.
+        sums: What the weights of a neuron can add up to.
+        reading: `printed` and `authors` are eqs. 72 and 73: a neuron that never fires however high its voltage, and one
+            that is reset at every step however low it is. `corrected` lets a neuron's own spikes follow its own
+            voltage, with the least favourable drive from the others; both are bounds, since the others cannot fire at
+            will.
+
+    Returns:
+        y_min and y_max, each one value or (n_rec,).
     """
     form, alpha, thr = layer.form, layer.alpha_decay, layer.thr
     high, low = sums.drive_high, sums.drive_low

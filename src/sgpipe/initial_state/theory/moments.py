@@ -42,12 +42,21 @@ def wide_limit(shape, dampening, sharpness, v_low, v_high, tail=2.0):
 
 
 def find_sharpness(excess: Callable, v_low: float, v_high: float) -> float | None:
-    """Solve `excess` (of an array of sharpnesses) = 0 for the largest sharpness; None if there is none."""
+    """Find the largest sharpness at which `excess` is 0.
+
+    Args:
+        excess: A function of an array of sharpnesses.
+        v_low: The lowest voltage, over the threshold.
+        v_high: The highest one.
+
+    Returns:
+        The sharpness; None if there is none.
+    """
     return _root(excess, _SHARPNESS[::-1] / (v_high - v_low))
 
 
 def find_tail(excess: Callable) -> float | None:
-    """Solve `excess` (of an array of tails) = 0 for the smallest tail exponent q > 1; None if there is none."""
+    """Find the smallest tail q > 1 at which `excess`, a function of an array of tails, is 0; None if there is none."""
     found = _root(lambda over: excess(1 + over), _TAIL)
     return None if found is None else 1 + found
 

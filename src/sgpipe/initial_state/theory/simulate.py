@@ -65,7 +65,18 @@ class Simulation:
 
 
 def random_inputs(rate: float, trials: int, steps: int, n_in: int, seed: int) -> np.ndarray:
-    """Draw independent spikes z, float64 0 or 1 (trials, steps, n_in), each present with probability `rate`."""
+    """Draw independent spikes z.
+
+    Args:
+        rate: The probability of a spike per input and step.
+        trials: How many inputs are simulated at once.
+        steps: Time steps.
+        n_in: Input units.
+        seed: Of the spikes.
+
+    Returns:
+        float64, 0 or 1, (trials, steps, n_in).
+    """
     return (stream(seed, "conditions/inputs").random((trials, steps, n_in)) < rate).astype(np.float64)
 
 

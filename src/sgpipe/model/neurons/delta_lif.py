@@ -54,7 +54,14 @@ class DeltaLIF:
         return DeltaState(voltage, self.fire(voltage - self.threshold))
 
     def voltage(self, last: torch.Tensor, spikes: torch.Tensor, drive: torch.Tensor, threshold: Value) -> torch.Tensor:
-        """Compute y_t from y_{t-1}, x_{t-1}, the drive, and the threshold that a subtractive reset subtracts."""
+        """Compute the voltage after a step.
+
+        Args:
+            last: y_{t-1}, (batch, units).
+            spikes: x_{t-1}, likewise.
+            drive: All that arrives, likewise.
+            threshold: What a subtractive reset subtracts.
+        """
         form, fired = self.reset, spikes if self.reset_attached else spikes.detach()
         if form.drive_decays:
             drive = self.decay * drive

@@ -11,11 +11,15 @@ class DataKnobs:
     words: ClassVar[bool] = False  # True: a stream of words in the place of labelled samples
 
     def idle(self) -> list[str]:
-        """Return the knobs that cannot matter."""
+        """List the knobs that have no effect."""
         return []
 
     def check(self, where: str) -> None:
-        """Raise SgpipeError, naming `where`, if the combination of knobs makes no sense."""
+        """Check that the combination of knobs makes sense.
+
+        Raises:
+            SgpipeError: It does not; the message names `where`.
+        """
 
 
 class SpectrogramKnobs(DataKnobs):
@@ -40,19 +44,19 @@ class SpectrogramKnobs(DataKnobs):
 
 
 def hold_knob() -> Any:
-    """Return the knob `hold`."""
+    """Declare the knob `hold`."""
     return knob(5, "time steps for which a frame is held", least=1, most=10_000)
 
 
 def gain_knob() -> Any:
-    """Return the knob `gain`."""
+    """Declare the knob `gain`."""
     return knob(
         0.2, "factor on the features, which have mean 0 and sd 1; 1 / hold in the authors' code", above=0, most=1e9
     )
 
 
 def limit_knob() -> Any:
-    """Return the knob `limit`."""
+    """Declare the knob `limit`."""
     return knob(
         0,
         "training samples to keep, drawn by the seed, and at most as many of the others; 0 for all",

@@ -72,7 +72,7 @@ class MnistLatencyData(DataKnobs):
         return 140 * self.hold if self.hold else self.units
 
     def idle(self) -> list[str]:
-        """Return the knobs that cannot matter."""
+        """List the knobs that have no effect."""
         encoding = ["tau", "theta", "hold"] if self.variant == "pixels" else []
         return encoding + (["seed"] if self.source == "original" and self.split == "tail" else [])
 

@@ -49,5 +49,5 @@ class PtbData(DataKnobs):
         return self.steps
 
     def idle(self) -> list[str]:
-        """Return the knobs that cannot matter."""
+        """List the knobs that have no effect."""
         return ["seed"] if self.source == "original" else []

@@ -64,7 +64,7 @@ class ShdData(DataKnobs):
         return int(7_000 * min(1.0, self.dt * self.steps / 700) * self.hold)
 
     def idle(self) -> list[str]:
-        """Return the knobs that cannot matter."""
+        """List the knobs that have no effect."""
         return ["seed"] if self.variant == "herranz2022" and not self.limit else []
 
     def check(self, where: str) -> None:
