@@ -21,7 +21,7 @@ OF_2008 := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Neh
 OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPIPE_ISA=avx2 \
   NPY_DISABLE_CPU_FEATURES='$(NO_AVX512)'
 
-.PHONY: figures test test-machines lint setup lock clean
+.PHONY: figures test test-machines lint setup lock clean try-newest
 
 figures: $(READY)
 	$(BIN)/snakemake --cores all all_figures all_tables
@@ -59,11 +59,16 @@ $(READY): pyproject.toml constraints.in constraints.txt CMakeLists.txt \
 	@touch $(VENV)/.ready $@
 
 # The newest versions of everything but torch, for Python 3.11 and later, as constraints.txt.
+LOCK := constraints.txt
 lock: $(READY)
 	$(PIP) install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" --extra dev --extra slurm \
-	  --output-file constraints.txt pyproject.toml constraints.in
+	  --output-file $(LOCK) pyproject.toml constraints.in
 
 clean:
 	rm -rf $(VENV) build .snakemake
+
+# Whether sgpipe works with the newest versions, too, and which of them are not those of constraints.txt.
+try-newest: $(READY)
+	VENV='$(VENV)' .ci/newest
