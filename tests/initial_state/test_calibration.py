@@ -17,6 +17,7 @@ from sgpipe.initial_state.calibration.found import GAINS, TOLERANCES
 from sgpipe.initial_state.calibration.measure import Bench
 from sgpipe.initial_state.calibration.search import Search
 from sgpipe.initial_state.theory.layer import Layer
+from sgpipe.initial_state.theory.moments import Derivative
 from sgpipe.initial_state.theory.simulate import input_drive, random_inputs, simulate
 from sgpipe.model.network import as_tensors, forward
 from sgpipe.model.neurons.spike import spike
@@ -80,7 +81,7 @@ def test_the_measure_is_that_of_the_simulator(monkeypatch, reset, gradient):
 
     monkeypatch.setattr("sgpipe.initial_state.theory.simulate.stream", lambda *_: Signs())
     small = Layer(n, 50, 0.9, 1.0, reset=reset, reset_gradient=gradient == "attached")
-    found = simulate(small, v, drive, shape="exponential", dampening=0.3, sharpness=1.4)
+    found = simulate(small, v, drive, derivative=Derivative("exponential", 0.3, 1.4))
     expected, drives = found.summary(), layer.drives(standard, mean, deviation, 1.0, median=True)
     assert (drives.rate, drives.median, drives.received, drives.given) == pytest.approx(
         tuple(expected[name] for name in ("rate", "median", "var_rec", "var_in")), rel=1e-9

@@ -19,7 +19,7 @@ from sgpipe.initial_state.theory.conditions import CONDITIONS, Readings
 from sgpipe.initial_state.theory.draws import drawn, standard_weights
 from sgpipe.initial_state.theory.extrema import ensemble, sample, voltage_range
 from sgpipe.initial_state.theory.layer import Layer, Weights
-from sgpipe.initial_state.theory.moments import surrogate_moment, wide_limit
+from sgpipe.initial_state.theory.moments import Derivative
 from sgpipe.initial_state.theory.solution import Solution, above
 from sgpipe.initial_state.theory.solve import solve
 from sgpipe.spec.resets import RESETS
@@ -273,8 +273,9 @@ def test_drawn_weights_have_the_mean_and_variance_that_were_solved_for():
 def test_equation_two_tends_to_dampening_squared_over_sharpness():
     # Only against a wide but finite range: the factor 1 / (y_max - y_min) stays.
     for shape in ("exponential", "gaussian", "triangular", "dsigmoid", "rectangular"):
-        wide = surrogate_moment(shape, 2, 0.3, 2.0, -500.0, 700.0)
-        assert wide == pytest.approx(wide_limit(shape, 0.3, 2.0, -500.0, 700.0), rel=1e-9)
+        derivative = Derivative(shape, 0.3, 2.0)
+        wide = derivative.moment(2, -500.0, 700.0)
+        assert wide == pytest.approx(derivative.wide_limit(-500.0, 700.0), rel=1e-9)
         assert wide == pytest.approx(0.09 / 2.0 * moment(shape, 2, -np.inf, np.inf) / 1200, rel=1e-9)
 
 
@@ -294,7 +295,7 @@ def test_their_search_without_the_slip_ends_at_the_edge_of_its_interval():
     layer = Layer(256, 700, alpha_decay=math.exp(-10), thr=0.01, z_mean=0.0438844, z_var=0.0419553)
     found = solved(layer, "exponential", ("I", "II", "IV"), readings="printed", infeasible="skip")
     s = np.linspace(0.3, 1.6, 500)
-    second = surrogate_moment("exponential", 2, 1.0, s, found.y_min - layer.thr, found.y_max - layer.thr)
+    second = Derivative("exponential", 1.0, s).moment(2, found.y_min - layer.thr, found.y_max - layer.thr)
     assert s[np.argmin((second - found.target) ** 2)] == 0.3 and found.target > 1
 
 
@@ -345,7 +346,7 @@ def one_step(layer, w_rec, gamma, sharpness, half, draws, repeats=60, trials=60)
 @pytest.mark.parametrize("xi", [0, 1])
 def test_the_corrected_growth_of_the_variance_is_what_sampled_gradients_do(reset, xi):
     gamma, sharpness, half = 0.6, 1.0, 2.0
-    first, second = (surrogate_moment("exponential", power, gamma, sharpness, -half, half) for power in (1, 2))
+    first, second = (Derivative("exponential", gamma, sharpness).moment(power, -half, half) for power in (1, 2))
     layer = Layer(40, 30, 0.8, 0.9, reset=reset, xi=xi, gamma_in=gamma, mean_in=first, square_in=second)
     w_rec = Weights(0.02, 0.01)
     sums = ensemble(layer, w_rec)
@@ -416,7 +417,8 @@ def test_conditions_three_and_four_exclude_each_other(seed, alpha, thr, reset, s
     sums = sample(layer, w, draws.random((8, 5)) - 0.5)
     gamma = theory.dampening(layer, sums)
     low, high = voltage_range(layer, sums)
-    first, second = (surrogate_moment(shape, power, gamma, sharpness, low - thr, high - thr, TAIL) for power in (1, 2))
+    derivative = Derivative(shape, gamma, sharpness, TAIL)
+    first, second = (derivative.moment(power, low - thr, high - thr) for power in (1, 2))
     growth = theory.growth_of_variance(layer, sums, first, second)
     assert np.all(growth < 1)
     assert np.all(growth <= theory.growth_of_maxima(layer, sums, gamma) ** 2)

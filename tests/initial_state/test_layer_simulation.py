@@ -13,19 +13,20 @@ from sgpipe.initial_state.theory.asked import Asked
 from sgpipe.initial_state.theory.draws import drawn, standard_weights
 from sgpipe.initial_state.theory.gain import Bench, input_gain, phase_diagram, scaled
 from sgpipe.initial_state.theory.layer import Layer, Weights
+from sgpipe.initial_state.theory.moments import Derivative
 from sgpipe.initial_state.theory.simulate import input_drive, random_inputs, simulate
 from sgpipe.initial_state.theory.solve import solve
 from sgpipe.spec.resets import RESETS
 
 
-def network(layer: Layer, rate: float, seed: int = 0, trials: int = 2, steps: int = 300, reading="corrected", **knobs):
+def network(layer: Layer, rate: float, seed: int = 0, trials: int = 2, steps: int = 300, reading="corrected", **more):
     """Simulate a layer that meets conditions I and II under random inputs."""
     layer = replace(layer, z_mean=rate, z_var=rate * (1 - rate))
     mean = theory.recurrent_mean(layer, reading)
     std = standard_weights(layer, stream(seed, "conditions/weights"))
     w_rec = drawn(Weights(theory.recurrent_variance(layer, mean), mean), std[0])
     drive = input_drive(drawn(layer.w_in, std[1]), random_inputs(rate, trials, steps, layer.n_in, seed))
-    return simulate(layer, w_rec, drive, seed, **knobs)
+    return simulate(layer, w_rec, drive, seed, **more)
 
 
 EQUATIONS = {
@@ -41,8 +42,7 @@ EQUATIONS = {
 def test_the_simulator_is_the_equation_neuron_by_neuron(reset):
     layer, draws = Layer(5, 3, 0.8, 0.7, reset=reset), stream(0, "equation")
     w, drive = 3 * (draws.random((5, 5)) - 0.4), 4 * (draws.random((1, 30, 5)) - 0.3)
-    knobs = {"shape": "exponential", "dampening": 0.4, "sharpness": 1.3}
-    found = simulate(layer, w, drive, 3, keep=True, **knobs)
+    found = simulate(layer, w, drive, 3, derivative=Derivative("exponential", 0.4, 1.3), keep=True)
 
     thr = 0.7
     y, x = [0.0] * 5, [0] * 5
@@ -66,30 +66,31 @@ def test_the_simulator_is_the_equation_neuron_by_neuron(reset):
 
 def test_without_the_reset_in_the_gradient_its_term_is_gone():
     layer, drive = Layer(4, 3, 0.5, 1.0, reset_gradient=False), np.ones((2, 9, 4))
-    found = simulate(layer, np.zeros((4, 4)), drive, shape="gaussian")
+    found = simulate(layer, np.zeros((4, 4)), drive, derivative=Derivative("gaussian"))
     assert found.growth() == pytest.approx({"maxima": 0.5, "variance": 0.25})
 
 
 def test_a_layer_above_gets_spikes_and_tangents_from_the_one_below():
     below, draws = Layer(6, 5), stream(0, "stack")
-    knobs = {"shape": "triangular", "sharpness": 0.5}
-    one = simulate(below, draws.random((6, 6)) - 0.4, 3 * draws.random((3, 20, 6)), keep=True, **knobs)
+    triangular = Derivative("triangular", sharpness=0.5)
+    w_rec, drive = draws.random((6, 6)) - 0.4, 3 * draws.random((3, 20, 6))
+    one = simulate(below, w_rec, drive, derivative=triangular, keep=True)
     w_in = draws.random((4, 6)) - 0.3
     above = simulate(
         Layer(4, 6),
         np.zeros((4, 4)),
         input_drive(w_in, one.spikes),
         tangent_drive=input_drive(w_in, one.tangents),
-        **knobs,
+        derivative=triangular,
     )
-    alone = simulate(Layer(4, 6), np.zeros((4, 4)), input_drive(w_in, one.spikes), **knobs)
+    alone = simulate(Layer(4, 6), np.zeros((4, 4)), input_drive(w_in, one.spikes), derivative=triangular)
     np.testing.assert_array_equal(above.rate, alone.rate)
     assert not np.allclose(above.grad_var, alone.grad_var)
 
 
 def test_the_seed_alone_decides_a_simulation():
     layer = Layer(16, 12)
-    one, same, other = (network(layer, 0.5, seed, shape="exponential") for seed in (1, 1, 2))
+    one, same, other = (network(layer, 0.5, seed, derivative=Derivative("exponential")) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.grad_var, same.grad_var)
     assert not np.array_equal(one.rate, other.rate)
 
@@ -173,8 +174,8 @@ def test_printed_b7_leaves_a_densely_driven_layer_well_below_half():
 def test_with_the_dampening_of_condition_three_gradients_vanish_and_do_not_keep_their_size():
     layer = Layer(256, 700)
     solved = solve(layer, "exponential", Asked(("I", "II", "III")))
-    naive = network(layer, 0.5, steps=60, shape="exponential").growth()
-    found = network(layer, 0.5, steps=60, shape="exponential", dampening=solved.dampening).growth()
+    naive = network(layer, 0.5, steps=60, derivative=Derivative("exponential")).growth()
+    found = network(layer, 0.5, steps=60, derivative=Derivative("exponential", solved.dampening)).growth()
     assert found["maxima"] < 0.93 and found["variance"] == pytest.approx(0.81, abs=0.02)
     assert naive["variance"] > found["variance"]
 

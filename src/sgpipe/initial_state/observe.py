@@ -12,7 +12,7 @@ from sgpipe.initial_state.make import inputs_of
 from sgpipe.initial_state.theory.asked import Asked
 from sgpipe.initial_state.theory.gain import phase_diagram
 from sgpipe.initial_state.theory.layer import Layer
-from sgpipe.initial_state.theory.moments import surrogate_moment, wide_limit
+from sgpipe.initial_state.theory.moments import Derivative
 from sgpipe.initial_state.theory.simulate import Simulation, input_drive, simulate
 from sgpipe.initial_state.theory.solution import Solution, above
 from sgpipe.initial_state.theory.solve import solve
@@ -66,10 +66,9 @@ def measured(
             weights[f"V{number}"],
             input_drive(feed, inputs),
             spec.init.seed,
-            shape=spec.surrogate.shape,
+            derivative=Derivative(spec.surrogate.shape, **knobs),
             tangent_drive=None if tangents is None else input_drive(feed, tangents),
             keep=True,
-            **knobs,
         )
         inputs, tangents = found.spikes, found.tangents
         courses += _course(found, number, layer.thr)
@@ -129,9 +128,8 @@ def moment_rows(spec: RunSpec, task: Task) -> Rows:
     """Compute E[sigma'^2] of the first layer over sharpness, as rows: by eq. 64 and its limit gamma^2 / s (eq. 2)."""
     layer, solution = theory_of(spec, task)[0]
     low, high = solution.y_min - layer.thr, solution.y_max - layer.thr
-    given = (spec.surrogate.shape, layer.dampening, SHARPNESSES, low, high, layer.tail)
-    exact = surrogate_moment(given[0], 2, *given[1:])
-    wide = wide_limit(*given)
+    derivative = Derivative(spec.surrogate.shape, layer.dampening, SHARPNESSES, layer.tail)
+    exact, wide = derivative.moment(2, low, high), derivative.wide_limit(low, high)
     return [
         {"sharpness": float(s), "theory_second": float(one), "wide": float(other)}
         for s, one, other in zip(SHARPNESSES, exact, wide, strict=True)

@@ -193,30 +193,3 @@ def target_moment(layer: Layer, sums: Sums, reading: str = "corrected", first: V
     """
     zero = growth_of_variance(layer, sums, first, 0.0, reading)
     return (1 - zero) / (growth_of_variance(layer, sums, first, 1.0, reading) - zero)
-
-
-def residuals(layer: Layer, mean, variance, gamma, first, second, sums: Sums, readings: Readings) -> dict[str, Value]:
-    """Compute how far each condition is from holding: 0 where it does, as a fraction of its right-hand side.
-
-    I: E[y] / thr - 1; II: recurrent over input variance - 1; III, IV: growth factors - 1. `authors` is judged by
-    the printed equation, which the code is meant to solve.
-
-    Args:
-        layer: The layer.
-        mean: Mean[w_rec].
-        variance: Var[w_rec].
-        gamma: The peak of the surrogate derivative, one value or (n_rec,).
-        first: E[sigma'], likewise.
-        second: E[sigma'^2], likewise.
-        sums: What the weights of a neuron can add up to.
-        readings: Which reading of each equation to take.
-    """
-    n, meant = layer.afferents, {"authors": "printed"}
-    recurrent = n * (variance / 2 + mean**2 / 4)  # eq. 25
-    wanted = recurrent_mean(layer, meant.get(readings.mean, readings.mean))
-    return {
-        "I": (mean - wanted) / wanted,
-        "II": recurrent / layer.input_square - 1 if layer.input_square else np.inf,
-        "III": growth_of_maxima(layer, sums, gamma, readings.maxima) - 1,
-        "IV": growth_of_variance(layer, sums, first, second, readings.moment) - 1,
-    }

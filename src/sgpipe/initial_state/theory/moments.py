@@ -8,11 +8,13 @@ with the profile f of Table S1 in closed form, so that its limits are the true o
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
 
-from sgpipe.spec.surrogates import moment
+from sgpipe.initial_state.theory.extrema import Value
+from sgpipe.spec.surrogates import SURROGATES, moment
 
 # What is searched: sharpness times the voltage range from "flat over all voltages" to "a delta", and tail - 1.
 _SHARPNESS = np.logspace(-13, 17, 301)
@@ -20,25 +22,42 @@ _TAIL = np.logspace(-6, 6, 241)
 TAILS = 1 + np.logspace(-2, 2, 81)  # the tails that a clipped one may take
 
 
-def surrogate_moment(shape, power: int, dampening, sharpness, v_low, v_high, tail=2.0):
-    """Compute E[sigma'^power] for v uniform over [v_low, v_high] (eq. 64); arrays broadcast.
+@dataclass(frozen=True)
+class Derivative:
+    """A surrogate derivative sigma' = gamma f(s v) of the centred voltage v (Table S1).
 
-    Args:
-        shape: A surrogate that has a sharpness.
-        power: 1 or 2.
-        dampening: gamma, the peak of sigma'.
-        sharpness: s, a factor on v.
-        v_low: The lowest voltage, over the threshold.
-        v_high: The highest one.
-        tail: q of the q-PseudoSpike.
+    Attributes:
+        shape: Names f, of a surrogate that has a sharpness.
+        dampening: gamma, its peak, one value or an array.
+        sharpness: s, likewise.
+        tail: q of the q-PseudoSpike, likewise.
     """
-    area = moment(shape, power, sharpness * v_low, sharpness * v_high, tail)
-    return dampening**power * area / (sharpness * (v_high - v_low))
 
+    shape: str
+    dampening: Value = 1.0
+    sharpness: Value = 1.0
+    tail: Value = 2.0
 
-def wide_limit(shape, dampening, sharpness, v_low, v_high, tail=2.0):
-    """Compute E[sigma'^2] for a range wide against 1 / sharpness: proportional to gamma^2 / s (below eq. 2)."""
-    return dampening**2 * moment(shape, 2, -np.inf, np.inf, tail) / (sharpness * (v_high - v_low))
+    def __call__(self, v: np.ndarray) -> np.ndarray:
+        """Compute sigma'(v)."""
+        knobs = {"dampening": self.dampening, "sharpness": self.sharpness, "tail": self.tail}
+        return SURROGATES[self.shape](v, **knobs)
+
+    def moment(self, power: int, low: Value, high: Value) -> Value:
+        """Compute E[sigma'^power] for v uniform over a range (eq. 64); arrays broadcast.
+
+        Args:
+            power: 1 or 2.
+            low: The lowest centred voltage.
+            high: The highest one.
+        """
+        area = moment(self.shape, power, self.sharpness * low, self.sharpness * high, self.tail)
+        return self.dampening**power * area / (self.sharpness * (high - low))
+
+    def wide_limit(self, low: Value, high: Value) -> Value:
+        """Compute E[sigma'^2] for a range wide against 1 / s: proportional to gamma^2 / s (below eq. 2)."""
+        area = moment(self.shape, 2, -np.inf, np.inf, self.tail)
+        return self.dampening**2 * area / (self.sharpness * (high - low))
 
 
 def find_sharpness(excess: Callable, v_low: float, v_high: float) -> float | None:

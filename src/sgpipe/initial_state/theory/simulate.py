@@ -9,14 +9,13 @@ the last term where the gradient flows through a subtractive reset.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from sgpipe.base.rng import stream
 from sgpipe.initial_state.theory.extrema import without_self
 from sgpipe.initial_state.theory.layer import Layer
-from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.initial_state.theory.moments import Derivative
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,11 @@ def simulate(
     drive: np.ndarray,
     seed: int = 0,
     *,
-    shape: str | None = None,
-    dampening=1.0,
-    sharpness=1.0,
-    tail=2.0,
+    derivative: Derivative | None = None,
     tangent_drive: np.ndarray | None = None,
     keep: bool = False,
 ) -> Simulation:
-    """Run a layer from rest under a drive (herranz2022, eq. 1), with a tangent beside it if a shape is given.
+    """Run a layer from rest under a drive (herranz2022, eq. 1), with a tangent beside it if asked for.
 
     The tangent starts from a random perturbation of y_0, of either sign and size 1 in each neuron and trial.
 
@@ -107,10 +103,7 @@ def simulate(
         w_rec: (n_rec, n_rec), a row for each receiver; its diagonal is left out.
         drive: W_in z (trials, steps, n_rec), as `input_drive` makes it.
         seed: Of the perturbation.
-        shape: The surrogate's; None for no tangent.
-        dampening: Of the surrogate, one value or (n_rec,).
-        sharpness: Likewise.
-        tail: Of the surrogate.
+        derivative: The surrogate's, its knobs one value or (n_rec,); None for no tangent.
         tangent_drive: W_in dz, as `drive`, of a layer below.
         keep: Whether to keep every spike and sigma' dy: the inputs and, by `input_drive`, the `tangent_drive` of a
             layer above.
@@ -118,9 +111,6 @@ def simulate(
     form, a, thr = layer.form, layer.alpha_decay, layer.thr
     trials, steps, n = drive.shape
     recurrent = np.ascontiguousarray(without_self(w_rec).T)
-    derivative = None
-    if shape is not None:
-        derivative = partial(SURROGATES[shape], dampening=dampening, sharpness=sharpness, tail=tail)
     y, x = np.zeros((trials, n)), np.zeros((trials, n))
     dy = np.sign(stream(seed, "conditions/tangent").random((trials, n)) - 0.5)
     slopes = derivative(y - thr) if derivative else None

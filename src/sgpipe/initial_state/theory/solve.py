@@ -1,6 +1,7 @@
 """Solve conditions I-IV, or some of them, for one layer and one surrogate shape."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,34 +12,13 @@ from sgpipe.initial_state.theory.conditions import AUTHORS_INTERVAL, Readings
 from sgpipe.initial_state.theory.draws import drawn
 from sgpipe.initial_state.theory.extrema import Sums, Value, ensemble, sample, voltage_range
 from sgpipe.initial_state.theory.layer import Layer, Weights
-from sgpipe.initial_state.theory.moments import (
-    TAILS,
-    find_sharpness,
-    find_tail,
-    sharpnesses,
-    surrogate_moment,
-    wide_limit,
-)
+from sgpipe.initial_state.theory.moments import TAILS, Derivative, find_sharpness, find_tail, sharpnesses
+from sgpipe.initial_state.theory.residuals import Moments, residuals
 from sgpipe.initial_state.theory.solution import Solution
 from sgpipe.spec.surrogates import SURROGATES
 
 Draws = tuple[np.ndarray, np.ndarray]  # of w_rec (n_rec, n_rec) and w_in (n_rec, n_in), of mean 0 and variance 1
 Bounds = tuple[Value, Value]  # the lowest and the highest voltage
-
-
-@dataclass(frozen=True)
-class _Surrogate:
-    """A surrogate derivative under way."""
-
-    shape: str
-    dampening: Value
-    sharpness: Value
-    tail: Value
-
-    def moments(self, low: Value, high: Value) -> tuple[Value, Value]:
-        """Compute E[sigma'] and E[sigma'^2] over centred voltages from `low` to `high`."""
-        given = (self.dampening, self.sharpness, low, high, self.tail)
-        return surrogate_moment(self.shape, 1, *given), surrogate_moment(self.shape, 2, *given)
 
 
 def solve(
@@ -73,14 +53,14 @@ def solve(
         sums = sample(layer, drawn(w_rec, standard[0]), drawn(layer.w_in, standard[1]))
     else:
         sums = ensemble(layer, w_rec)
-    voltages = voltage_range(layer, sums, readings.voltage)
-    surrogate = _Surrogate(shape, _dampening(layer, sums, asked, failed), layer.sharpness, layer.tail)
+    surrogate = Derivative(shape, _dampening(layer, sums, asked, failed), layer.sharpness, layer.tail)
     if "IV" in asked.conditions and readings.moment == "authors":
         surrogate = replace(surrogate, sharpness=_authors_sharpness(layer, generator))
     elif "IV" in asked.conditions:
-        found = _solve_moment(layer, sums, surrogate, _centred(layer, voltages), asked, failed)
+        centred = _centred(layer, voltage_range(layer, sums, readings.voltage))
+        found = _solve_moment(layer, sums, surrogate, centred, asked, failed)
         surrogate = replace(surrogate, **{asked.free: found})
-    return _solution(layer, w_rec, sums, surrogate, voltages, readings, failed)
+    return _solution(layer, w_rec, sums, surrogate, readings, failed.messages)
 
 
 def _check(shape: str, asked: Asked, standard: Draws | None) -> None:
@@ -130,7 +110,7 @@ def _authors_sharpness(layer: Layer, generator: np.random.Generator | None) -> f
 
 
 def _solve_moment(
-    layer: Layer, sums: Sums, surrogate: _Surrogate, centred: Bounds, asked: Asked, failed: Failures
+    layer: Layer, sums: Sums, surrogate: Derivative, centred: Bounds, asked: Asked, failed: Failures
 ) -> Value:
     """Solve IV for the sharpness or tail at which the growth of the gradient's variance is 1, neuron by neuron."""
     given = np.broadcast_arrays(surrogate.dampening, *centred, sums.rec_square, sums.in_square)
@@ -146,14 +126,14 @@ def _solve_moment(
 
 
 def _solve_neuron(
-    layer: Layer, sums: Sums, surrogate: _Surrogate, centred: tuple[float, float], asked: Asked
+    layer: Layer, sums: Sums, surrogate: Derivative, centred: tuple[float, float], asked: Asked
 ) -> tuple[float, float, str]:
     """Solve IV for one neuron: the solution or nan, then the value that comes nearest to one, and why there is none."""
     reading, free = asked.readings.moment, asked.free
 
     def excess(values):
-        first, second = replace(surrogate, **{free: values}).moments(*centred)
-        return theory.growth_of_variance(layer, sums, first, second, reading) - 1
+        found = _moments(replace(surrogate, **{free: values}), centred)
+        return theory.growth_of_variance(layer, sums, found.first, found.second, reading) - 1
 
     root = find_tail(excess) if free == "tail" else find_sharpness(excess, *centred)
     if root is not None:
@@ -175,32 +155,29 @@ def _no_moment(layer: Layer, sums: Sums, peak: float, growth: np.ndarray, readin
 
 
 def _solution(
-    layer: Layer,
-    w_rec: Weights,
-    sums: Sums,
-    surrogate: _Surrogate,
-    voltages: Bounds,
-    readings: Readings,
-    failed: Failures,
+    layer: Layer, w_rec: Weights, sums: Sums, surrogate: Derivative, readings: Readings, messages: Iterable[str]
 ) -> Solution:
     """Gather what was set, and how far each condition is from holding: as it was solved, and as it should be."""
-    mean, variance, gamma = w_rec.mean, w_rec.variance, surrogate.dampening
-    centred = _centred(layer, voltages)
-    first, second = surrogate.moments(*centred)
-    true = surrogate.moments(*_centred(layer, voltage_range(layer, sums, "corrected")))
+    voltages = voltage_range(layer, sums, readings.voltage)
+    found = _moments(surrogate, _centred(layer, voltages))
+    true = _moments(surrogate, _centred(layer, voltage_range(layer, sums, "corrected")))
     return Solution(
-        mean=mean,
-        variance=variance,
-        dampening=gamma,
+        mean=w_rec.mean,
+        variance=w_rec.variance,
+        dampening=surrogate.dampening,
         sharpness=surrogate.sharpness,
         tail=surrogate.tail,
-        target=theory.target_moment(layer, sums, readings.moment, first),
-        first=first,
-        second=second,
-        wide=wide_limit(surrogate.shape, gamma, surrogate.sharpness, *centred, surrogate.tail)[()],
+        target=theory.target_moment(layer, sums, readings.moment, found.first),
+        first=found.first,
+        second=found.second,
+        wide=surrogate.wide_limit(*_centred(layer, voltages))[()],
         y_min=voltages[0],
         y_max=voltages[1],
-        residuals=theory.residuals(layer, mean, variance, gamma, first, second, sums, readings),
-        deviations=theory.residuals(layer, mean, variance, gamma, *true, sums, Readings()),
-        messages=tuple(failed.messages),
+        residuals=residuals(layer, w_rec, found, sums, readings),
+        deviations=residuals(layer, w_rec, true, sums, Readings()),
+        messages=tuple(messages),
     )
+
+
+def _moments(surrogate: Derivative, centred: Bounds) -> Moments:
+    return Moments(surrogate.dampening, surrogate.moment(1, *centred), surrogate.moment(2, *centred))
