@@ -19,7 +19,8 @@ from sgpipe.plan.notices import notices
 from sgpipe.plan.outputs import outputs_of
 from sgpipe.plan.plan import make_plan
 from sgpipe.plan.table import overview
-from sgpipe.results.archive import export_runs, import_runs
+from sgpipe.results.exporting import export_runs
+from sgpipe.results.importing import import_runs
 from sgpipe.results.listing import stored_runs
 from sgpipe.results.store import Store
 from sgpipe.rules.aggregate import begun, collect

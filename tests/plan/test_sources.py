@@ -23,7 +23,7 @@ def test_a_figure_has_what_it_imports_directly_or_not_and_nothing_else():
     found = names_of(sources.sources_of(EXPERIMENTS["zenke2021_fig2"]))
     own = {"figures/zenke2021/fig2.py", "figures/zenke2021/fig2_activity.py", "figures/zenke2021/fig2_sketch.py"}
     assert found >= own | {"figures/make.py", "figures/style.py", "figures/parts.py", "spec/surrogates.py"}
-    assert not found & {"figures/needs.py", "figures/condition_sets.py", "results/archive.py", "spec/run.py"}
+    assert not found & {"figures/needs.py", "figures/condition_sets.py", "results/exporting.py", "spec/run.py"}
     assert {name for name in found if name.startswith("figures/zenke2021/fig")} == own
     rising = {name for name, one in EXPERIMENTS.items() if "results/transition.py" in names_of(sources.sources_of(one))}
     assert rising and "zenke2021_fig2" not in rising
@@ -32,7 +32,7 @@ def test_a_figure_has_what_it_imports_directly_or_not_and_nothing_else():
 def test_claims_have_their_room_and_what_it_imports():
     found = names_of(sources.claim_sources())
     assert found >= {"claims/judge.py", "claims/strip.py", "results/selection.py", "results/transition.py"}
-    assert not found & {"figures/parts.py", "figures/needs.py", "results/archive.py", "spec/run.py"}
+    assert not found & {"figures/parts.py", "figures/needs.py", "results/exporting.py", "spec/run.py"}
 
 
 def imported(path: Path) -> set[str]:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.results.archive import Exported, Imported, export_runs, import_runs
+from sgpipe.results.exporting import Exported, export_runs
+from sgpipe.results.importing import Imported, import_runs
 from sgpipe.results.store import Result, Row, Store
 from sgpipe.spec.run import RunSpec
 from tests.conftest import ROOT
@@ -216,7 +217,7 @@ from pathlib import Path
 from sgpipe.base.parquet import read_whole
 from sgpipe.claims.tables import read_tables
 from sgpipe.figures.make import read_tables
-from sgpipe.results.archive import import_runs
+from sgpipe.results.importing import import_runs
 from sgpipe.results.listing import stored_runs
 from sgpipe.results.store import Store
 from sgpipe.results.tables import experiment_table, merge_packs, runs_table, write_table
