@@ -22,7 +22,7 @@ from sgpipe.data.audio import read_audio
 from sgpipe.data.ear import compiled, plain
 from sgpipe.data.ear.basilar_membrane import Bank, bank, padded, spectra
 from sgpipe.data.ear.cochlea import HUMAN, STEP_RATE, conditioned
-from sgpipe.data.standins.synthesiser import SPEECH_SEED, write_digits
+from sgpipe.data.standins.recordings import write_digits
 
 REPEATS = 3
 
@@ -44,11 +44,11 @@ class Stages:
 def recordings(folder: Path, words: int) -> list[str]:
     """Return the names of some recordings; those of synthesised words are spoken first."""
     if not (folder / "audio").is_dir():
-        write_digits(folder, SPEECH_SEED, rate=rawhd.RATE, only=())
+        write_digits(folder, only=())
     names = [name for name, _ in rawhd.listed(folder)["train"]]
     chosen = names[:: max(1, len(names) // words)][:words]
     if not (folder / "audio" / chosen[0]).is_file():
-        write_digits(folder, SPEECH_SEED, rate=rawhd.RATE, only=set(chosen))
+        write_digits(folder, only=set(chosen))
     return chosen
 
 

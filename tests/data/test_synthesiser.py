@@ -10,7 +10,8 @@ from sgpipe.base.rng import stream
 from sgpipe.data.mel import features
 from sgpipe.data.standins.hash_split import hash_split
 from sgpipe.data.standins.phonemes import COMMANDS, LANGUAGES, SOUNDS, command_word, digit_word
-from sgpipe.data.standins.synthesiser import say, voice, write_commands, write_digits
+from sgpipe.data.standins.recordings import Speech, write_commands, write_digits
+from sgpipe.data.standins.synthesiser import say, voice
 
 RATE = 16000
 
@@ -24,7 +25,7 @@ def lines(path):
 
 
 def test_digits_are_a_tree_like_the_heidelberg_digits(tmp_path):
-    write_digits(tmp_path, seed=3, speakers=6, trials=1, rate=RATE, only=())
+    write_digits(tmp_path, Speech(3, 6, 1, RATE), only=())
     train, test = (lines(tmp_path / f"{split}_filenames.txt") for split in ("train", "test"))
     assert len({*train, *test}) == len(train) + len(test) == 6 * 2 * 10
     assert not any("speaker-04" in name or "speaker-05" in name for name in train)
@@ -32,7 +33,7 @@ def test_digits_are_a_tree_like_the_heidelberg_digits(tmp_path):
 
 
 def test_every_listed_digit_is_a_flac_file_of_the_asked_rate(tmp_path):
-    write_digits(tmp_path, seed=3, speakers=1, trials=1, rate=48000)
+    write_digits(tmp_path, Speech(3, 1, 1, 48000))
     names = lines(tmp_path / "train_filenames.txt") + lines(tmp_path / "test_filenames.txt")
     assert sorted(names) == sorted(path.name for path in (tmp_path / "audio").iterdir())
     lengths = set()
@@ -45,7 +46,7 @@ def test_every_listed_digit_is_a_flac_file_of_the_asked_rate(tmp_path):
 
 
 def test_commands_are_a_tree_like_speech_commands_whose_lists_follow_the_hash_rule(tmp_path):
-    names = write_commands(tmp_path, seed=3, speakers=10, trials=2, only=())
+    names = write_commands(tmp_path, Speech(3, 10, 2, RATE), only=())
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == sorted(COMMANDS) == list(COMMANDS)
     splits = Counter(hash_split(name) for name in names)
     assert splits == {"train": 8 * 70, "valid": 70, "test": 70}
@@ -54,16 +55,16 @@ def test_commands_are_a_tree_like_speech_commands_whose_lists_follow_the_hash_ru
 
 
 def test_clips_of_commands_last_a_second_or_less(tmp_path):
-    names = write_commands(tmp_path, seed=3, speakers=1, trials=1)
+    names = write_commands(tmp_path, Speech(3, 1, 1, RATE))
     lengths = [soundfile.info(tmp_path / name).frames for name in names]
     assert max(lengths) == RATE and 0 < sum(length < RATE for length in lengths) < 15
 
 
 def test_a_seed_gives_the_same_speech_whatever_else_is_spoken_and_another_seed_another(tmp_path):
     one = "lang-german_speaker-00_trial-0_digit-7.flac"
-    write_digits(tmp_path / "all", seed=1, speakers=2, trials=1, rate=RATE, workers=2)
-    write_digits(tmp_path / "one", seed=1, speakers=1, trials=1, rate=RATE, only={one})
-    write_digits(tmp_path / "other", seed=2, speakers=1, trials=1, rate=RATE, only={one})
+    write_digits(tmp_path / "all", Speech(1, 2, 1, RATE), workers=2)
+    write_digits(tmp_path / "one", Speech(1, 1, 1, RATE), only={one})
+    write_digits(tmp_path / "other", Speech(2, 1, 1, RATE), only={one})
     first, alone, other = (soundfile.read(tmp_path / folder / "audio" / one)[0] for folder in ("all", "one", "other"))
     np.testing.assert_array_equal(first, alone)
     assert len(other) != len(first) or not np.array_equal(other, first)

@@ -14,7 +14,7 @@ from sgpipe.data.files.reading import FETCH_SET_AGAIN, file_there, folder_there,
 from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import Task
 from sgpipe.data.speech import Recording, apart, limited, list_entries, spectrogram_task, tree
-from sgpipe.data.standins.synthesiser import SPEECH_SEED, write_digits
+from sgpipe.data.standins.recordings import write_digits
 from sgpipe.spec.tasks import RawHDData
 
 FOLDER = "hd_audio"
@@ -48,10 +48,10 @@ def make(data: RawHDData, folder: Path | None = None, workers: int = 1) -> Task:
     """
     with tree(folder and folder / FOLDER) as root:
         if folder is None:
-            write_digits(root, SPEECH_SEED, rate=RATE, only=())
+            write_digits(root, only=())
             splits = _splits(data, listed(root))
             spoken = {name for recordings in splits.values() for name, _ in recordings}
-            write_digits(root, SPEECH_SEED, rate=RATE, only=spoken, workers=workers)
+            write_digits(root, only=spoken, workers=workers)
         else:
             splits = _splits(data, read_lists(root))
         return spectrogram_task(data, root / "audio", splits, RATE, workers)

@@ -15,7 +15,7 @@ from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import Task
 from sgpipe.data.speech import Recording, apart, limited, list_entries, spectrogram_task, tree
 from sgpipe.data.standins.phonemes import COMMANDS
-from sgpipe.data.standins.synthesiser import SPEECH_SEED, write_commands
+from sgpipe.data.standins.recordings import write_commands
 from sgpipe.spec.tasks import RawSCData
 
 LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
@@ -56,7 +56,7 @@ def make(data: RawSCData, folder: Path | None = None, workers: int = 1) -> Task:
     """
     with tree(folder and _root(folder, data)) as root:
         if folder is None:
-            paths = write_commands(root, SPEECH_SEED, rate=RATE, only=())
+            paths = write_commands(root, only=())
         else:
             paths = sorted(
                 clip.relative_to(root).as_posix() for word in words(data.version) for clip in _clips(root / word)
@@ -64,7 +64,7 @@ def make(data: RawSCData, folder: Path | None = None, workers: int = 1) -> Task:
         splits = limited(data, _splits(root, paths, words(data.version)))
         if folder is None:
             spoken = {path for recordings in splits.values() for path, _ in recordings}
-            write_commands(root, SPEECH_SEED, rate=RATE, only=spoken, workers=workers)
+            write_commands(root, only=spoken, workers=workers)
         return spectrogram_task(data, root, splits, RATE, workers)
 
 

@@ -31,13 +31,12 @@ from sgpipe.data.files.reading import file_there, folder_there, missing_of, pack
 from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import SPLITS, Events, Task
 from sgpipe.data.shd_files import Chunk, SpikeFile, open_spikes, write_spikes
-from sgpipe.data.standins.synthesiser import write_digits
+from sgpipe.data.standins.recordings import SPEECH_SEED, write_digits
 from sgpipe.spec.run import digest
 from sgpipe.spec.tasks import ShdData
 
 FOLDER = "shd"
 FILES = {"train": "shd_train.h5", "test": "shd_test.h5"}
-SPEECH_SEED = 0  # the synthesised speech is one data set: `data.seed` draws splits, as with the published files
 SPEECH_VERSION = 1  # raised whenever the synthesised speech changes: kept spikes of another version are made anew
 HERRANZ_TEST = 2088
 MAKE_AGAIN = "delete it, and it is made again"
@@ -80,7 +79,7 @@ def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path
         root = folder and folder / rawhd.FOLDER
         if root is None:
             root = Path(temporary) / "speech"
-            write_digits(root, SPEECH_SEED, rate=rawhd.RATE, only=())
+            write_digits(root, only=())
         lists = rawhd.listed(root) if folder is None else rawhd.read_lists(root)
         lists = {split: [_english_first(one) for one in recordings] for split, recordings in lists.items()}
         rows = _rows(data, len(lists["train"]), len(lists["test"]))
@@ -115,7 +114,7 @@ def _listen(root: Path, speak: bool, heard: dict[str, list[rawhd.Recording]], pl
     missing = [split for split, name in FILES.items() if not (place / name).is_file()]
     if missing and speak:
         only = {name for split in missing for name, _ in heard[split]}
-        write_digits(root, SPEECH_SEED, rate=rawhd.RATE, only=only, workers=workers)
+        write_digits(root, only=only, workers=workers)
     for split in missing:
         names = [name for name, _ in heard[split]]
         spikes = cochlea.encode_files(root / "audio", names, workers)

@@ -6,27 +6,20 @@ band of its own. A speaker differs in pitch, length of the throat, rate and roug
 speaker are alike. Every random number comes from (seed, a stream named after the speaker, or after the utterance).
 """
 
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import scipy
 
 from sgpipe.base.rng import stream, uniform
-from sgpipe.data.standins.hash_split import hash_split
-from sgpipe.data.standins.phonemes import COMMANDS, DIGITS, LANGUAGES, SOUNDS, command_word, digit_word
+from sgpipe.data.standins.phonemes import SOUNDS
 
-SPEECH_SEED = 0  # the stand-ins are one data set each, like what they stand in for: only splits have seeds of their own
 BLOCK_SECONDS = 0.005  # of the control tracks; the filter glides from one block to the next
 BANDWIDTHS = np.array([70.0, 110.0, 170.0, 250.0])  # Hz, of the four formants
 FOURTH_FORMANT = 3500.0
 GLIDE_SECONDS = 0.04  # over which formants move from one target to the next
 FADE_SECONDS = 0.015  # the same for strengths
 BURST_SECONDS = 0.015
-FULL_CLIPS = 0.9  # the share of commands in clips of a whole second
 
 
 @dataclass(frozen=True)
@@ -176,116 +169,3 @@ def _overlap_add(signal: np.ndarray, response: np.ndarray, size: int) -> np.ndar
     for part in range(parts):
         out[part : part + blocks] += rung[:, part]
     return out.ravel()[step // 2 :][: len(signal)]
-
-
-def write_digits(
-    folder: Path | str,
-    seed: int,
-    speakers: int = 12,
-    trials: int = 6,
-    rate: int = 48000,
-    only: Collection[str] | None = None,
-    workers: int = 1,
-) -> None:
-    """Write a tree like the Heidelberg Digits: audio/*.flac, train_filenames.txt and test_filenames.txt.
-
-    As in the original, some speakers (two in twelve) are heard in the test part only, along with a twentieth of the
-    others' recordings.
-
-    Args:
-        folder: The root of the tree.
-        seed: Of the speech.
-        speakers: How many people speak.
-        trials: How often each says the 10 digits in 2 languages.
-        rate: Sample rate in Hz.
-        only: Names of the recordings to synthesise; None for all. The lists name all in any case.
-        workers: Parallel workers; the result does not depend on their number.
-    """
-    folder, lists, jobs = Path(folder), {"train": [], "test": []}, []
-    held_out = {4, 5} if speakers > 5 else {speakers - 1}
-    for language in LANGUAGES:
-        for speaker in range(speakers):
-            chosen = stream(seed, f"data/speech/test/{language}/{speaker}")
-            for trial in range(trials):
-                for digit in range(DIGITS):
-                    name = f"lang-{language}_speaker-{speaker:02d}_trial-{trial}_digit-{digit}.flac"
-                    lists["test" if chosen.random() < 0.05 or speaker in held_out else "train"].append(name)
-                    jobs.append((folder / "audio" / name, name, digit_word(language, digit), speaker, None))
-    _speak(jobs, seed, rate, only, workers)
-    for split, names in lists.items():
-        (folder / f"{split}_filenames.txt").write_text("\n".join(names) + "\n")
-
-
-def write_commands(
-    folder: Path | str,
-    seed: int,
-    speakers: int = 20,
-    trials: int = 2,
-    rate: int = 16000,
-    only: Collection[str] | None = None,
-    workers: int = 1,
-) -> list[str]:
-    """Write a tree like Speech Commands: <word>/<speaker>_nohash_<n>.wav, validation_list.txt and testing_list.txt.
-
-    Clips last one second, some of them less. Of ten speakers one is in the validation list and one in the test list;
-    their names are such that the original's hash rule puts them there.
-
-    Args:
-        folder: The root of the tree.
-        seed: Of the speech.
-        speakers: How many people speak.
-        trials: How often each says the 35 words.
-        rate: Sample rate in Hz.
-        only: Names of the clips to synthesise; None for all.
-        workers: Parallel workers; the result does not depend on their number.
-
-    Returns:
-        The names of all clips, sorted.
-    """
-    folder, lists, jobs = Path(folder), {"valid": [], "test": [], "train": []}, []
-    for speaker in range(speakers):
-        split = {8: "valid", 9: "test"}.get(speaker % 10, "train")
-        name = _speaker_name(seed, speaker, split)
-        for word in COMMANDS:
-            for trial in range(trials):
-                clip = f"{word}/{name}_nohash_{trial}.wav"
-                lists[split].append(clip)
-                jobs.append((folder / clip, clip, command_word(word), speaker, rate))
-    _speak(jobs, seed, rate, only, workers)
-    for split, name in (("valid", "validation"), ("test", "testing")):
-        (folder / f"{name}_list.txt").write_text("\n".join(sorted(lists[split])) + "\n")
-    return sorted(name for names in lists.values() for name in names)
-
-
-def _speaker_name(seed: int, speaker: int, split: str) -> str:
-    """Return 8 hexadecimal digits that the hash rule sorts into `split`."""
-    attempt = 0
-    while True:
-        name = sha256(f"{seed}/{speaker}/{attempt}".encode()).hexdigest()[:8]
-        if hash_split(name) == split:
-            return name
-        attempt += 1
-
-
-def _speak(jobs: list[tuple], seed: int, rate: int, only: Collection[str] | None, workers: int) -> None:
-    """Write the recordings (path, name, sounds, speaker, samples), those named in `only` or all of them."""
-    import soundfile  # a tenth of a second that other tasks need not spend
-
-    voices = {speaker: voice(seed, speaker) for *_, speaker, _ in jobs}
-
-    def write(job: tuple) -> None:
-        path, name, sounds, speaker, samples = job
-        draws = stream(seed, f"data/speech/{name}")
-        clip = say(sounds, voices[speaker], draws, rate)
-        if samples is not None and draws.random() < FULL_CLIPS:
-            room = np.abs(clip[-rate // 100 :]).max() * uniform(draws, -1.0, 1.0, (samples,))
-            clip = np.concatenate([clip, room])
-        clip = (np.clip(clip, -1, 1) * 32767).astype(np.int16)
-        soundfile.write(path, clip[:samples], rate, subtype="PCM_16")
-
-    wanted = [job for job in jobs if only is None or job[1] in only]
-    for folder in {job[0].parent for job in jobs}:
-        folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for _ in pool.map(write, wanted):
-            pass
