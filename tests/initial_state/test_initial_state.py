@@ -16,7 +16,7 @@ from sgpipe.initial_state.make import Inputs, initial_state, inputs_of, theoreti
 from sgpipe.initial_state.state import InitialState, read_state, write_state
 from sgpipe.model.network import as_tensors, forward
 from sgpipe.model.objectives import losses
-from sgpipe.model.recording import record
+from sgpipe.model.recording import Trained, record
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 from sgpipe.training.trainer import train_run
@@ -126,7 +126,7 @@ def test_training_and_the_test_of_the_best_weights_use_the_same_surrogate_and_st
     tests = [row for row in result.rows if row.split == "test"]
     assert len(tests) == 2 and all(row.loss == pytest.approx(float(loss), rel=1e-5) for row in tests)
 
-    before = record(spec, task, np.arange(3), result.weights, states[spec.init_id]).to_pandas()
+    before = record(Trained(spec, task, result.weights, states[spec.init_id]), np.arange(3)).to_pandas()
     spikes = before[(before.layer == "hidden1") & (before.kind == "spike")].groupby("moment").size()
     assert spikes["before"] == spikes["after"] > 0
 

@@ -10,7 +10,7 @@ import pytest
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data import prepare, save_task
 from sgpipe.engines.reference import ReferenceEngine
-from sgpipe.model.recording import SCHEMA, count_spikes, record
+from sgpipe.model.recording import SCHEMA, Trained, count_spikes, record
 from sgpipe.plan.plan import make_plan
 from sgpipe.results.store import Result
 from sgpipe.rules.record import record_activity
@@ -64,15 +64,15 @@ def recorded(plan, folder):
 
 def test_every_unit_is_counted_in_every_test_sample(run):
     spec, task, weights = run
-    counts = count_spikes(spec, task, weights).to_pandas()
+    counts = count_spikes(Trained(spec, task, weights)).to_pandas()
     totals = counts.groupby(["moment", "layer", "unit"])["value"].sum()
     assert (totals == len(task.test)).all() and len(totals) == 2 * (12 + 5)
 
 
 def test_counts_are_those_of_the_recorded_spikes(run):
     spec, task, weights = run
-    counts = count_spikes(spec, task, weights, moments=["after"]).to_pandas()
-    every = record(spec, task, np.arange(len(task.test)), weights, moments=["after"]).to_pandas()
+    counts = count_spikes(Trained(spec, task, weights), moments=["after"]).to_pandas()
+    every = record(Trained(spec, task, weights), np.arange(len(task.test)), moments=["after"]).to_pandas()
     spikes = every[(every["kind"] == "spike") & (every["layer"] != "input")]
     assert len(spikes) > 0
     by_sample = spikes.groupby(["layer", "unit", "sample"]).size()
@@ -83,14 +83,14 @@ def test_counts_are_those_of_the_recorded_spikes(run):
 
 def test_counts_do_not_depend_on_how_many_samples_go_at_once(run, monkeypatch):
     spec, task, weights = run
-    whole = count_spikes(spec, task, weights)
+    whole = count_spikes(Trained(spec, task, weights))
     monkeypatch.setattr("sgpipe.model.recording.BATCH", 4)
-    assert count_spikes(spec, task, weights).equals(whole)
+    assert count_spikes(Trained(spec, task, weights)).equals(whole)
 
 
 def test_mean_counts_are_the_spikes_of_the_table(plan, run):
     spec, task, weights = run
-    counts = count_spikes(spec, task, weights, moments=["after"]).to_pandas()
+    counts = count_spikes(Trained(spec, task, weights), moments=["after"]).to_pandas()
     (row,) = [row for row in plan.store.get(spec).rows if row.split == "test" and row.best]
     own = (counts["spikes"] * counts["value"]).groupby(counts["layer"]).sum() / len(task.test)
     np.testing.assert_allclose(own, row.spikes, rtol=1e-6)
@@ -99,14 +99,14 @@ def test_mean_counts_are_the_spikes_of_the_table(plan, run):
 def test_a_network_without_hidden_layer_has_no_counts(run):
     spec, task, _ = run
     bare = replace(spec, network=replace(spec.network, hidden=()))
-    assert len(count_spikes(bare, task, {"W_out": np.zeros((3, 8), np.float32)})) == 0
+    assert len(count_spikes(Trained(bare, task, {"W_out": np.zeros((3, 8), np.float32)}))) == 0
 
 
 def test_only_what_is_asked_for_is_recorded(run):
     spec, task, weights = run
-    rows = record(spec, task, np.arange(2), weights, moments=["after"], membranes=["readout"]).to_pandas()
+    rows = record(Trained(spec, task, weights), np.arange(2), moments=["after"], membranes=["readout"]).to_pandas()
     assert set(rows["moment"]) == {"after"} and set(rows.loc[rows["kind"] == "membrane", "layer"]) == {"readout"}
-    both = record(spec, task, np.arange(2), weights).to_pandas()
+    both = record(Trained(spec, task, weights), np.arange(2)).to_pandas()
     assert set(both["moment"]) == {"before", "after"}
     assert set(both.loc[both["kind"] == "membrane", "layer"]) == {"hidden1", "hidden2", "readout"}
 
@@ -142,6 +142,8 @@ def test_a_diverged_run_has_no_activity(plan, tmp_path, capsys):
 
 def test_rows_without_a_sample_are_missing_not_zero(run):
     spec, task, weights = run
-    rows = pa.concat_tables([record(spec, task, np.arange(1), weights), count_spikes(spec, task, weights)])
+    rows = pa.concat_tables(
+        [record(Trained(spec, task, weights), np.arange(1)), count_spikes(Trained(spec, task, weights))]
+    )
     counts = rows.to_pandas().query("kind == 'count'")
     assert counts[["sample", "label", "step"]].isna().all().all()

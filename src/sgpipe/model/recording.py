@@ -1,6 +1,7 @@
 """Activity of a network: on a few samples as events and traces, on the whole test split as spike counts."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -31,34 +32,55 @@ MOMENTS = ("before", "after")
 BATCH = 100  # samples of a pass that counts: all steps of all layers are held at once
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network and its data.
+
+    Attributes:
+        spec: The run.
+        task: Its data.
+        weights: The weights after training.
+        theory: What is set of the initial state of a run with conditions.
+    """
+
+    spec: RunSpec
+    task: Task
+    weights: Mapping[str, np.ndarray]
+    theory: Sequence[LayerSettings] | None = None
+
+    def activity(self, inputs: np.ndarray, moment: str) -> Activity:
+        """Run the network on inputs (steps, samples, units), as it is `before` training or `after` it."""
+        spec, task, weights = self.spec, self.task, self.weights
+        if moment == "before":
+            weights = initial_weights(spec, task.units, task.classes, self.theory)
+        raster = torch.from_numpy(inputs.astype(spec.training.precision, copy=False))
+        with torch.no_grad():
+            return forward(spec, as_tensors(weights), raster, self.theory)
+
+
 def record(
-    spec: RunSpec,
-    task: Task,
+    network: Trained,
     samples: np.ndarray,
-    trained: Mapping[str, np.ndarray],
-    theory: Sequence[LayerSettings] | None = None,
     moments: Collection[str] = MOMENTS,
     membranes: Collection[str] | None = None,
 ) -> pa.Table:
     """Record spikes of input and hidden layers, and membranes of hidden layers and readout, for some test samples.
 
     Args:
-        spec: The run.
-        task: Its data.
+        network: The network.
         samples: Positions in the test split.
-        trained: The weights after training.
-        theory: What is set of the initial state of a run with conditions.
         moments: `before` training, `after` it, or both.
         membranes: The layers whose membranes are wanted; None for all.
 
     Returns:
         Rows with the columns of SCHEMA.
     """
+    spec, task = network.spec, network.task
     events = task.test.take(samples)
     inputs = events.dense(task.steps, task.units)
     parts = []
     for moment in moments:
-        for layer, kind, values in _layers(inputs, _activity(spec, task, inputs, moment, trained, theory)):
+        for layer, kind, values in _layers(inputs, network.activity(inputs, moment)):
             if kind == "membrane" and membranes is not None and layer not in membranes:
                 continue
             keep = values != 0 if kind == "spike" else np.ones_like(values, dtype=bool)
@@ -68,32 +90,23 @@ def record(
     return pa.concat_tables(parts)
 
 
-def count_spikes(
-    spec: RunSpec,
-    task: Task,
-    trained: Mapping[str, np.ndarray],
-    theory: Sequence[LayerSettings] | None = None,
-    moments: Collection[str] = MOMENTS,
-) -> pa.Table:
+def count_spikes(network: Trained, moments: Collection[str] = MOMENTS) -> pa.Table:
     """Count how often each hidden unit emits how many spikes in a sample of the test split.
 
     Args:
-        spec: The run.
-        task: Its data.
-        trained: The weights after training.
-        theory: What is set of the initial state of a run with conditions.
+        network: The network.
         moments: `before` training, `after` it, or both.
 
     Returns:
         Rows of `kind` count with the columns of SCHEMA: a unit (`unit`), a number of spikes (`spikes`), and in how many
         test samples it emits so many (`value`).
     """
-    parts = []
+    spec, task, parts = network.spec, network.task, []
     for moment in moments:
         counts: list[list[np.ndarray]] = [[] for _ in spec.network.hidden]
         for start in range(0, len(task.test), BATCH):
             inputs = task.test.take(np.arange(start, min(start + BATCH, len(task.test)))).dense(task.steps, task.units)
-            spikes = _activity(spec, task, inputs, moment, trained, theory).spikes
+            spikes = network.activity(inputs, moment).spikes
             for layer, own in zip(counts, spikes, strict=True):
                 layer.append(torch.stack(own).sum(0).numpy().astype(np.int64))
         for number, layer in enumerate(counts, start=1):
@@ -105,20 +118,6 @@ def count_spikes(
                 _rows(spec, moment, f"hidden{number}", "count", unit=unit, spikes=spikes, value=table[unit, spikes])
             )
     return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
-
-
-def _activity(
-    spec: RunSpec,
-    task: Task,
-    inputs: np.ndarray,
-    moment: str,
-    trained: Mapping[str, np.ndarray],
-    theory: Sequence[LayerSettings] | None,
-) -> Activity:
-    weights = initial_weights(spec, task.units, task.classes, theory) if moment == "before" else trained
-    raster = torch.from_numpy(inputs.astype(spec.training.precision, copy=False))
-    with torch.no_grad():
-        return forward(spec, as_tensors(weights), raster, theory)
 
 
 def _rows(spec: RunSpec, moment: str, layer: str, kind: str, **columns: np.ndarray) -> pa.Table:

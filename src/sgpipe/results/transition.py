@@ -79,17 +79,31 @@ def fit_rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, form: str 
         form: Of the sigmoid.
     """
     x, one = _log(spikes), np.ones((len(spikes), 1))
-    rough = _search(x, accuracy, chance, form, np.arange(x.min(), x.max() + ROUGH, ROUGH), STEEPNESS, one)
+    points = _Points(x, accuracy, chance, form)
+    rough = _search(points, np.arange(x.min(), x.max() + ROUGH, ROUGH), STEEPNESS, one)
     fine = np.log10(rough.transition[0]) + np.linspace(-ROUGH, ROUGH, 61)
-    return _search(x, accuracy, chance, form, fine, rough.steepness[0] * np.geomspace(0.8, 1.25, 41), one)
+    return _search(points, fine, rough.steepness[0] * np.geomspace(0.8, 1.25, 41), one)
 
 
 def _log(spikes: np.ndarray) -> np.ndarray:
     return np.log10(np.maximum(spikes, SILENT))
 
 
-def _search(x, accuracy, chance, form, centres, steepness, weights) -> Rise:
-    """Return the best of a grid of transitions and steepness; the plateau is linear in the rest: exact."""
+class _Points(NamedTuple):
+    """What a sigmoid is fitted to: logarithms of spikes and accuracies, (n,), the chance level, and its form."""
+
+    x: np.ndarray
+    accuracy: np.ndarray
+    chance: float
+    form: str
+
+
+def _search(points: _Points, centres: np.ndarray, steepness: np.ndarray, weights: np.ndarray) -> Rise:
+    """Find the best of a grid of transitions and steepness, for each column of weights (n, resamples).
+
+    The plateau is linear in the rest, and so exact.
+    """
+    x, accuracy, chance, form = points
     m, p = (axis.ravel()[:, None] for axis in np.meshgrid(centres, steepness, indexing="ij"))
     exponent = p * (1 - 10.0 ** (x - m)) / np.log(10) if form == LINEAR else p * (m - x)
     rise = 1.0 / (1.0 + 10.0 ** np.clip(exponent, -300, 300))  # (grid, n)
@@ -149,7 +163,7 @@ def _rise(networks: bytes, chance: float, form: str, resamples: int, most_beyond
     x, middle = _log(spikes), np.log10(found.transition[0])
     low, high = np.ceil((middle - x.min()) / STEP), np.ceil((x.max() - middle) / STEP)
     centres = middle + STEP * np.arange(-low, high + 1)
-    resampled = _search(x, accuracy, chance, form, centres, found.steepness[0] * AROUND, weights)
+    resampled = _search(_Points(x, accuracy, chance, form), centres, found.steepness[0] * AROUND, weights)
     at = np.log10(resampled.transition)
     beyond = max(np.mean(at < centres[0] + STEP / 2), np.mean(at > centres[-1] - STEP / 2))
     return None if beyond > most_beyond else (found, resampled)

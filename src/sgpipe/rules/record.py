@@ -25,7 +25,13 @@ def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: 
         tasks: The prepared tasks of its recorded runs, in their order.
         output: The table.
     """
-    from sgpipe.model.recording import MOMENTS, SCHEMA, count_spikes, record  # torch, which training need not load
+    from sgpipe.model.recording import (
+        MOMENTS,
+        SCHEMA,
+        Trained,
+        count_spikes,
+        record,
+    )  # torch, which training need not load
 
     experiment = plan.experiment(name)
     asked, parts = experiment.record, [SCHEMA.empty_table()]
@@ -37,10 +43,10 @@ def record_activity(plan: Plan, name: str, tasks: Iterable[Path | str], output: 
         task, weights = prepared(plan, path), plan.store.weights(spec)
         samples = _first_of_each_class(name, task.test.labels, asked["samples_per_class"], asked.get("labels"))
         theory = ready_state(plan, plan.init_path(spec.init_id)) if spec.conditions else None
-        moments = asked.get("moments", MOMENTS)
-        parts.append(record(spec, task, samples, weights, theory, moments, asked.get("membranes")))
+        network, moments = Trained(spec, task, weights, theory), asked.get("moments", MOMENTS)
+        parts.append(record(network, samples, moments, asked.get("membranes")))
         if asked.get("counts"):
-            parts.append(count_spikes(spec, task, weights, theory, moments))
+            parts.append(count_spikes(network, moments))
     write_table(pa.concat_tables(parts), output)
 
 

@@ -77,6 +77,15 @@ class Experiment:
 Settle = Callable[[RunSpec, bool, str], RunSpec]
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """What is asked of all experiment files: a scale, what is added to seeds, and where data come from."""
+
+    scale: str
+    seed: int
+    settle: Settle | None
+
+
 def load_experiments(
     paths: Iterable[Path | str], scale: str, seed: int = 0, settle: Settle | None = None
 ) -> dict[str, Experiment]:
@@ -96,12 +105,13 @@ def load_experiments(
     """
     found: dict[str, Experiment] = {}
     runs = 0
+    choice = _Choice(scale, seed, settle)
     for path in paths:
         document = read_experiments(path)
-        for name, body in document.experiments.items():
+        for name in document.experiments:
             if name in found:
                 raise SgpipeError(f"{path}: experiments.{name}: this name is taken by another file; give it another")
-            found[name] = _experiment(name, body, document, scale, seed, str(path), settle)
+            found[name] = _experiment(name, document, str(path), choice)
             runs += len(found[name].runs)
             if runs > MOST_RUNS:
                 raise SgpipeError(
@@ -130,16 +140,8 @@ def in_readings(paths: Iterable[Path | str], experiments: Mapping[str, Experimen
     return found
 
 
-def _experiment(
-    name: str,
-    body: DeclaredExperiment,
-    document: ExperimentFile,
-    scale: str,
-    seed: int,
-    path: str,
-    settle: Settle | None,
-) -> Experiment:
-    where = f"{path}: {name}"
+def _experiment(name: str, document: ExperimentFile, path: str, choice: _Choice) -> Experiment:
+    body, scale, where = document.experiments[name], choice.scale, f"{path}: {name}"
     runs: dict[str, RunSpec] = {}
     asked: dict[str, list[str]] = {}
     shared = over(at_scale(document.base, scale, f"{path}: base"), at_scale(body.base, scale, f"{where}: base"))
@@ -152,9 +154,9 @@ def _experiment(
             values = over(base, point)
             if "data.files" in values:
                 raise SgpipeError(f"{here}: data.files: the plan finds the files and sets it; leave it out")
-            spec = RunSpec.make(_with_seed(values, seed, here), here)
-            if settle:
-                spec = settle(spec, "data.source" in values, here)
+            spec = RunSpec.make(_with_seed(values, choice.seed, here), here)
+            if choice.settle:
+                spec = choice.settle(spec, "data.source" in values, here)
             runs[spec.id] = spec
             if sweep not in asked.setdefault(spec.id, []):
                 asked[spec.id].append(sweep)

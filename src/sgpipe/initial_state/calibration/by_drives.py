@@ -43,6 +43,15 @@ class _Point:
         return self.missed(), abs(self.excess)
 
 
+@dataclass(frozen=True)
+class _Aim:
+    """What the mean of V is searched for: from where, twice the rate wanted, and whether II is met at every mean."""
+
+    start: float
+    twice_rate: float
+    matched: bool
+
+
 def meet_recurrent(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
     """Set the mean, the deviation and the gain of a recurrent layer in `found`, as far as I and II are asked for.
 
@@ -98,10 +107,10 @@ def _meet_rate(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
     network = spec.network
     # Half fires, but of neurons that cannot fire in two steps in a row a little less.
     gated = network.neuron == "lif" or (network.reset or "").startswith("refractory")
-    aim = 1 - RATE_WITHIN * gated
-    start, points = _theory_mean(spec, bench), []
+    aim = _Aim(_theory_mean(spec, bench), 1 - RATE_WITHIN * gated, "II" in spec.conditions)
+    points: list[_Point] = []
     for gain in GAINS:
-        points += _at_gain(bench, draws, gain, start, aim, "II" in spec.conditions, found)
+        points += _at_gain(bench, draws, gain, aim, found)
         best = min(points, key=_Point.rank)
         if best.missed() == 0:
             break
@@ -121,25 +130,23 @@ def _theory_mean(spec: RunSpec, bench: Bench) -> float:
     return recurrent_mean(Layer(bench.units, 1, network.membrane_decay, network.threshold, reset=network.reset))
 
 
-def _at_gain(
-    bench: Bench, draws: Draws, gain: float, start: float, aim: float, matches: bool, found: Found
-) -> list[_Point]:
-    """Search at one gain for the mean at which twice the rate is `aim`; return all points seen."""
+def _at_gain(bench: Bench, draws: Draws, gain: float, aim: _Aim, found: Found) -> list[_Point]:
+    """Search at one gain for the mean that is aimed at; return all points seen."""
     points: dict[float, _Point] = {}
 
     def excess(mean: float) -> float:
-        if matches:
+        if aim.matched:
             guess = next(reversed(points.values())).deviation if points else None
             drives, deviation = _matched(bench, draws, mean, gain, guess, found)
         else:
             found.passes += 1
             drives, deviation = bench.drives(draws.scheme, mean, draws.deviation, gain), None
-        points[mean] = _Point(mean, gain, deviation, drives, 2 * drives.rate - aim)
+        points[mean] = _Point(mean, gain, deviation, drives, 2 * drives.rate - aim.twice_rate)
         return points[mean].excess
 
     search = Search(excess, RATE_WITHIN)
     unit = max(bench.threshold, sqrt(gain * bench.given)) / bench.units
-    search.run(start, 0.5 * unit, most=5)
+    search.run(aim.start, 0.5 * unit, most=5)
     return list(points.values())
 
 
