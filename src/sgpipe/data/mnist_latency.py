@@ -55,16 +55,7 @@ def check_file(path: Path) -> None:
 
 
 def make(data: MnistLatencyData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task from the published files, or without them from the digits that come with scikit-learn.
-
-    Args:
-        data: The knobs.
-        folder: The data folder; None to do without files.
-        workers: Not used.
-
-    Raises:
-        SgpipeError: A file is missing or damaged.
-    """
+    """Make the task from the published files, or from scikit-learn's digits without them; see `sgpipe.data.prepare`."""
     train, test = _published(folder / "mnist") if folder else _bundled(data)
     kept, held_out = _split(data, len(train[1]))
     splits = [(train[0][rows], train[1][rows]) for rows in (kept, held_out)] + [test]

@@ -3,6 +3,7 @@
 The module `sgpipe.data.<task>` makes a task with `make(data, folder, workers)`, where `folder` holds the data files
 and is None for a stand-in. The result must not depend on `workers`, the number of processes it may use. A module that
 makes something on the way that other tasks of the same source can use has a fourth argument, `keep`: a folder for it.
+A file that is missing or damaged is a SgpipeError. `find(folder, data)` is described in `sgpipe.data.files.sources`.
 """
 
 import importlib

@@ -37,16 +37,7 @@ def check_file(path: Path) -> None:
 
 
 def make(data: PtbData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task from the published files, or without them from the grammar.
-
-    Args:
-        data: The knobs.
-        folder: The data folder; None to do without files.
-        workers: Not used.
-
-    Raises:
-        SgpipeError: A file is missing or damaged.
-    """
+    """Make the task from the published files, or from the grammar without them; see `sgpipe.data.prepare`."""
     ids = _published(folder / "ptb", data.units) if folder else _generated(data.seed)
     streams = [Words(ids[split][: data.limit or None]) for split in SPLITS]
     return Task(data.units, data.classes, data.steps, *streams)

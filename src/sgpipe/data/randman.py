@@ -107,13 +107,7 @@ def embed(data: RandmanData, label: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make(data: RandmanData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task: every unit of every sample fires once, at floor(tau y / dt).
-
-    Args:
-        data: The knobs.
-        folder: Not used: there are no files.
-        workers: Not used.
-    """
+    """Make the task: every unit of every sample fires once, at floor(tau y / dt). There are no files and no workers."""
     # y = 1 falls on tau itself, which the interval leaves out; 0.07 / 0.01 is a hair above 7, and still 7 steps.
     last = int(np.ceil(data.tau / data.dt * (1 - 2e-9))) - 1
     samples, classes = data.samples_per_class, data.classes

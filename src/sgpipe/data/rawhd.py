@@ -36,16 +36,7 @@ def find(folder: Path, data: RawHDData) -> list[Found]:
 
 
 def make(data: RawHDData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task from the recordings in the folder `hd_audio`, or without them from synthesised speech.
-
-    Args:
-        data: The knobs.
-        folder: The data folder; None to do without files.
-        workers: Parallel workers; the result does not depend on their number.
-
-    Raises:
-        SgpipeError: A file is missing or damaged.
-    """
+    """Make the task from published recordings, or from synthesised speech without them; see `sgpipe.data.prepare`."""
     with tree(folder and folder / FOLDER) as root:
         if folder is None:
             write_digits(root, only=())

@@ -44,16 +44,7 @@ def find(folder: Path, data: RawSCData) -> list[Found]:
 
 
 def make(data: RawSCData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task from the published clips, or without them from synthesised speech.
-
-    Args:
-        data: The knobs.
-        folder: The data folder; None to do without files.
-        workers: Parallel workers; the result does not depend on their number.
-
-    Raises:
-        SgpipeError: A file is missing or damaged.
-    """
+    """Make the task from the published clips, or from synthesised speech without them; see `sgpipe.data.prepare`."""
     with tree(folder and _root(folder, data)) as root:
         if folder is None:
             paths = write_commands(root, only=())

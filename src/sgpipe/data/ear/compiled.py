@@ -33,21 +33,10 @@ def listen(
     bushy: BushyCell,
     isa: str = "auto",
 ) -> list[np.ndarray]:
-    """Compute the spikes of sounds of one duration in the compiled kernel.
+    """Compute the spikes of sounds of one duration to the bit as `plain.listen`, which describes the arguments.
 
-    It releases Python's global interpreter lock. The random streams are not advanced.
-
-    Args:
-        bank: The filters for that duration.
-        heard: The `spectra` of each sound.
-        steps: How many time steps each sound lasts.
-        draws: The random stream of each sound, from its start.
-        hair: Parameters of the hair cells.
-        bushy: Parameters of the bushy cells.
-        isa: Instruction set of the kernel; `auto` for the best that the machine has.
-
-    Returns:
-        As `plain.listen`, to the bit.
+    `isa` is an instruction set of the kernel, `auto` the best that the machine has. Python's global interpreter lock is
+    released. The random streams are not advanced.
     """
     dt = 1 / bank.step_rate
     cells = BushyCells(bushy, 1, dt)
