@@ -175,7 +175,7 @@ def lay_out(figure: Figure) -> None:
     """
     figure.draw_without_rendering()
     figure.get_layout_engine().execute(figure)  # once more, now that ticks and their labels are settled
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # not "none", for which every file would be drawn twice
     for part in figure.findobj(SubFigure):
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
     for axes in figure.axes:
