@@ -1,6 +1,10 @@
 """Cheap figures come first, long packs before short ones, and a plan says how far it is."""
 
+import pytest
+
+from sgpipe.plan.cost import run_seconds
 from sgpipe.plan.order import AT_ONCE, Order, progress_words, seconds_of
+from sgpipe.plan.table import Speed, stored_runs_of
 from sgpipe.results.store import Result
 from tests.plan.test_plan import plan
 
@@ -35,3 +39,22 @@ def test_how_far_a_plan_is_counts_what_the_store_has(tmp_path):
     for run in runs:
         made.store.put(Result(run, "failed", (), "made up"))
     assert progress_words(made, 2) == f"{len(runs)} of {len(runs)} networks, 100 % of the work"
+
+
+def test_the_time_left_is_measured_task_by_task(tmp_path):
+    made = plan("smoke", results=str(tmp_path))
+    runs = [run for pack in made.packs.values() for run in pack.runs]
+    digits = [run for run in runs if run.data.task == "mnist_latency"]
+    manifolds = [run for run in runs if run.data.task == "randman"]
+    for run, factor in ((digits[0], 3.0), (manifolds[0], 0.5)):
+        made.store.put(Result(run, "failed", (), "made up", {"seconds": factor * run_seconds(run)}))
+    speed = Speed(made, stored_runs_of(made))
+    alike = [run for run in digits if (run.network.neuron, run.network.recurrent) == _kind(digits[0])]
+    assert speed.seconds(alike[-1]) == pytest.approx(3 * run_seconds(alike[-1]), rel=1e-6)
+    assert 0.5 < speed.of_all < 3
+    other = next(run for run in runs if run.data.task == "shd")
+    assert speed.seconds(other) == pytest.approx(speed.of_all * run_seconds(other))
+
+
+def _kind(run):
+    return run.network.neuron, run.network.recurrent

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from sgpipe.plan import cost
 from sgpipe.plan.plan import Pack, Plan
-from sgpipe.plan.table import measured_speed, stored_runs_of, time_words
+from sgpipe.plan.table import Speed, stored_runs_of, time_words
 
 AT_ONCE = 10_000.0  # priority of what takes a second: tables and figures, as soon as what they need is there
 
@@ -84,9 +84,10 @@ def progress_words(plan: Plan, cores: int, names: Iterable[str] = ()) -> str:
     runs = {run.id: run for pack in packs for run in plan.packs[pack].runs}
     stored = {run_id: path for run_id, path in stored_runs_of(plan).items() if run_id in runs}
     total = sum(map(cost.run_seconds, runs.values()))
-    left = sum(cost.run_seconds(run) for run in runs.values() if run.id not in stored)
-    share = 1 - left / total if total else 1.0
+    waiting = [run for run in runs.values() if run.id not in stored]
+    share = 1 - sum(map(cost.run_seconds, waiting)) / total if total else 1.0
     words = f"{len(stored)} of {len(runs)} networks, {100 * share:.0f} % of the work"
-    if left:
-        words += f"; about {time_words(left * measured_speed(plan, stored) / max(cores, 1))} left on {cores} cores"
+    if waiting:
+        left = sum(map(Speed(plan, stored).seconds, waiting))
+        words += f"; about {time_words(left / max(cores, 1))} left on {cores} cores"
     return words

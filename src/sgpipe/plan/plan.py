@@ -233,14 +233,15 @@ def cut(specs: Sequence[RunSpec], seconds: float) -> Iterable[Pack]:
         specs: The runs.
         seconds: The largest estimated time of a pack of several runs.
     """
-    return _branch(sorted(((_key(spec), spec) for spec in specs), key=lambda item: item[0]), 0, seconds)
+    keyed = [(_key(spec), cost.run_seconds(spec), spec) for spec in specs]
+    return _branch(sorted(keyed, key=lambda item: item[0]), 0, seconds)
 
 
-def _branch(keyed: list[tuple[str, RunSpec]], depth: int, seconds: float) -> Iterable[Pack]:
+def _branch(keyed: list[tuple[str, float, RunSpec]], depth: int, seconds: float) -> Iterable[Pack]:
     if not keyed:
         return
-    if len(keyed) == 1 or sum(cost.run_seconds(spec) for _, spec in keyed) <= seconds:
-        runs = tuple(sorted((spec for _, spec in keyed), key=lambda spec: spec.id))
+    if len(keyed) == 1 or sum(one for _, one, _ in keyed) <= seconds:
+        runs = tuple(sorted((spec for *_, spec in keyed), key=lambda spec: spec.id))
         yield Pack(digest(",".join(spec.id for spec in runs)), runs)
         return
     for bit in "01":

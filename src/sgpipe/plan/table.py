@@ -1,12 +1,14 @@
 """What a plan amounts to: runs, store hits, packs and time, by experiment."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.parquet import read_metadata
 from sgpipe.plan import cost
 from sgpipe.plan.plan import Plan
+from sgpipe.spec.run import RunSpec
 
 
 def overview(plan: Plan) -> str:
@@ -16,14 +18,16 @@ def overview(plan: Plan) -> str:
     runs of this plan tell it.
     """
     stored = stored_runs_of(plan)
-    speed = measured_speed(plan, stored)
+    speed = Speed(plan, stored)
     lines = [f"{'experiment':<20}{'runs':>7}{'stored':>8}{'to train':>10}{'packs':>7}{'core time':>12}"]
     for name, experiment in plan.experiments.items():
         if experiment.trains:
             lines.append(_line(name, list(experiment.runs.values()), len(plan.packs_of[name]), stored, speed))
     everything = [run for pack in plan.packs.values() for run in pack.runs]
     lines.append(_line("all, shared once", everything, len(plan.packs), stored, speed))
-    basis = f"measured here: {speed:.2f} x the static estimate" if stored else "static estimate for the C++ engine"
+    basis = (
+        f"measured here: {speed.of_all:.2f} x the static estimate" if stored else "static estimate for the C++ engine"
+    )
     return "\n".join([f"scale {plan.config.scale}, results in {plan.config.folder}", *lines, f"core time: {basis}"])
 
 
@@ -34,9 +38,9 @@ def stored_runs_of(plan: Plan) -> dict[str, Path]:
     }
 
 
-def _line(name: str, runs: list, packs: int, stored: dict, speed: float) -> str:
+def _line(name: str, runs: list, packs: int, stored: dict, speed: "Speed") -> str:
     waiting = [run for run in runs if run.id not in stored]
-    seconds = speed * sum(cost.run_seconds(run) for run in waiting)
+    seconds = sum(map(speed.seconds, waiting))
     return f"{name:<20}{len(runs):>7}{len(runs) - len(waiting):>8}{len(waiting):>10}{packs:>7}{time_words(seconds):>12}"
 
 
@@ -47,15 +51,36 @@ def time_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def measured_speed(plan: Plan, stored: dict) -> float:
-    """Divide measured by estimated seconds, of up to 50 of the stored runs; 1 if there are none."""
-    estimated = measured = 0.0
-    specs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
-    for run_id in sorted(stored)[:50]:
-        if seconds := _seconds(stored[run_id]):
-            measured += seconds
-            estimated += cost.run_seconds(specs[run_id])
-    return measured / estimated if estimated else 1.0
+class Speed:
+    """This machine's speed: measured over estimated seconds of up to 100 of the stored runs; 1 if there are none.
+
+    Of each task and neuron by itself where there are such runs, since the static estimate is off by up to twice between
+    them, and by that of all runs elsewhere.
+    """
+
+    def __init__(self, plan: Plan, stored: Mapping[str, Path]):
+        runs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
+        measured: dict[tuple | None, list[float]] = {None: [0.0, 0.0]}
+        for run_id in sorted(stored)[:: 1 + len(stored) // 100]:
+            if seconds := _seconds(stored[run_id]):
+                for group in (None, _group(runs[run_id])):
+                    sums = measured.setdefault(group, [0.0, 0.0])
+                    sums[0] += seconds
+                    sums[1] += cost.run_seconds(runs[run_id])
+        self._ratios = {group: took / estimated for group, (took, estimated) in measured.items() if estimated}
+
+    @property
+    def of_all(self) -> float:
+        """The ratio of all runs."""
+        return self._ratios.get(None, 1.0)
+
+    def seconds(self, run: RunSpec) -> float:
+        """Estimate the time of a run on one core of this machine, in seconds."""
+        return cost.run_seconds(run) * self._ratios.get(_group(run), self.of_all)
+
+
+def _group(run: RunSpec) -> tuple:
+    return run.data.task, run.network.neuron, run.network.recurrent
 
 
 def _seconds(path: Path) -> float | None:
