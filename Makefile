@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # Instruction sets of the C++ engine: host (this machine's best; the default), all, or e.g. "base;avx2".
 ISA ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+UV := $(BIN)/python src/sgpipe/base/uv_as_pip.py $(BIN)/uv --quiet
 READY := $(VENV)/.ready$(if $(ISA),-$(subst ;,-,$(ISA)))
 
 # The numerical tests, and other x86 machines that test-machines has them computed as: what torch, numpy, their matrix
@@ -20,6 +21,9 @@ OF_2008 := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Neh
   NPY_DISABLE_CPU_FEATURES='X86_V3 AVX2 FMA3 $(NO_AVX512)'
 OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPIPE_ISA=avx2 \
   NPY_DISABLE_CPU_FEATURES='$(NO_AVX512)'
+
+# Bytecode is written as modules are imported for the first time: nothing else need be compiled, and nothing twice.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: figures test test-machines lint setup lock clean try-newest
 
@@ -44,24 +48,26 @@ lint: $(READY)
 
 setup: $(READY)
 
-# Installed in place, so that editing a figure's module redraws the figure.
+# Installed in place, so that editing a figure's module redraws the figure. uv installs in seconds what takes pip a minute;
+# where it does not run, or does not find something, pip does it.
 $(READY): pyproject.toml constraints.in constraints.txt CMakeLists.txt \
   $(wildcard src/sgpipe/engines/cpu/src/* src/sgpipe/data/ear/src/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "sgpipe needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) src/sgpipe/base/interpreter.py '$(VENV)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	-$(PIP) install --quiet --no-compile --constraint constraints.txt uv
+	-$(UV) pip install --python $(BIN)/python --constraint constraints.txt --requirement constraints.in \
+	  --requirement pyproject.toml --extra dev --extra slurm
 	$(PIP) install --quiet --no-compile --constraint constraints.txt --requirement constraints.in
 	$(if $(ISA),SGPIPE_ISAS='$(ISA)') $(PIP) install --quiet --no-compile --constraint constraints.txt \
 	  --no-build-isolation --editable '.[dev,slurm]'
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # by all cores; some packages have files of other Pythons
 	@rm -f $(VENV)/.ready*
 	@touch $(VENV)/.ready $@
 
 # The newest versions of everything but torch, for Python 3.11 and later, as constraints.txt.
 LOCK := constraints.txt
 lock: $(READY)
-	$(PIP) install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" --extra dev --extra slurm \
 	  --output-file $(LOCK) pyproject.toml constraints.in
