@@ -335,7 +335,7 @@ def test_the_table_lists_what_the_runs_use(folder, tmp_path):
     assert table.loc["data.classes", "Randman"] == "10; 2 (Fig 2)"
     assert table.loc["surrogate.beta", "Randman"] == "10; 1, 10 (Fig 3, Fig 5)"
     assert table.loc["network.hidden", "Randman"] == "100 (0 to 2 hidden layers)"
-    assert "‡" in table.loc["network.readout_start", "Randman mark"]
+    assert "†" in table.loc["network.readout_start", "Randman mark"]
     assert table.loc["data.units", ["MNIST", "SHD", "RawHD"]].tolist() == ["784", "700", "40"]
     assert table.loc["data.theta", ["Randman", "MNIST"]].tolist() == ["-", "0.2"]
     assert table["Randman mark"]["data.theta"] != table["MNIST mark"]["training.batch_size"]
