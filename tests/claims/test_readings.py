@@ -228,3 +228,17 @@ def test_a_claim_is_settled_by_all_readings_at_one_scale(tmp_path, tables, verdi
         assert found.whole.settings == ("start",) and "depends on start" in found.judgement.reason
         rows = readings_table([found], tmp_path)
         assert sorted(rows["reading"]) == ["default", "start-zero"] and set(rows["claim"]) == {"mine_a"}
+
+
+def test_the_number_beside_a_verdict_is_of_a_reading_that_says_it(tmp_path):
+    tables = {-1e-3: [0.6, 1.0, 0.7, 1.0], 0.0: [0.9, 0.91, 0.9, 0.91]}  # wide about 0.85, and clearly above it
+    found = [
+        InReading(reading, judgement, tmp_path / f"{start}.parquet")
+        for start, accuracy in tables.items()
+        for reading, judgement in judge_readings(
+            CLAIM, {"mine_fig1": table_of([start] * 4, accuracy=np.array(accuracy))}, {"mine_fig1"}, {"start": START}
+        )
+    ]
+    summed = over_readings(CLAIM, found, {"mine_fig1"})
+    assert (summed.whole.default, summed.judgement.verdict) == (INCONCLUSIVE, REPLICATED)
+    assert summed.judgement.groups[0].value == pytest.approx(0.905) and summed.table.stem == "0.0"

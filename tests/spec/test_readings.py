@@ -115,8 +115,8 @@ def test_what_is_declared_is_the_default_reading(path):
         usual = declared[key.rpartition("/")[2]]
         assert set(one.runs) - set(usual.runs), f"{key} trains nothing new"
     for setting in document.readings.values():
-        ranks = [list(ORIGINS).index(value.origin) for value in setting.values.values()]
-        assert list(ORIGINS).index(setting.values[setting.usual].origin) == min(ranks)
+        ranks = [ORIGINS.index(value.origin) for value in setting.values.values()]
+        assert ORIGINS.index(setting.values[setting.usual].origin) == min(ranks)
 
 
 def test_a_reading_has_one_name_whatever_the_order():

@@ -119,6 +119,11 @@ def about(claims: Iterable[Claim], experiments: Mapping[str, Experiment]) -> lis
     return found
 
 
+def own_id(claim: Claim, paper: str) -> str:
+    """Name the claim of a paper that one about experiments which stand for that paper's was made from."""
+    return f"{paper}_{claim.id.removeprefix(f'{claim.paper}_')}"
+
+
 def _made_about(claim: Claim, paper: str, names: Mapping[str, str]) -> Claim:
     groups = tuple(replace(group, experiment=names[group.experiment]) for group in claim.groups)
     return replace(claim, id=f"{paper}_{claim.id.removeprefix(claim.paper + '_')}", paper=paper, groups=groups)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sgpipe.claims.declare import Claim
+from sgpipe.claims.declare import Claim, own_id
 from sgpipe.claims.judge import DEPENDS, NOT_TESTABLE, Judgement, judge
 from sgpipe.claims.readings import Whole, judge_readings, whole
 from sgpipe.claims.report import frame
@@ -75,9 +75,8 @@ def judged_in(
         for claim in claims:
             if claim.experiments and all(name in tables for name in claim.experiments):
                 paper = declared[claim.experiments[0]].stands_for.partition("_")[0]
-                known = f"{paper}_{claim.id.removeprefix(f'{claim.paper}_')}"
                 path = place / f"{claim.experiments[0]}.parquet"
-                judged.setdefault(known, []).extend(
+                judged.setdefault(own_id(claim, paper), []).extend(
                     InReading(reading, judgement, path)
                     for reading, judgement in judge_readings(claim, tables, declared, settings.get(paper, {}))
                 )
@@ -105,10 +104,13 @@ def over_readings(claim: Claim, found: Sequence[InReading], declared: Iterable[s
     summed = whole(
         {default: NOT_TESTABLE, **verdicts}, default, {one.reading.name: one.reading.settings for one in kept}
     )
-    judgement = replace(anchor.judgement, claim=claim, verdict=summed.verdict)
+    # The number beside a verdict is of a reading that says it, of the default's if that does.
+    saying = [one for one in kept if one.judgement.verdict == summed.verdict]
+    shown = anchor if anchor in saying or not saying else min(saying, key=lambda one: rank(one.judgement))
+    judgement = replace(shown.judgement, claim=claim, verdict=summed.verdict)
     if summed.verdict == DEPENDS:
         judgement = replace(judgement, reason=summed.words)
-    return Entry(judgement, anchor.table, kept, summed)
+    return Entry(judgement, shown.table, kept, summed)
 
 
 def readings_table(entries: Iterable[Entry], base: Path | str) -> pd.DataFrame:

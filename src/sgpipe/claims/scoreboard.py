@@ -124,7 +124,7 @@ def _rows(entries: Iterable[Entry], base: Path | str) -> list[str]:
         dim = judgement.verdict == NOT_TESTABLE
         path = seen(entry.table, base)
         cells = [
-            verdict_words(judgement),
+            verdict_words(judgement) + _by_default(entry),
             f"**{claim.words}**" if claim.headline else claim.words,
             claim.at,
             judgement.reason if dim else ours_words(judgement),
@@ -136,6 +136,12 @@ def _rows(entries: Iterable[Entry], base: Path | str) -> list[str]:
         ]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return lines
+
+
+def _by_default(entry: Entry) -> str:
+    """Say what the default reading says, where that is another verdict."""
+    same = entry.whole is None or entry.whole.default == entry.judgement.verdict
+    return "" if same else f" (by default {entry.whole.default})"
 
 
 def _specification(entries: Sequence[Entry]) -> list[str]:
@@ -158,7 +164,7 @@ def readings_markdown(entries: Sequence[Entry], name: str) -> str:
     lines += ["| | claim | ours | holds if | readings |", "|---|---|---|---|---|"]
     for entry in entries:
         one, words = entry.judgement.deciding, entry.judgement.claim.words
-        cells = [verdict_words(entry.judgement), words, ours_words(entry.judgement)]
+        cells = [verdict_words(entry.judgement) + _by_default(entry), words, ours_words(entry.judgement)]
         cells += [target_words(one.target) if one else "", readings_words(entry)]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])

@@ -29,10 +29,8 @@ def draw_specification(readings: pd.DataFrame, words: Mapping[str, str]) -> Figu
     told = verdicts.isin([REPLICATED, NOT_REPLICATED, INCONCLUSIVE])
     verdicts = verdicts.loc[(verdicts.notna().sum(axis=1) > 1) & told.any(axis=1)]
     verdicts = verdicts.loc[:, told.loc[verdicts.index].any(axis=0)]
-    claims, columns = _sorted(verdicts.T), _sorted(verdicts)
-    default = Reading().name
-    columns = [name for name in (default, *columns) if name in verdicts and (name != default or columns)]
-    columns = list(dict.fromkeys(columns))
+    claims, default = _sorted(verdicts.T), Reading().name
+    columns = sorted(_sorted(verdicts), key=lambda name: name != default)  # it comes first
     long = max(map(len, columns), default=0) * 1.3
     head = 0.87 * long + 4
     width = 2 * MARGIN + WORDS + CELL * len(columns) + 0.5 * long

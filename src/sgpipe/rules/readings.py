@@ -4,7 +4,6 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
 from sgpipe.plan.plan import Plan
 from sgpipe.rules.pictures import without_a_screen
-from sgpipe.spec.like import open_settings
 from sgpipe.spec.readings import FOLDER
 
 
@@ -14,11 +13,11 @@ def judge_readings(plan: Plan, name: str) -> str:
     Returns how many claims have which verdict over all readings, in words. Raises SgpipeError if no claim is about it.
     """
     without_a_screen()
-    from sgpipe.claims.declare import about, claim_files, load_claims
+    from sgpipe.claims.declare import about, claim_files, load_claims, own_id
     from sgpipe.claims.judge import WHOLE
     from sgpipe.claims.over_readings import judged_in, over_readings, readings_table
     from sgpipe.claims.picture import save
-    from sgpipe.claims.scoreboard import readings_markdown
+    from sgpipe.claims.scoreboard import declared_in, readings_markdown
     from sgpipe.claims.specification import draw_specification
     from sgpipe.claims.words import summary_words
 
@@ -26,14 +25,11 @@ def judge_readings(plan: Plan, name: str) -> str:
     claims = [claim for claim in about(load_claims(claim_files()), plan.experiments) if name in claim.experiments]
     if not claims:
         raise SgpipeError(f"{name}: no claim is about it (workflow/claims), so that its readings have nothing to say")
-    papers = {experiment.stands_for.partition("_")[0]: open_settings(plan.config.experiments, experiment.paper)}
-    places = [folder, *((folder / f"{key}.parquet").parent for key in experiment.readings)]
-    judged = judged_in(places, claims, plan.experiments, papers)
     of = experiment.stands_for.partition("_")[0]
-    entries = [
-        over_readings(claim, judged.get(f"{of}_{claim.id.removeprefix(f'{claim.paper}_')}", []), plan.experiments)
-        for claim in claims
-    ]
+    _, settings = declared_in(plan.config.experiments)
+    places = [folder, *((folder / f"{key}.parquet").parent for key in experiment.readings)]
+    judged = judged_in(places, claims, plan.experiments, {of: settings[experiment.paper]})
+    entries = [over_readings(claim, judged.get(own_id(claim, of), []), plan.experiments) for claim in claims]
     stem = folder / FOLDER / name
     with atomic(stem.with_suffix(".md")) as temporary:
         temporary.write_text(readings_markdown(entries, name), encoding="utf-8")

@@ -20,7 +20,7 @@ from sgpipe.spec.experiment_file import DeclaredExperiment, ExperimentFile
 from sgpipe.spec.knob import MOST_SEED
 from sgpipe.spec.like import read_experiments
 from sgpipe.spec.points import MOST_RUNS, at_scale, flatten, for_scale, points_of
-from sgpipe.spec.readings import key_of, of_reading
+from sgpipe.spec.readings import holds, key_of, of_reading
 from sgpipe.spec.run import SEEDS, RunSpec, digest
 
 
@@ -68,7 +68,7 @@ class Experiment:
         if self.record is None:
             return []
         wanted = flatten(self.record["runs"], f"{self.id}: record.runs")
-        chosen = [spec for spec in self.runs.values() if _matches(spec, wanted)]
+        chosen = [spec for spec in self.runs.values() if holds(spec.flat(), wanted)]
         if not chosen:
             raise SgpipeError(f"{self.id}: record.runs: no run has {dict(wanted)}")
         return chosen
@@ -247,8 +247,3 @@ def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     below = lower.get("data.task", "randman")
     stays = upper.get("data.task", below) == below
     return {**{key: value for key, value in lower.items() if stays or not key.startswith("data.")}, **upper}
-
-
-def _matches(spec: RunSpec, wanted: Mapping[str, Any]) -> bool:
-    flat = spec.flat()
-    return all(flat.get(key) == (tuple(value) if isinstance(value, list) else value) for key, value in wanted.items())

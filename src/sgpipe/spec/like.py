@@ -1,6 +1,6 @@
 """Reading an experiment file, with what it takes from the file that it is `like`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,6 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.yamlfile import read_yaml
 from sgpipe.spec.experiment_file import ExperimentFile
 from sgpipe.spec.points import by_scale
-from sgpipe.spec.readings import Setting
 
 
 def read_experiments(path: Path | str) -> ExperimentFile:
@@ -22,12 +21,6 @@ def read_experiments(path: Path | str) -> ExperimentFile:
         SgpipeError: One of the files cannot be read, or something in it is wrong.
     """
     return checked(ExperimentFile, _merged(Path(path), ()), str(path))
-
-
-def open_settings(paths: Iterable[Path | str], paper: str) -> dict[str, Setting]:
-    """Return what a paper leaves open, from those of some experiment files that are the paper's; raises SgpipeError."""
-    documents = map(read_experiments, paths)
-    return {name: one for document in documents if document.paper == paper for name, one in document.readings.items()}
 
 
 def _merged(path: Path, before: tuple[Path, ...]) -> Any:

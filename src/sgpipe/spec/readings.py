@@ -19,14 +19,9 @@ from sgpipe.spec.points import at_scale, flatten
 from sgpipe.spec.run import RunSpec, knobs
 from sgpipe.spec.tasks import TASKS
 
-# Where a value may come from, the most binding first.
-ORIGINS = {
-    "stated": "the paper's text",
-    "code": "the authors' scripts",
-    "library": "the authors' library",
-    "third": "others who reran the paper",
-    "ours": "our choice",
-}
+# Where a value may come from, the most binding first: the paper's text, the authors' scripts, their library, others who
+# reran the paper, our own choice.
+ORIGINS = ("stated", "code", "library", "third", "ours")
 FOLDER = "readings"  # of their tables, below those of the default reading
 
 Name = named("[a-z0-9][a-z0-9_]*", "a name of small letters, digits and _")
@@ -43,10 +38,15 @@ class Judging(Document):
 class Value(Document):
     """One admissible value of a setting."""
 
-    origin: Literal["stated", "code", "library", "third", "ours"] = Field(description="where it comes from")
+    origin: Literal[ORIGINS] = Field(description="where it comes from")
     knobs: dict[str, Any] = Field({}, description="the knobs that it sets, each with one value, or one a scale")
     judging: Judging = Field(Judging(), description="how claims are judged, for a setting that trains nothing")
     source: Line = Field("", description="the place, e.g. `section 4.1.2`")
+
+    @property
+    def rank(self) -> int:
+        """How binding its origin is; 0 is the most."""
+        return ORIGINS.index(self.origin)
 
 
 class Setting(Document):
@@ -68,9 +68,8 @@ class Setting(Document):
 
     @model_validator(mode="after")
     def _fits(self):
-        rank = list(ORIGINS).index
-        best = min(rank(value.origin) for value in self.values.values())
-        first = [name for name, value in self.values.items() if rank(value.origin) == best]
+        best = min(value.rank for value in self.values.values())
+        first = [name for name, value in self.values.items() if value.rank == best]
         if self.default is None and len(first) > 1:
             raise ValueError(f"{' and '.join(first)} have the same origin; say which is the `default`")
         if self.default is not None and self.default not in first:
@@ -85,8 +84,7 @@ class Setting(Document):
     @property
     def usual(self) -> str:
         """The value of the default reading: the one of the most binding origin."""
-        rank = list(ORIGINS).index
-        return self.default or min(self.values, key=lambda name: rank(self.values[name].origin))
+        return self.default or min(self.values, key=lambda name: self.values[name].rank)
 
     @property
     def others(self) -> tuple[str, ...]:
