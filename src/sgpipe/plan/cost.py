@@ -105,8 +105,11 @@ def memory_mb(specs: Sequence[RunSpec]) -> int:
 
 
 def prepare_workers(spec: RunSpec) -> int:
-    """Choose how many processes prepare a run's data set, if there are as many cores."""
-    return PREPARING.get(spec.data.task, PREPARING_OTHERS)[0]
+    """Choose how many processes prepare a run's data set, if there are as many cores.
+
+    One for a stand-in: it is small, and made for the most part by one process, which would keep the others waiting.
+    """
+    return 1 if spec.data.source == "embedded" else PREPARING.get(spec.data.task, PREPARING_OTHERS)[0]
 
 
 def prepare_memory_mb(spec: RunSpec) -> int:
