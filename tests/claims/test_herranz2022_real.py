@@ -26,6 +26,7 @@ TRAINED = [f"herranz2022real_fig{number}" for number in (2, 3, 4, 5)]
 CHECKED = ["herranz2022real_bins", "herranz2022realauthors_fig2", "herranz2022realauthors_fig5"]
 OWN = "herranz2022real"
 EAR = "10422-0123456789abcdef"
+TOO_LARGE = "parameters_ptb"  # of 1,300 neurons a layer, of which text has 256 here
 
 
 def real(spec, stated, where):
@@ -101,8 +102,8 @@ def test_every_claim_is_about_the_file_and_has_no_verdict_at_scale_smoke(smoke):
 
 
 def test_at_scale_laptop_every_group_of_every_claim_has_the_runs_that_a_verdict_needs(laptop):
-    for claim in claims().values():
-        for group in claim.groups:
+    for name, claim in claims().items():
+        for group in claim.groups if name != TOO_LARGE else ():
             assert len(runs_of(group, laptop[group.experiment])) >= claim.least, f"{claim.id}: {group.name}"
 
 
@@ -114,12 +115,13 @@ def test_the_check_has_three_networks_a_group_of_claims_about_lif_and_alif(lapto
         assert [len(runs_of(group, laptop[group.experiment])) for group in claim.groups] == [3] * len(claim.groups)
 
 
-def test_claims_about_published_files_get_a_verdict_at_scale_laptop(laptop):
+def test_claims_get_a_verdict_at_scale_laptop_where_the_data_allow_one(laptop):
     judged = {name: judge(claim, laptop, experiments("laptop")) for name, claim in claims().items()}
     allowed = {name for name, one in judged.items() if set(one.kinds) <= set(one.claim.sources)}
     assert {name for name in judged if name.startswith("fig3_")} <= allowed
     assert {f"fig2_dfast_sigmoid_best_lif_{task}" for task in ("mnist", "ptb")} <= allowed
-    for name in allowed:
+    assert judged[TOO_LARGE].verdict == NOT_TESTABLE
+    for name in allowed - {TOO_LARGE}:
         if "laptop" in judged[name].claim.scales:
             assert judged[name].verdict != NOT_TESTABLE, f"{name}: {judged[name].reason}"
 

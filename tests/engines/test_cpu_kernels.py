@@ -459,19 +459,6 @@ def test_held_frames_train_as_the_reference_does(precision):
         np.testing.assert_allclose(got[name], gradient, rtol=0, atol=rel * np.abs(gradient).max(), err_msg=name)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_adam_is_torchs(dtype):
-    p = torch.randn(37, 11, dtype=dtype, generator=torch.Generator().manual_seed(0))
-    mine, m, v = p.clone(), torch.zeros_like(p), torch.zeros_like(p)
-    theirs = p.clone().requires_grad_()
-    optimiser = torch.optim.Adam([theirs], lr=3e-3, betas=(0.8, 0.99))
-    for step in range(1, 6):
-        theirs.grad = torch.sin(theirs.detach() * step)
-        _cpu.adam(mine, torch.sin(mine * step), m, v, 3e-3, 0.8, 0.99, 1e-8, step)
-        optimiser.step()
-    torch.testing.assert_close(mine, theirs.detach(), rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=1e-7)
-
-
 @pytest.mark.parametrize("shape", ["esser", "triangular", "rectangular"])
 @pytest.mark.parametrize("slope", [0.3, 1.0, 10.0, 60.0])
 def test_compact_shapes_are_exact_however_many_neurons_are_near_threshold(shape, slope):

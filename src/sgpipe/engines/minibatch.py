@@ -42,10 +42,11 @@ class MinibatchSession(ABC):
     """A session of one run that updates after every minibatch; an engine supplies `batch`."""
 
     evaluation_batch = 1000
+    optimisers = OPTIMISERS
 
     def __init__(self, spec: RunSpec, task: Task, weights: Weights):
         self.spec, self.task, self.weights = spec, task, weights
-        self.optimiser = OPTIMISERS[spec.optimiser.name](spec.optimiser, weights)
+        self.optimiser = self.optimisers[spec.optimiser.name](spec.optimiser, weights)
 
     @property
     def epoch(self) -> int:

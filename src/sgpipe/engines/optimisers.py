@@ -1,4 +1,4 @@
-"""Optimisers on plain arrays, in place; one update for every CPU engine, with no start-up cost of torch."""
+"""Optimisers on plain arrays, in place, without torch's start-up; the C++ engine makes their updates in one pass."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -40,20 +40,28 @@ class Moments(ABC):
     def step(self, gradients: Mapping[str, np.ndarray]) -> None:
         """Move the weights, in place, against the gradients."""
         settings = self.settings
-        if settings.clip:
-            gradients = clipped(gradients, settings.clip, settings.clip_scope)
+        factors = self.factors(gradients) if settings.clip else {}
         self.step_count += 1
-        for name, weight in self.weights.items():
-            gradient, first, second = (
-                gradients[name],
-                self.moments[f"first.{name}"],
-                self.moments[f"second.{name}"],
-            )
-            if settings.weight_decay and weight.ndim > 1:  # a threshold that decays to 0 would fire for ever
-                weight *= 1 - settings.lr * settings.weight_decay
-            self.update(name, weight, gradient, first, second)
+        for name in self.weights:
+            self.move(name, gradients[name], factors.get(name, 1.0))
         if self.average:
             self.average.take(self.step_count)
+
+    def move(self, name: str, gradient: np.ndarray, factor: float) -> None:
+        """Move an array of weights against its gradient, of which the clipping leaves a factor."""
+        weight = self.weights[name]
+        weight *= self.shrinking(weight)
+        self.update(name, weight, factor * gradient, self.moments[f"first.{name}"], self.moments[f"second.{name}"])
+
+    def shrinking(self, weight: np.ndarray) -> float:
+        """Return the factor by which weight decay shrinks an array of weights, but none of neurons' constants."""
+        decays = weight.ndim > 1  # a threshold that decays to 0 would fire for ever
+        return 1 - self.settings.lr * self.settings.weight_decay if decays else 1.0
+
+    def factors(self, gradients: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Return what clipping leaves of each gradient; see `clipping`."""
+        squares = {name: float(np.sum(np.square(array, dtype=np.float64))) for name, array in gradients.items()}
+        return clipping(squares, self.settings.clip, self.settings.clip_scope)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -90,11 +98,18 @@ class Decaying(Moments):
 
     def update(self, name, weight, gradient, first, second):
         settings = self.settings
-        rate = settings.lr / (1 - settings.beta1**self.step_count)
-        root = (1 - settings.beta2**self.step_count) ** 0.5
+        rate, root = self.rates()
         first += (1 - settings.beta1) * (gradient - first)
         self.second_moment(gradient, first, second)
         weight -= rate * (first / (np.sqrt(second) / root + settings.eps))
+
+    def rates(self) -> tuple[float, float]:
+        """Return the step and the divisor of the second moment's root, both corrected for a start at 0."""
+        settings = self.settings
+        return (
+            settings.lr / (1 - settings.beta1**self.step_count),
+            (1 - settings.beta2**self.step_count) ** 0.5,
+        )
 
 
 class Adam(Decaying):
@@ -178,13 +193,17 @@ class Average:
             _copy({name: state[f"average.{name}"] for name in self.means}, self.means)
 
 
-def clipped(gradients: Mapping[str, np.ndarray], most: float, scope: str | None) -> Arrays:
-    """Return gradients of a norm of at most `most`: all of them together (`global`), or each array (`variable`)."""
-    squares = {name: float(np.sum(np.square(array, dtype=np.float64))) for name, array in gradients.items()}
+def clipping(squares: Mapping[str, float], most: float, scope: str | None) -> dict[str, float]:
+    """Return the factors that bring gradients to a norm of at most `most`.
+
+    Args:
+        squares: The sum of the squares of each gradient.
+        most: The largest norm that is left as it is.
+        scope: Whose norm: that of all gradients together (`global`), or each one's own (`variable`).
+    """
     if scope == "global":
         squares = dict.fromkeys(squares, sum(squares.values()))
-    factors = {name: most / max(square**0.5, most) for name, square in squares.items()}
-    return {name: array if factors[name] == 1 else factors[name] * array for name, array in gradients.items()}
+    return {name: most / max(square**0.5, most) for name, square in squares.items()}
 
 
 def _copy(source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray]) -> None:

@@ -8,6 +8,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import key
 from sgpipe.data.samples import Analog, Events, Task, Words
 from sgpipe.engines.cpu.lacks import lacks
+from sgpipe.engines.cpu.optimisers import COMPILED
 from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.engines.minibatch import MinibatchSession, Sums
 from sgpipe.engines.reading import WordSession
@@ -82,6 +83,8 @@ class CpuEngine:
 
 class CpuSession(MinibatchSession):
     """One run in the extension."""
+
+    optimisers = COMPILED
 
     def __init__(
         self,

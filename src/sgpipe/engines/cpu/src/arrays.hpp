@@ -41,16 +41,4 @@ static void transpose(const T *__restrict src, int rows, int columns, ptrdiff_t 
   }
 }
 
-// torch.optim.Adam's formula without weight decay.
-template <class T>
-static void adam(T *__restrict p, const T *__restrict g, T *__restrict m, T *__restrict v,
-                 int64_t n, AdamRates<T> r) {
-  const T size = r.lr / r.correction1, root = T(1) / std::sqrt(r.correction2);
-  for (int64_t i = 0; i < n; i++) {
-    m[i] += (g[i] - m[i]) * (T(1) - r.beta1);
-    v[i] = v[i] * r.beta2 + (T(1) - r.beta2) * g[i] * g[i];
-    p[i] -= size * m[i] / (std::sqrt(v[i]) * root + r.eps);
-  }
-}
-
 }  // namespace SGPIPE_ISA

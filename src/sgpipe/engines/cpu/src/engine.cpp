@@ -7,6 +7,10 @@
 
 namespace SGPIPE_ISA {
 
+// In optimisers.cpp.
+template <class T> void update(Rule, const Moving<T> &, const UpdateNumbers<T> &);
+template <class T> double square_sum(const T *, int64_t);
+
 template <class T>
 static void samples_of_any(const Job<T> &job, int64_t first, int64_t last, int together,
                            const Gradients<T> &grad, Tally &tally, void *memory) {
@@ -18,7 +22,7 @@ static void samples_of_any(const Job<T> &job, int64_t first, int64_t last, int t
 
 template <class T> constexpr Entry<T> entry() {
   return {LANES<T>, PANEL, ROWS, LONG_GROUP, scratch_bytes<T>, samples_of_any<T>,
-          add<T>,   finite<T>, transpose<T>, evaluate<T>,      adam<T>};
+          add<T>,   finite<T>, transpose<T>, evaluate<T>,      update<T>,        square_sum<T>};
 }
 
 #define SGPIPE_STRING(x) #x

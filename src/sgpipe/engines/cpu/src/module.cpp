@@ -277,28 +277,48 @@ void surrogate(nb::dict config, nb::handle x, nb::handle out) {
   else refuse("x: expected float32 or float64");
 }
 
-template <class T>
-void adam_of(Array &p, const Input &g, Array &m, Array &v, double lr, double beta1, double beta2,
-             double eps, int64_t step) {
-  const AdamRates<T> r{T(lr), T(beta1), T(beta2), T(eps), T(1 - std::pow(beta1, (double)step)),
-                       T(1 - std::pow(beta2, (double)step))};
-  const Engine &e = *engines().front();
-  entry<T>(e).adam((T *)p.data(), (const T *)g.data(), (T *)m.data(), (T *)v.data(),
-                   (int64_t)p.size(), r);
+Array moment(nb::handle h, const char *name, const Array &weight) {
+  Array a = as_array<Array>(h, name);
+  if (a.size() != weight.size() || a.dtype() != weight.dtype()) refuse(std::string(name) + ": not of the size and type of weight");
+  return a;
 }
 
-void adam(nb::handle param, nb::handle grad, nb::handle m, nb::handle v, double lr, double beta1,
-          double beta2, double eps, int64_t step) {
-  Array p = as_array<Array>(param, "param"), a = as_array<Array>(m, "m"), b = as_array<Array>(v, "v");
-  const Input g = as_array<Input>(grad, "grad");
-  const bool wide = p.dtype() == nb::dtype<double>();
-  if (!wide && p.dtype() != nb::dtype<float>()) refuse("param: expected float32 or float64");
-  if (g.size() != p.size() || a.size() != p.size() || b.size() != p.size() ||
-      g.dtype() != p.dtype() || a.dtype() != p.dtype() || b.dtype() != p.dtype())
-    refuse("adam: param, grad, m and v must agree in size and type");
-  if (step < 1) refuse("adam: step counts from 1");
-  if (wide) adam_of<double>(p, g, a, b, lr, beta1, beta2, eps, step);
-  else adam_of<float>(p, g, a, b, lr, beta1, beta2, eps, step);
+template <class T>
+void update_of(Rule rule, const std::vector<double> &numbers, Array &weight, const Input &gradient, Array &first,
+               Array &second, T *memory) {
+  const auto number = [&](int k) { return T(numbers[k]); };
+  const UpdateNumbers<T> r{number(0), number(1), number(2), number(3), number(4), number(5), number(6), number(7)};
+  entry<T>(*engines().front())
+      .update(rule, {(T *)weight.data(), (const T *)gradient.data(), (T *)first.data(), (T *)second.data(), memory,
+                     (int64_t)weight.size()}, r);
+}
+
+void update(const std::string &name, const std::vector<double> &numbers, nb::handle w, nb::handle g, nb::handle m,
+            nb::handle v, nb::handle memory) {
+  constexpr const char *RULES[] = {"adam", "adabelief", "smorms3"};
+  int rule = 0;
+  while (rule < 3 && name != RULES[rule]) rule++;
+  if (rule == 3) refuse("rule: '" + name + "' is not one of adam, adabelief, smorms3");
+  if (numbers.size() != 8) refuse("numbers: factor, shrink, rate, root, 1 - beta1, beta2, 1 - beta2, eps");
+  Array weight = as_array<Array>(w, "weight");
+  const bool wide = weight.dtype() == nb::dtype<double>();
+  if (!wide && weight.dtype() != nb::dtype<float>()) refuse("weight: expected float32 or float64");
+  const Input gradient = as_array<Input>(g, "gradient");
+  if (gradient.size() != weight.size() || gradient.dtype() != weight.dtype())
+    refuse("gradient: not of the size and type of weight");
+  Array first = moment(m, "first", weight), second = moment(v, "second", weight), own;
+  if ((Rule)rule == Rule::smorms3) own = moment(memory, "memory", weight);
+  void *at = (Rule)rule == Rule::smorms3 ? own.data() : nullptr;
+  if (wide) update_of<double>((Rule)rule, numbers, weight, gradient, first, second, (double *)at);
+  else update_of<float>((Rule)rule, numbers, weight, gradient, first, second, (float *)at);
+}
+
+double square_sum(nb::handle x) {
+  const Input a = as_array<Input>(x, "array");
+  const Engine &e = *engines().front();
+  if (a.dtype() == nb::dtype<double>()) return e.f64.square_sum((const double *)a.data(), (int64_t)a.size());
+  if (a.dtype() == nb::dtype<float>()) return e.f32.square_sum((const float *)a.data(), (int64_t)a.size());
+  refuse("array: expected float32 or float64");
 }
 
 }  // namespace
@@ -322,9 +342,11 @@ NB_MODULE(_cpu, m) {
         "The surrogate derivative h(x) of a configuration's family and numbers, into `out`.");
   m.def("families", [] { return std::vector<std::string>(std::begin(FAMILIES), std::end(FAMILIES)); },
         "The families of surrogate derivatives that a configuration may have.");
-  m.def("adam", &adam, nb::arg("param"), nb::arg("grad"), nb::arg("m"), nb::arg("v"), nb::arg("lr"),
-        nb::arg("beta1") = 0.9, nb::arg("beta2") = 0.999, nb::arg("eps") = 1e-8, nb::arg("step"),
-        "One step of Adam in place, by the formula of torch.optim.Adam.");
+  m.def("update", &update, nb::arg("rule"), nb::arg("numbers"), nb::arg("weight"), nb::arg("gradient"),
+        nb::arg("first"), nb::arg("second"), nb::arg("memory") = nb::none(),
+        "One update of an array of weights and its moments, in place; `numbers` are factor, shrink, rate, root, 1 - beta1, "
+        "beta2, 1 - beta2 and eps.");
+  m.def("square_sum", &square_sum, nb::arg("array"), "The sum of the squares of an array, in double precision.");
   m.def("isas", [] {
     std::vector<std::string> names;
     for (const Engine *e : engines()) names.push_back(e->name);

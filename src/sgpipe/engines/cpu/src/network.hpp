@@ -161,7 +161,17 @@ template <class T> struct Job {
   bool train = false;
 };
 
-template <class T> struct AdamRates { T lr, beta1, beta2, eps, correction1, correction2; };
+// One update of an array of weights by an optimiser: engines/optimisers.py has the formulas.
+enum class Rule { adam, adabelief, smorms3 };
+template <class T> struct Moving {
+  T *weight;
+  const T *gradient;
+  T *first, *second, *memory;
+  int64_t size;
+};
+// Factor of the gradient (clipping) and of the weight (decay), step, correction of the second moment's start, 1 - beta1,
+// beta2, 1 - beta2, eps.
+template <class T> struct UpdateNumbers { T factor, shrink, rate, root, fresh1, beta2, fresh2, eps; };
 
 // One instruction set's entry points. `lanes` tells the driver how to pad.
 template <class T> struct Entry {
@@ -176,7 +186,8 @@ template <class T> struct Entry {
   void (*transpose)(const T *src, int rows, int columns, ptrdiff_t src_row, T *dst,
                     ptrdiff_t dst_row, T scale);
   void (*surrogate)(const Surrogate &, const T *x, T *h, int64_t n);
-  void (*adam)(T *p, const T *g, T *m, T *v, int64_t n, AdamRates<T> r);
+  void (*update)(Rule, const Moving<T> &, const UpdateNumbers<T> &);
+  double (*square_sum)(const T *, int64_t);
 };
 struct Engine {
   const char *name;
