@@ -19,6 +19,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.claims import estimates, judge, picture, report, rules, tables
 from sgpipe.claims import words as verdict_words
 from sgpipe.claims.declare import GROUPS_OF, about, claim_files, claimed, load_claims
+from sgpipe.claims.elsewhere import elsewhere
 from sgpipe.claims.estimates import Estimate, Interval
 from sgpipe.claims.page import html
 from sgpipe.claims.rules import PAIRS, TARGETS, Comparison, Target
@@ -942,6 +943,27 @@ def test_the_page_needs_nothing_from_elsewhere_and_shows_every_claim(judgements)
         assert word not in page
     assert all(f'id="{judgement.claim.id}"' in page for judgement in judgements)
     assert verdict_words.summary_words(judgements) in page and page == html(judgements)
+
+
+def test_the_page_has_the_scoreboards_verdicts_beside_its_own(judgements, tmp_path):
+    told = [one for one in judgements if one.verdict != judge.NOT_TESTABLE][:2]
+    rows = report.frame(told).assign(scale=["another", ", ".join(told[1].scales)], verdict=judge.REPLICATED)
+    write_table(pa.Table.from_pandas(rows, preserve_index=False), tmp_path / "claims/scoreboard.parquet")
+    (tmp_path / "claims.md").write_text("# Claims")
+    report.write(judgements, tmp_path / "out", tmp_path)
+    page = (tmp_path / "out/claims.html").read_text()
+    assert page.count('class="elsewhere"') == 1 and "scale another, " in page  # what is the same as here is not repeated
+    assert 'href="../claims.md"' in page and 'href="figures/zenke2021/fig3.png"' in page
+    assert elsewhere(tmp_path / "none.parquet", judgements) == {}
+
+
+def test_the_picture_counts_what_it_does_not_show(judgements):
+    texts = [text.get_text() for text in picture.draw(judgements, report.TOLD).axes[0].texts]
+    shown = [one for one in judgements if one.verdict != judge.NOT_TESTABLE]
+    assert sum(text in verdict_words.SYMBOLS.values() for text in texts) == len(shown)
+    words = " ".join(texts)
+    assert f"{verdict_words.counts(judgements)[judge.NOT_TESTABLE]} not testable here" in words
+    assert "counted and have no row" in words
 
 
 def test_the_table_and_the_markdown_have_a_row_for_every_claim(judgements):

@@ -14,13 +14,17 @@ rule claims:
         tables=claimed_tables,
         claims=[str(path) for path in claim_files()],
         modules=CLAIM_MODULES,
+        # Whose verdicts stand beside these.
+        scoreboard=[
+            file for file in ["docs/claims/scoreboard.parquet"] if os.path.exists(file)
+        ],
     output:
         multiext(f"{SCALE}/claims", ".parquet", ".md"),
         html=report(
             f"{SCALE}/claims.html",
             caption="../report/claims.rst",
             category="claims",
-            labels={"figure": "claims", "format": "html"},
+            labels={"name": "claims: a page with numbers, filters and links"},
         ),
         pdf=f"{SCALE}/figures/claims.pdf",
         svg=f"{SCALE}/figures/claims.svg",
@@ -28,7 +32,7 @@ rule claims:
             f"{SCALE}/figures/claims.png",
             caption="../report/claims.rst",
             category="claims",
-            labels={"figure": "claims", "format": "png"},
+            labels={"name": "claims: a picture of those that have a verdict"},
         ),
     log:
         f"{RESULTS}/logs/{PLAN.config.scale}/claims.log",

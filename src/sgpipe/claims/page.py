@@ -1,19 +1,27 @@
 """All verdicts as one HTML page that needs nothing from elsewhere: no script, style sheet, font or picture."""
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sgpipe.claims import words
-from sgpipe.claims.judge import Judgement, interval_words, target_words
+from sgpipe.claims.elsewhere import Elsewhere
+from sgpipe.claims.judge import NOT_TESTABLE, Judgement, interval_words, target_words
 from sgpipe.claims.strip import strip_of
 
 
-def html(judgements: Sequence[Judgement]) -> str:
-    """Return all claims as one HTML page without script, style sheet, font or picture from elsewhere."""
+def html(judgements: Sequence[Judgement], larger: Mapping[str, Elsewhere] | None = None, docs: str = "") -> str:
+    """Return all claims as one HTML page without script, style sheet, font or picture from elsewhere.
+
+    Links lead to the figures beside it. Filters are check boxes that style sheets know of.
+
+    Args:
+        judgements: One a claim.
+        larger: Verdicts of other scales and data, by claim.
+        docs: The folder of the documentation as seen from the page; without it there are no links there.
+    """
     environment = Environment(
         loader=PackageLoader("sgpipe.claims", ""),
         autoescape=True,
@@ -25,7 +33,13 @@ def html(judgements: Sequence[Judgement]) -> str:
     environment.globals |= {
         "symbols": words.SYMBOLS,
         "colours": words.COLOURS,
+        "number_of": {verdict: number for number, verdict in enumerate(words.SYMBOLS)},
+        "untestable": NOT_TESTABLE,
+        "papers": list(dict.fromkeys(judgement.claim.paper for judgement in judgements)),
+        "larger": larger or {},
+        "docs": docs,
         "by_figure": _by_figure,
+        "figures": _figures,
         "details": _details,
         "facts": _facts,
         "strip": _svg,
@@ -34,11 +48,16 @@ def html(judgements: Sequence[Judgement]) -> str:
     return environment.get_template("page.html.j2").render(judgements=judgements)
 
 
-def _by_figure(own: Sequence[Judgement]) -> list[tuple[str, list[Judgement]]]:
-    """Return the claims of each figure, figures in the order in which they first stand."""
+def _by_figure(own: Sequence[Judgement]) -> list[Judgement]:
+    """Return claims by figure, figures in the order in which they first stand."""
     order = list(dict.fromkeys(map(words.figure_of, own)))
-    ranked = sorted(own, key=lambda judgement: order.index(words.figure_of(judgement)))
-    return [(at, list(rows)) for at, rows in groupby(ranked, words.figure_of)]
+    return sorted(own, key=lambda judgement: order.index(words.figure_of(judgement)))
+
+
+def _figures(judgement: Judgement) -> list[tuple[str, str]]:
+    """Return the experiments that a claim is about, each with its picture as seen from the page."""
+    names = [name.partition("_") for name in judgement.claim.experiments]
+    return [(f"{paper}_{figure}", f"figures/{paper}/{figure}.png") for paper, _, figure in names]
 
 
 def _facts(judgement: Judgement) -> str:

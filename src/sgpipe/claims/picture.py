@@ -26,6 +26,7 @@ STRIP_AT = 4.0 + WORDS + 1.0
 NUMBERS_AT = STRIP_AT + STRIP + 2.0
 COLUMN, GAP, MARGIN = NUMBERS_AT + NUMBERS, 5.0, 4.0
 TOP, FOOT = 12.0, 3.0  # of the first line of the key, below the last row
+TITLE = 2.2  # mm: of a letter of the title in one line
 FIT = 0.87  # letters a mm at the small size
 TITLES = {"zenke2021": "Zenke & Vogels 2021", "herranz2022": "Herranz-Celotti & Rouat 2022"}
 KEY = (
@@ -69,7 +70,7 @@ def draw(judgements: Sequence[Judgement], shown: Collection[str] = VERDICTS) -> 
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
-    axes.text(MARGIN, 5, summary_words(judgements, _told(judgements)), size=style.LETTER, weight="bold", va="center")
+    _title(axes, summary_words(judgements, _told(judgements)), width - 2 * MARGIN)
     _key(axes, key, _told(judgements))
     for place in places:
         x = MARGIN + place.column * (COLUMN + GAP)
@@ -80,6 +81,16 @@ def draw(judgements: Sequence[Judgement], shown: Collection[str] = VERDICTS) -> 
     return figure
 
 
+def _title(axes: Axes, words: str, width: float) -> None:
+    """Write the title in one line, or smaller in two where it is wider than the page."""
+    size, y, lines = style.LETTER, 5.0, [words]
+    if len(words) > width / TITLE:
+        size, y = style.NORMAL, 3.2
+        lines = textwrap.wrap(words, int(width / style.TITLE))
+    for number, line in enumerate(lines):
+        axes.text(MARGIN, y + 3.4 * number, line, size=size, weight="bold", va="center")
+
+
 def _told(judgements: Sequence[Judgement]) -> tuple[str, ...]:
     """The verdicts that a picture has words for: those over readings only where there are some."""
     over = any(judgement.verdict not in VERDICTS for judgement in judgements)
@@ -88,7 +99,8 @@ def _told(judgements: Sequence[Judgement]) -> tuple[str, ...]:
 
 def _page(judgements: Sequence[Judgement], shown: Collection[str], columns: int) -> Page:
     width = 2 * MARGIN + columns * COLUMN + (columns - 1) * GAP
-    key = textwrap.wrap(KEY, int((width - 2 * MARGIN) * FIT))
+    words = KEY if NOT_TESTABLE in shown else f"{KEY} · claims that are not testable are counted and have no row"
+    key = textwrap.wrap(words, int((width - 2 * MARGIN) * FIT))
     places, height = _flow(list(_parts(judgements, shown)), columns, TOP + style.LINE * len(key) + 4.0)
     return Page(width, height, key, places)
 

@@ -1,6 +1,7 @@
 """All verdicts as a table and as Markdown; `page` has the HTML and `picture` the figure."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,10 +9,8 @@ import pandas as pd
 import pyarrow as pa
 
 from sgpipe.base.files import atomic
-from sgpipe.claims.judge import (
-    Judgement,
-    target_words,
-)
+from sgpipe.claims.elsewhere import SCOREBOARD, elsewhere
+from sgpipe.claims.judge import NOT_TESTABLE, WHOLE, Judgement, target_words
 from sgpipe.claims.page import html
 from sgpipe.claims.picture import draw, save
 from sgpipe.claims.rules import Comparison
@@ -24,6 +23,8 @@ from sgpipe.claims.words import (
     why_words,
 )
 from sgpipe.results.tables import write_table
+
+TOLD = tuple(verdict for verdict in WHOLE if verdict != NOT_TESTABLE)  # what the picture shows; it counts the rest
 
 
 def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
@@ -68,16 +69,25 @@ def _plain(one: Comparison) -> dict[str, object]:
     return {"label": one.label, **one.number._asdict(), "target": list(one.target), "n": one.n}
 
 
-def write(judgements: Sequence[Judgement], folder: Path | str) -> list[Path]:
-    """Write claims.parquet, .md and .html, and the picture figures/claims.png, .pdf and .svg; return the files."""
+def write(judgements: Sequence[Judgement], folder: Path | str, docs: Path | str = "docs") -> list[Path]:
+    """Write claims.parquet, .md and .html, and the picture figures/claims.png, .pdf and .svg; return the files.
+
+    Args:
+        judgements: One a claim.
+        folder: Where to.
+        docs: The folder of the documentation; its scoreboard stands beside the verdicts, and links lead to its pages,
+            if it is there.
+    """
     folder = Path(folder)
     table = folder / "claims.parquet"
     write_table(pa.Table.from_pandas(frame(judgements), preserve_index=False), table)
-    texts = {folder / "claims.md": markdown(judgements), folder / "claims.html": html(judgements)}
+    links = Path(os.path.relpath(docs, folder)).as_posix() if (Path(docs) / "claims.md").is_file() else ""
+    page = html(judgements, elsewhere(Path(docs) / SCOREBOARD, judgements), links)
+    texts = {folder / "claims.md": markdown(judgements), folder / "claims.html": page}
     for path, text in texts.items():
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return [table, *texts, *save(draw(judgements), folder / "figures" / "claims")]
+    return [table, *texts, *save(draw(judgements, TOLD), folder / "figures" / "claims")]
 
 
 def markdown(judgements: Sequence[Judgement]) -> str:
