@@ -13,6 +13,9 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+report: "workflow/report/landing.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/init.smk"
@@ -37,7 +40,7 @@ rule all_figures:
 
 
 rule all_tables:
-    """Every table, as CSV, Markdown and LaTeX."""
+    """Every table, as CSV, Markdown, LaTeX and HTML."""
     input:
         figure_files("tables"),
 

@@ -29,6 +29,16 @@ experiments:
       shapes:
         grid: {{surrogate.shape: [superspike, sigmoid], surrogate.beta: {betas}, optimiser.lr: [0.05]}}
 """
+VARIANT = """
+  mine_fig2:
+    title: Is a slower membrane better?
+    draw: zenke2021.fig3
+    compare: mine_fig1
+    base: {network: {tau_membrane: 20}}
+    sweeps:
+      shapes:
+        grid: {surrogate.shape: [superspike, sigmoid], surrogate.beta: [10], optimiser.lr: [0.05]}
+"""
 TABLE = "results/smoke/mine_fig1.parquet"
 SETTINGS = ["--config", "scale=smoke", "experiments=[mine.yaml]"]
 
@@ -190,10 +200,16 @@ def test_one_figure_and_the_report_from_users_own_yaml(project):
     project.run("mine_fig1", *SETTINGS)
     assert project.stored() == before and (project.folder / "results/smoke/figures/mine/fig1.png").exists()
 
-    project.run("mine_fig1", *SETTINGS, "--report", "report.html")
+    # A variant's picture comes with its baseline beside it.
+    project.write("mine.yaml", EXPERIMENT.format(betas="[1, 10]", epochs=2) + VARIANT)
+    project.run("mine_fig2", *SETTINGS)
+    assert before.items() < project.stored().items() and len(project.stored()) == len(before) + 2
+    for suffix in ("png", "pdf", "svg", "parquet"):
+        assert (project.folder / f"results/smoke/figures/mine/fig2_compared.{suffix}").stat().st_size > 1000
+
+    project.run("mine_fig1", "mine_fig2", *SETTINGS, "--report", "report.html")
     page = (project.folder / "report.html").read_text()
-    assert (
-        "Two shapes" in page and "robust to the shape" in page
-    )  # its title, and the caption of the figure it is drawn as
-    assert "fig1.png" in page and "fig1.svg" in page
+    assert "How to read it" in page  # the text that it opens on
+    assert "Two shapes" in page and "robust to the shape" in page  # a title, and the caption of what draws it
+    assert "fig1.png" in page and "fig1.svg" in page and "fig2_compared.png" in page
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?://", page)

@@ -16,7 +16,7 @@ from sgpipe.plan.notices import notices
 from sgpipe.spec.numerics import SIMULATION
 from sgpipe.spec.readings import FOLDER as READINGS
 from sgpipe.plan.order import AT_ONCE, Order
-from sgpipe.plan.outputs import caption_of, kind_of, outputs_of
+from sgpipe.plan.outputs import caption_of, kind_of, outputs_of, tables_of
 from sgpipe.plan.plan import make_plan
 from sgpipe.plan.sources import claim_sources, sources_of
 
@@ -85,25 +85,30 @@ def figure_files(kind, paper=None):
     ]
 
 
-def tables_of(experiment):
-    """The tables that a figure or table is drawn from, by the name its module knows them by."""
-    tables = {"runs": f"{SCALE}/{experiment.id}.parquet"}
-    if experiment.record:
-        tables["activity"] = f"{SCALE}/{experiment.id}.activity.parquet"
-    return tables
-
-
 def reported(experiment):
-    """The files of a figure or table, those that a browser shows marked for the report."""
-    caption = f"../report/{caption_of(experiment)}"
-    labels = {"figure": experiment.id.split("_")[1], "title": experiment.title}
-    files = {file.rsplit(".")[-1]: file for file in outputs_of(experiment, SCALE)}
-    for suffix in {"png", "svg", "csv"} & set(files):
-        marked = report(
-            files[suffix],
-            caption=caption,
-            category=experiment.paper,
-            labels={**labels, "format": suffix},
-        )
-        files[suffix] = marked
-    return list(files.values())
+    """The files of a figure or table, those that a browser shows marked for the report, where each stands once."""
+    files = []
+    for file in outputs_of(experiment, SCALE):
+        stem, suffix = file.rsplit(".", 1)
+        name = stem.rsplit("/")[-1]
+        kind = kind_of(experiment)
+        if suffix in {"figures": ("png", "svg"), "tables": ("html",)}[kind]:
+            beside = name.endswith("_compared")
+            title = (
+                f"{experiment.title}, beside {experiment.compare}"
+                if beside
+                else experiment.title
+            )
+            # The first label is a line; of the other, png and svg are two forms between which the report switches.
+            file = report(
+                file,
+                caption=f"../report/{'compared.rst' if beside else caption_of(experiment)}",
+                category=experiment.paper,
+                subcategory=kind,
+                labels={
+                    "name": f"{name}: {title}",
+                    **({"format": suffix} if kind == "figures" else {}),
+                },
+            )
+        files.append(file)
+    return files

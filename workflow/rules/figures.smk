@@ -4,7 +4,7 @@ for experiment in PLAN.experiments.values():
         name:
             experiment.id
         input:
-            **tables_of(experiment),
+            **{name: str(path) for name, path in tables_of(experiment, SCALE).items()},
             modules=SOURCES[experiment.id],
         output:
             reported(experiment),

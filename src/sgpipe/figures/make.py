@@ -1,4 +1,4 @@
-"""From result tables to files: each figure as PNG, PDF, SVG and its numbers, each table as CSV, Markdown, LaTeX."""
+"""From result tables to files: figures as PNG, PDF, SVG and their numbers, tables as CSV, Markdown, LaTeX, HTML."""
 
 import importlib
 import itertools
@@ -10,13 +10,16 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from matplotlib.figure import Figure
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
 from sgpipe.base.parquet import read_whole
 from sgpipe.data.files.published import remark
 from sgpipe.figures import style
+from sgpipe.figures.heading import own_heading
 from sgpipe.figures.regime import regime_words
+from sgpipe.figures.table_page import html
 from sgpipe.results.tables import write_table
 
 # Without dates, so that the same numbers give the same bytes.
@@ -43,7 +46,20 @@ def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
     frames, experiment = read_tables(tables)
     data = drawer.select(frames, experiment)
     note = corner_note(experiment, frames["runs"])
-    figure = drawer.draw(data, experiment, note)
+    figure = drawer.draw(data, experiment, "\n".join([*own_heading(experiment, module), note]))
+    save(figure, data, experiment, note, output)
+
+
+def save(figure: Figure, data: pd.DataFrame, experiment: Mapping[str, Any], note: str, output: Path) -> None:
+    """Write a figure as `output`.png, .pdf and .svg, and its numbers as .parquet.
+
+    Args:
+        figure: The figure.
+        data: Its numbers.
+        experiment: The experiment's metadata.
+        note: The note in its corner.
+        output: The files without suffix.
+    """
     with style.look():
         style.lay_out(figure)
         for suffix, metadata in METADATA.items():
@@ -53,7 +69,7 @@ def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
 
 
 def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
-    """Write a table as `output`.csv, .md, .tex and .parquet.
+    """Write a table as `output`.csv, .md, .tex, .html and .parquet.
 
     Args:
         module: Of the table, e.g. `zenke2021.table1`.
@@ -70,6 +86,7 @@ def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
         "csv": data.to_csv(index=False),
         "md": markdown(printed, experiment["title"], below),
         "tex": latex(printed, experiment["title"], below),
+        "html": html(printed, experiment["title"], below),
     }
     for suffix, text in texts.items():
         with atomic(_path(output, suffix)) as temporary:

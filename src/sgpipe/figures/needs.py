@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.figures.comparable import comparison_problems
 from sgpipe.plan.outputs import kind_of
 from sgpipe.plan.sources import module_of
 from sgpipe.spec.experiments import Experiment
@@ -68,6 +69,8 @@ def problems(experiment: Experiment, experiments: Mapping[str, Experiment]) -> I
     yield from _knobs(experiment, needs)
     if lacking := [key for key in needs.get("settings", ()) if not _has(experiment.settings, key)]:
         yield f"settings: {draw} needs `{lacking[0]}`"
+    if experiment.compare:
+        yield from comparison_problems(experiment, experiments)
 
 
 def table_of(experiment: Experiment) -> str:

@@ -3,6 +3,7 @@
 Sizes are those of the printed page: a figure is one column (85 mm) or two (180 mm) wide, no text below 6 pt.
 """
 
+import textwrap
 from collections.abc import Callable, Iterable
 from functools import wraps
 
@@ -17,6 +18,7 @@ MM = 1 / 25.4
 SINGLE, DOUBLE = 85.0, 180.0  # column widths, mm
 SMALL, NORMAL, LETTER = 6.0, 7.0, 9.0  # font sizes, pt
 LINE, CHARACTER = 3.0, 1.2  # height of a small line and width of a small letter, mm
+TITLE = 1.75  # width of a bold letter of normal size
 
 RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -121,15 +123,23 @@ def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
 
     Args:
         width: In mm.
-        height: In mm.
-        note: The corner note, at the foot.
+        height: In mm, without a heading.
+        note: The corner note, at the foot. Lines before its last are a heading, of which the first is the title.
         key: A line above the note on how to read the figure.
     """
+    *heading, note = note.split("\n")
+    titles = textwrap.wrap(heading[0], int(width / TITLE)) if heading else []
+    heading = [*titles, *heading[1:]]
+    head = 1.5 + LINE * len(heading) if heading else 0.0
+    height += head
     figure = Figure(figsize=(width * MM, height * MM), layout="constrained")
-    head = 0.0
+    for number, line in enumerate(heading):
+        title = number < len(titles)
+        look = {"size": NORMAL, "weight": "bold"} if title else {"size": SMALL}
+        figure.text(1.0 / width, 1 - (1.0 + LINE * number + 0.4 * (not title)) / height, line, va="top", **look)
     if note.startswith(WARNING):
-        head = 4.5
-        figure.text(0.5, 1 - 0.8 / height, WARNING, ha="center", va="top", color=WARNING_COLOUR, weight="bold")
+        figure.text(0.5, 1 - (0.8 + head) / height, WARNING, ha="center", va="top", color=WARNING_COLOUR, weight="bold")
+        head += 4.5
         note = note.removeprefix(WARNING).lstrip(" ·")
     lines = fitted(note, width)
     foot = 1.0 + LINE * (len(lines) + bool(key)) + 0.5

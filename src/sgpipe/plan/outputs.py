@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sgpipe.spec.experiments import Experiment
 
-FORMATS = {"figures": ("png", "pdf", "svg", "parquet"), "tables": ("csv", "md", "tex", "parquet")}
+FORMATS = {"figures": ("png", "pdf", "svg", "parquet"), "tables": ("csv", "md", "tex", "html", "parquet")}
 
 
 def kind_of(experiment: Experiment) -> str:
@@ -13,10 +13,29 @@ def kind_of(experiment: Experiment) -> str:
 
 
 def outputs_of(experiment: Experiment, folder: Path | str) -> list[str]:
-    """List the files that drawing an experiment makes, e.g. `results/laptop/figures/zenke2021/fig3.png`."""
+    """List the files that drawing an experiment makes, e.g. `results/laptop/figures/zenke2021/fig3.png`.
+
+    Those of its comparison come last.
+    """
     kind = kind_of(experiment)
     stem = Path(folder) / kind / experiment.paper / experiment.id.removeprefix(f"{experiment.paper}_")
-    return [f"{stem}.{suffix}" for suffix in FORMATS[kind]]
+    stems = [stem, compared(stem)] if experiment.compare else [stem]
+    return [f"{one}.{suffix}" for one in stems for suffix in FORMATS[kind]]
+
+
+def compared(stem: Path) -> Path:
+    """Return the stem of the comparison that is drawn beside a figure."""
+    return stem.with_name(f"{stem.name}_compared")
+
+
+def tables_of(experiment: Experiment, folder: Path | str) -> dict[str, Path]:
+    """List the tables that a figure or table is drawn from, by the name its module knows them by."""
+    tables = {"runs": Path(folder) / f"{experiment.id}.parquet"}
+    if experiment.record:
+        tables["activity"] = Path(folder) / f"{experiment.id}.activity.parquet"
+    if experiment.compare:
+        tables["baseline"] = Path(folder) / f"{experiment.compare}.parquet"
+    return tables
 
 
 def caption_of(experiment: Experiment, folder: Path | str = "workflow/report") -> str:

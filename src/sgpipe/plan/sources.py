@@ -33,7 +33,9 @@ def sources_of(experiment: Experiment, package: Path = PACKAGE) -> list[str]:
     Raises:
         SgpipeError: Its own module is not there.
     """
-    return _shown(_followed((module_of(experiment, package), package / "figures" / "make.py"), package))
+    frame = [package / "figures" / "make.py"]
+    frame += [package / "figures" / "compare.py"] if experiment.compare else []
+    return _shown(_followed((module_of(experiment, package), *frame), package))
 
 
 def claim_sources(package: Path = PACKAGE) -> list[str]:

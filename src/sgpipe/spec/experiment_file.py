@@ -89,6 +89,10 @@ class DeclaredExperiment(Document):
         None,
         description="an experiment whose claims are about this one too, e.g. zenke2021_fig3; `like` says so by itself",
     )
+    compare: ExperimentName | None = Field(
+        None,
+        description="an experiment, e.g. zenke2021_fig3: a second picture, <figure>_compared, has this one beside it",
+    )
     trains: bool = Field(True, description="false for a figure of the data alone")
     base: Knobs = Field({}, description="knobs that all sweeps of the experiment share")
     sweeps: dict[SweepName, Sweep] = Field({}, description="by name: the runs that the experiment asks for")

@@ -18,7 +18,7 @@ from sgpipe.base.document import Document, checked
 from sgpipe.base.errors import SgpipeError, shown
 from sgpipe.spec.experiment_file import DeclaredExperiment, ExperimentFile
 from sgpipe.spec.knob import MOST_SEED
-from sgpipe.spec.like import read_experiments
+from sgpipe.spec.like import bases_of, read_experiments
 from sgpipe.spec.points import MOST_RUNS, at_scale, flatten, for_scale, points_of
 from sgpipe.spec.readings import holds, key_of, of_reading
 from sgpipe.spec.run import SEEDS, RunSpec, digest
@@ -44,14 +44,16 @@ class Experiment:
     citation: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     stands_for: str = ""  # the experiment whose claims are about this one too
+    compare: str = ""  # the experiment that it is drawn beside
+    set_here: Mapping[str, Any] = field(default_factory=dict)  # what a file sets of another file's figure, see `like`
     reading: str = ""  # what of the paper's open settings differs from the default reading
     readings: tuple[str, ...] = ()  # the keys of this experiment in other readings, see `in_readings`
 
     def metadata(self) -> dict[str, Any]:
         """Collect what a reader of its table needs to know about it, as plain JSON values."""
         names = ("id", "paper", "title", "scale", "best", "citation")
-        reading = {"reading": self.reading} if self.reading else {}
-        return {**{name: getattr(self, name) for name in names}, "settings": dict(self.settings), **reading}
+        more = {name: getattr(self, name) for name in ("reading", "set_here") if getattr(self, name)}
+        return {**{name: getattr(self, name) for name in names}, "settings": dict(self.settings), **more}
 
     @cached_property
     def definition(self) -> str:
@@ -154,7 +156,11 @@ def _experiment(name: str, document: ExperimentFile, path: str, choice: _Choice)
             values = over(base, point)
             if "data.files" in values:
                 raise SgpipeError(f"{here}: data.files: the plan finds the files and sets it; leave it out")
-            spec = RunSpec.make(_with_seed(values, choice.seed, here), here)
+            try:
+                spec = RunSpec.make(_with_seed(values, choice.seed, here), here)
+            except SgpipeError as error:
+                layers = {f"{path}: base": document.base, f"{where}: base": body.base, f"{here}.base": parts.base}
+                raise _at_its_place(error, layers, values, scale, here) from None
             if choice.settle:
                 spec = choice.settle(spec, "data.source" in values, here)
             runs[spec.id] = spec
@@ -163,13 +169,14 @@ def _experiment(name: str, document: ExperimentFile, path: str, choice: _Choice)
     best = for_scale(body.choose.best, scale, f"{where}: choose.best")
     if best is not None and not (isinstance(best, int) and not isinstance(best, bool) and best >= 1):
         raise SgpipeError(f"{where}: choose.best: {shown(best)} is not a whole number of at least 1")
+    draw = body.draw or name.replace("_", ".", 1)
     return Experiment(
         id=name,
         paper=document.paper,
         title=body.title,
         scale=scale,
         trains=body.trains,
-        draw=body.draw or name.replace("_", ".", 1),
+        draw=draw,
         runs=runs,
         sweeps={run_id: tuple(names) for run_id, names in asked.items()},
         best=best,
@@ -180,8 +187,35 @@ def _experiment(name: str, document: ExperimentFile, path: str, choice: _Choice)
         citation=document.citation,
         settings=at_scale(body.settings, scale, f"{where}: settings"),
         stands_for=body.stands_for or name,
+        compare=body.compare or "",
+        set_here={} if draw == name.replace("_", ".", 1) else _set_here(path, name, scale, runs),
         readings=tuple(key_of(reading, name) for reading in document.open_settings.of(name)),
     )
+
+
+def _set_here(path: str, name: str, scale: str, runs: Mapping[str, RunSpec]) -> dict[str, Any]:
+    """Return what a file itself says of all runs of an experiment, as far as any of them has it."""
+    values: dict[str, Any] = {}
+    for base in bases_of(path, name):
+        values |= {key: value for key, value in at_scale(base, scale, path).items() if key not in values}
+    flat = [spec.flat() for spec in runs.values()]
+    return {key: value for key, value in values.items() if any(holds(one, {key: value}) for one in flat)}
+
+
+def _at_its_place(
+    error: SgpipeError, layers: Mapping[str, Mapping], values: Mapping[str, Any], scale: str, here: str
+) -> SgpipeError:
+    """Return the error that a run's knobs gave, with the name of the base that has the knob at fault by itself."""
+    said = str(error).removeprefix(here)
+    task = {key: value for key, value in values.items() if key == "data.task"}
+    for where, base in layers.items():
+        for key, value in at_scale(base, scale, where).items():
+            try:
+                RunSpec.make({**task, key: value}, where)
+            except SgpipeError as same:
+                if str(same).removeprefix(where) == said:
+                    return same
+    return error
 
 
 def _with_seed(values: dict[str, Any], seed: int, where: str) -> dict[str, Any]:

@@ -23,6 +23,13 @@ def read_experiments(path: Path | str) -> ExperimentFile:
     return checked(ExperimentFile, _merged(Path(path), ()), str(path))
 
 
+def bases_of(path: Path | str, name: str) -> list[dict[str, Any]]:
+    """Return what a file itself, without the one that it is `like`, has as base: for one experiment, and for all."""
+    document = read_yaml(path)
+    body = (document.get("experiments") or {}).get(name)
+    return [part["base"] for part in (body, document) if part and part.get("base")]
+
+
 def _merged(path: Path, before: tuple[Path, ...]) -> Any:
     document = read_yaml(path)
     if not isinstance(document, dict) or not all(isinstance(document.get(key), str) for key in ("like", "paper")):

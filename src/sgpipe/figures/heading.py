@@ -1,0 +1,69 @@
+"""What stands above a figure that is not the paper's own: its title, what draws it, and which knobs were changed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sgpipe.figures import style
+from sgpipe.figures.matching import MatchedSweep
+from sgpipe.spec.run import knobs
+from sgpipe.spec.tasks import TASKS
+
+LISTED = 4  # more values of a knob than these are given as a range
+MOST = 3  # lines below the title
+
+
+def own_heading(experiment: Mapping[str, Any], module: str) -> list[str]:
+    """Return the lines above a figure that an experiment has drawn as another's; none for a paper's own.
+
+    Args:
+        experiment: Its metadata.
+        module: What draws it, e.g. `zenke2021.fig3`.
+    """
+    if experiment["id"].replace("_", ".", 1) == module:
+        return []
+    values = experiment.get("set_here", {})
+    words = [
+        f"{experiment['id']}, drawn as {module}",
+        *(f"{key} {_listed([value])}{_unit(key)}" for key, value in values.items()),
+    ]
+    return heading_lines(experiment["title"], words)
+
+
+def heading_lines(title: str, words: Sequence[str]) -> list[str]:
+    """Return a title and some words in lines that fit above a figure of two columns; those too many are counted."""
+    lines = style.fitted(" · ".join(words), style.DOUBLE)
+    if len(lines) > MOST:
+        more = sum(line.count(" · ") + 1 for line in lines[MOST:])
+        lines = [*lines[: MOST - 1], f"{lines[MOST - 1]} · and {more} more"]
+    return [title, *lines]
+
+
+def change_words(sweeps: Iterable[MatchedSweep]) -> list[str]:
+    """Say which knobs a variant changes, e.g. `network.tau_membrane 10 → 20 ms`; where, if not in all sweeps."""
+    sweeps = list(sweeps)
+    found: dict[str, list[str]] = {}
+    for sweep in sweeps:
+        for key, (before, after) in sweep.changed.items():
+            if {*before, *after} != {None}:
+                found.setdefault(f"{key} {_listed(before)} → {_listed(after)}{_unit(key)}", []).append(sweep.name)
+    return [words if len(names) == len(sweeps) else f"{words} ({', '.join(names)})" for words, names in found.items()]
+
+
+def _listed(values: Sequence[Any]) -> str:
+    texts = [_text(value) for value in values]
+    return f"{texts[0]} to {texts[-1]}" if len(texts) > LISTED else ", ".join(texts)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool | str):
+        return str(value).lower() if isinstance(value, bool) else value or "none"
+    return "-".join(map(str, value)) if isinstance(value, list | tuple) else style.number(value)
+
+
+def _unit(key: str) -> str:
+    for task in TASKS:
+        if key in knobs(task):
+            return f" {knobs(task)[key].metadata['unit']}".rstrip()
+    return ""
