@@ -45,9 +45,51 @@ def test_a_setting_takes_a_list(settings, capsys):
     assert any(line.startswith("zenke2021") for line in lines) and not any("herranz2022" in line for line in lines)
 
 
-def test_check_is_silent_when_all_is_well(settings, capsys):
+def test_check_says_how_much_is_sound(settings, capsys):
     assert call("check", settings) == 0
-    assert capsys.readouterr() == ("", "")
+    plan = make_plan(load_config("config.yaml", settings))
+    runs = {run.id for pack in plan.packs.values() for run in pack.runs}
+    assert capsys.readouterr() == (f"ok: {len(plan.experiments)} experiments, {len(runs)} runs at scale smoke\n", "")
+
+
+def test_a_bad_knob_is_looked_for_where_it_stands(settings, tmp_path, capsys):
+    body = "experiments: {mine_fig1: {title: T, draw: zenke2021.fig3, %s sweeps: {shapes: {%s}}}}"
+    for text, place in (
+        (f"base: {{network: {{tau: 1}}}}\n{body % ('', '')}", "mine.yaml: base: unknown key: 'network.tau'"),
+        (body % ("base: {surrogate: {beta: -1}},", ""), "mine.yaml: mine_fig1: base: surrogate.beta: -1"),
+        (body % ("", "base: {surrogate.bta: 1}"), "mine.yaml: mine_fig1: sweeps.shapes.base: unknown key"),
+        (body % ("", "grid: {surrogate.bta: [1]}"), "mine.yaml: mine_fig1: sweeps.shapes: unknown key"),
+    ):
+        (tmp_path / "mine.yaml").write_text(f"paper: mine\n{text}\n")
+        assert call("check", {**settings, "experiments": tmp_path / "mine.yaml"}) == 1
+        assert place in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--config", "scale=smoke", "threads=2"], ["--set", "scale=smoke", "threads=2"],
+                                   ["--config=scale=smoke", "--set=threads=2"], ["--config", "config.yaml", "--set", "scale=smoke", "--config", "threads=2"]])  # fmt: skip
+def test_config_and_set_take_the_same_words(settings, words, capsys):
+    assert main(["train", *words, f"--set=results={settings['results']}", "zenke2021_fig1"]) == 1
+    assert "zenke2021_fig1: trains nothing" in capsys.readouterr().err
+    assert main(["check", *words, f"--config=results={settings['results']}"]) == 0
+    assert "at scale smoke" in capsys.readouterr().out
+
+
+def test_the_plan_counts_what_is_made_besides_training(settings, tmp_path, capsys):
+    only = {**settings, "experiments": "[workflow/experiments/zenke2021.yaml]", "data": "embedded"}
+    assert call("plan", only) == 0
+    lines = {line[:20].strip(): line.split()[-5:] for line in capsys.readouterr().out.splitlines()}
+    plan = make_plan(
+        load_config(ROOT / "config.yaml", {**settings, "experiments": "workflow/experiments/zenke2021.yaml"})
+    )
+    assert lines["data sets"][:3] == [str(len(plan.tasks)), "0", str(len(plan.tasks))]
+    assert lines["figures and tables"][:3] == ["10", "0", "10"] and lines["everything together"][-1] == "min"
+
+
+def test_every_command_has_examples(capsys):
+    for command in ("plan", "check", "failed", "train", "retry", "export", "collect", "draw", "claims"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert f"examples:\n  sgpipe {command}" in capsys.readouterr().out
 
 
 def test_failed_runs_are_listed_and_retried(settings, tmp_path, capsys):
@@ -62,9 +104,15 @@ def test_failed_runs_are_listed_and_retried(settings, tmp_path, capsys):
     assert call("failed", settings) == 0
     listed = capsys.readouterr().out.splitlines()
     assert sorted(line.split()[:2] for line in listed) == sorted([[bad.id, "failed"], [odd.id, "diverged"]])
-    assert "ValueError: no" in "".join(listed)
+    pack = next(pack.id for pack in plan.packs.values() if bad in pack.runs)
+    (line,) = (line for line in listed if line.startswith(bad.id))
+    names = [name for name, one in plan.experiments.items() if one.trains and bad.id in one.runs]
+    assert line.endswith(f"{', '.join(names)}: ValueError: no; {tmp_path}/logs/train/{pack}.log")
 
     assert call("retry", settings) == 0  # those that raised; a diverged run is a result
+    said = capsys.readouterr().out
+    assert "1 runs forgotten" in said and "1 diverged runs kept: to diverge is a result" in said
+    assert f"`sgpipe retry {odd.id}`" in said
     assert plan.store.get(bad) is None and plan.store.get(odd) and plan.store.get(good)
     assert [path.name for path in tmp_path.glob("packs/*")] == ["good.parquet"]
     assert call("retry", settings, odd.id) == 0

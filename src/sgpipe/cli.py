@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,23 +11,22 @@ from sgpipe import __version__
 from sgpipe.base.errors import SgpipeError, shown
 from sgpipe.base.files import atomic
 from sgpipe.base.log import LOG
-from sgpipe.base.parquet import read_whole
 from sgpipe.data.files.sources import Sources
 from sgpipe.data.files.table import data_overview
 from sgpipe.engines.cpu.engine import instruction_sets
 from sgpipe.figures.needs import check_figures
 from sgpipe.plan.notices import notices
-from sgpipe.plan.outputs import outputs_of
+from sgpipe.plan.outputs import outputs_of, tables_of
 from sgpipe.plan.plan import make_plan
 from sgpipe.plan.table import overview
 from sgpipe.results.exporting import export_runs
 from sgpipe.results.importing import import_runs
-from sgpipe.results.listing import stored_runs
 from sgpipe.results.store import Store
 from sgpipe.rules.aggregate import begun, collect
 from sgpipe.rules.claims import judge_claims, write_scoreboard
 from sgpipe.rules.download import download
 from sgpipe.rules.draw import draw
+from sgpipe.rules.ended_badly import failed_lines, retry
 from sgpipe.rules.initial_state import initial_state
 from sgpipe.rules.prepare_task import prepare_task
 from sgpipe.rules.train_pack import train
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unprintable := [word for word in words if word and not word.isprintable()]:
         print(f"sgpipe: {shown(unprintable[0])}: has characters that cannot be printed", file=sys.stderr)
         return 1
-    options = _parser().parse_args(words)
+    options = _parser().parse_args(_settings_apart(words))
     try:
         changes = dict(_pair(text) for text in options.set)
         if options.config == "config.yaml" and not Path(options.config).exists():
@@ -71,46 +71,96 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"sgpipe {__version__}; C++ engine: {instruction_sets()}"
     )
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", default="config.yaml", metavar="FILE", help="settings (config.yaml)")
-    shared.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one, e.g. scale=paper")
+    shared.add_argument("--config", default="config.yaml", metavar="FILE", help="file of settings (config.yaml)")
+    shared.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change settings, e.g. scale=paper; --config KEY=VALUE ... does the same, as in snakemake",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command, help_text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help_text, description=help_text, parents=[shared])
+    def add(name: str, command, help_text: str, *examples: str) -> argparse.ArgumentParser:
+        lines = "\n".join(f"  sgpipe {name} {example}".rstrip() for example in examples)
+        sub = commands.add_parser(
+            name,
+            help=help_text,
+            description=help_text,
+            parents=[shared],
+            epilog=f"examples:\n{lines}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         sub.set_defaults(command=command)
         return sub
 
-    add("plan", _plan, "print runs, store hits, packs and estimated time by experiment")
-    add("check", _check, "check config.yaml and the experiment files; say nothing if all is well")
-    add("failed", _failed, "list the runs in the store that raised an error or diverged")
-    train = add("train", _train, "train an experiment's networks into the store, here and now, without Snakemake")
+    mine = "--config 'experiments=[mine.yaml]'"
+    text = "print runs, store hits, packs and estimated time by experiment, and what there is to make besides"
+    add("plan", _plan, text, "", "--config scale=paper", mine)
+    text = "check config.yaml and the experiment files: ok and how much it is, or what is wrong and where"
+    add("check", _check, text, "", mine)
+    text = "list the stored runs that raised an error or diverged: experiment, reason and log in a line each"
+    add("failed", _failed, text, "", "--config results=elsewhere")
+    text = "train an experiment's networks into the store, here and now, without Snakemake"
+    train = add("train", _train, text, "zenke2021_fig3", "zenke2021_fig2 --config scale=smoke")
     train.add_argument("experiment", metavar="EXPERIMENT", help="e.g. zenke2021_fig3")
-    retry = add("retry", _retry, "forget failed runs, so that the next `snakemake` trains them again")
-    retry.add_argument("runs", nargs="*", metavar="RUN", help="run ids; default: all that raised an error")
-    add("data", _data, "list the data sets: which source each would have, and the files found for it")
-    fetch = add("download", _download, "fetch the published files that are missing into data_dir")
+    text = "forget failed runs, so that the next `snakemake` trains them again; say what is kept and why"
+    again = add("retry", _retry, text, "", "0123456789abcdef")
+    again.add_argument("runs", nargs="*", metavar="RUN", help="run ids; default: all that raised an error")
+    text = "list the data sets: which source each would have, and the files found for it"
+    add("data", _data, text, "", "--config data_dir=/path/to/files")
+    text = "fetch the published files that are missing into data_dir"
+    fetch = add("download", _download, text, "", "shd mnist_latency --config data_dir=/path/to/files")
     fetch.add_argument("tasks", nargs="*", metavar="TASK", help="default: those that the experiments need")
-    export = add("export", _export, "write the stored runs of some experiments into one file, for another store")
+    text = "write the stored runs of some experiments into one file, for another store"
+    export = add("export", _export, text, "runs.tar", "runs.tar zenke2021_fig3 --without-weights --config scale=paper")
     export.add_argument("file", metavar="FILE", help="e.g. runs.tar")
     export.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all")
     export.add_argument("--without-weights", action="store_true", help="results only: a quarter of the size")
-    bring = add("import", _import, "file the runs that `sgpipe export` wrote, as if they had been trained here")
+    text = "file the runs that `sgpipe export` wrote, as if they had been trained here"
+    bring = add("import", _import, text, "runs.tar")
     bring.add_argument("file", metavar="FILE", help="e.g. runs.tar")
-    collect = add("collect", _collect, "write the tables of experiments from the runs that have ended so far")
+    text = "write the tables of experiments from the runs that have ended so far"
+    collect = add("collect", _collect, text, "tables", "tables zenke2021_fig9 --config scale=paper")
     collect.add_argument("output", metavar="FOLDER", help="folder for the tables; `sgpipe draw` draws from them")
     collect.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all of which a run has ended")
-    draw = add("draw", _draw, "draw figures from experiment tables alone, without the store and without training")
+    text = "draw figures from experiment tables alone, without the store and without training"
+    draw = add("draw", _draw, text, "docs/results/paper pictures --config scale=paper")
     draw.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
     draw.add_argument("output", metavar="OUTPUT", help="folder for the pictures, e.g. /tmp/redrawn")
-    claims = add("claims", _claims, "judge the papers' claims by experiment tables alone, without the store")
+    text = "judge the papers' claims by experiment tables alone, without the store"
+    claims = add("claims", _claims, text, "docs/results/paper verdicts --config scale=paper")
     claims.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
     claims.add_argument("output", metavar="OUTPUT", help="folder for claims.parquet, .md, .html and figures/claims.png")
-    board = add("scoreboard", _scoreboard, "write every claim once, by the best of all tables below a folder")
+    text = "write every claim once, by the best of all tables below a folder"
+    board = add("scoreboard", _scoreboard, text, "", "docs/results docs/claims")
     board.add_argument("tables", nargs="?", default="docs/results", metavar="FOLDER", help="default: docs/results")
     board.add_argument("output", nargs="?", default="docs/claims", metavar="OUTPUT", help="default: docs/claims")
-    knobs = add("knobs", _knobs, "write docs/knobs.md, the table of every knob and setting")
+    knobs = add("knobs", _knobs, "write docs/knobs.md, the table of every knob and setting", "", "--check")
     knobs.add_argument("--check", action="store_true", help="only say whether the file is up to date")
     return parser
+
+
+def _settings_apart(words: Sequence[str]) -> list[str]:
+    """Give each KEY=VALUE a --set of its own: `--config scale=paper seed=1` is how Snakemake takes several.
+
+    `--config FILE`, without =, names the file of settings.
+    """
+    found, ahead = [], list(words)
+    while ahead:
+        word = ahead.pop(0)
+        option, _, value = word.partition("=")
+        if option not in ("--config", "--set"):
+            found.append(word)
+            continue
+        settings = [value] if value else []
+        while ahead and "=" in ahead[0] and not ahead[0].startswith("-"):
+            settings.append(ahead.pop(0))
+        if not settings or (option == "--config" and "=" not in settings[0]):
+            found.append(word)
+            settings = settings[1:]
+        found += [f"--set={one}" for one in settings]
+    return found
 
 
 def _pair(text: str) -> tuple[str, str | list[str]]:
@@ -137,6 +187,12 @@ def _check(config: Config, options: argparse.Namespace) -> None:
     plan = make_plan(config)
     check_figures(plan.experiments)
     _say(notices(plan))
+    runs = len({run.id for pack in plan.packs.values() for run in pack.runs})
+    print(f"ok: {_many(len(plan.experiments), 'experiment')}, {_many(runs, 'run')} at scale {config.scale}")
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def _train(config: Config, options: argparse.Namespace) -> None:
@@ -166,37 +222,13 @@ def _download(config: Config, options: argparse.Namespace) -> None:
 
 
 def _failed(config: Config, options: argparse.Namespace) -> None:
-    for run in stored_runs(Path(config.results) / "runs"):
-        if run.status != "finished":
-            print(f"{run.spec.id}  {run.status}  {run.error or run.spec.canonical()}")
+    for line in failed_lines(make_plan(config)):
+        print(line)
 
 
 def _retry(config: Config, options: argparse.Namespace) -> None:
-    root = Path(config.results)
-    store = Store(root / "runs")
-    stored = {run.spec.id: run for run in stored_runs(store.root)}
-    unread = {run_id: store.files_of(run_id) for run_id in options.runs if run_id not in stored}
-    if unknown := [run_id for run_id, files in unread.items() if not files]:
-        raise SgpipeError(f"run {unknown[0]}: not in {store.root}; `sgpipe failed` lists those that failed")
-    chosen = options.runs or [run_id for run_id, run in stored.items() if run.status == "failed"]
-    for run_id in chosen:
-        if run_id in stored:
-            store.forget(stored[run_id].spec)
-        for path in unread.get(run_id, ()):
-            path.unlink()
-    for path in (root / "packs").glob("*.parquet"):
-        if set(chosen) & _runs_in(path):
-            path.unlink()
-    print(f"{len(chosen)} runs forgotten; the next `snakemake` trains them again")
-
-
-def _runs_in(pack_table: Path) -> set[str]:
-    """Return the ids of the runs in a pack's table; none if it is damaged, since whoever needs it makes it again."""
-    try:
-        return set(read_whole(pack_table, ["run_id"]).column(0).to_pylist())
-    except SgpipeError as error:
-        print(f"sgpipe: {error}", file=sys.stderr)
-        return set()
+    for line in retry(config.results, options.runs):
+        print(line)
 
 
 def _export(config: Config, options: argparse.Namespace) -> None:
@@ -240,13 +272,14 @@ def _draw(config: Config, options: argparse.Namespace) -> None:
     if not found:
         raise SgpipeError(f"{folder}: no table of an experiment there, e.g. {next(iter(plan.experiments))}.parquet")
     for name in found:
-        experiment, tables = plan.experiments[name], {"runs": folder / f"{name}.parquet"}
-        if experiment.record:
-            tables["activity"] = folder / f"{name}.activity.parquet"
-            if not tables["activity"].exists():
-                print(f"{name}: left out, since {tables['activity']} is not there")
-                continue
-        outputs = outputs_of(experiment, output)
+        experiment = plan.experiments[name]
+        if experiment.compare and not (folder / f"{experiment.compare}.parquet").is_file():
+            print(f"{name}: no comparison, since {folder / experiment.compare}.parquet is not there")
+            experiment = replace(experiment, compare="")
+        tables, outputs = tables_of(experiment, folder), outputs_of(experiment, output)
+        if lacking := [path for path in tables.values() if not path.exists()]:
+            print(f"{name}: left out, since {lacking[0]} is not there")
+            continue
         draw(experiment.draw, tables, outputs)
         print(outputs[0])
 

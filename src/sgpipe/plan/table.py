@@ -7,6 +7,7 @@ from pathlib import Path
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.parquet import read_metadata
 from sgpipe.plan import cost
+from sgpipe.plan.other_jobs import other_jobs
 from sgpipe.plan.plan import Plan
 from sgpipe.spec.run import RunSpec
 
@@ -14,8 +15,8 @@ from sgpipe.spec.run import RunSpec
 def overview(plan: Plan) -> str:
     """Write the table that `sgpipe plan` prints.
 
-    Times are one core's. They are the static estimate times this machine's measured speed, as far as the store's
-    runs of this plan tell it.
+    Times are one core's. Of training they are the static estimate times this machine's measured speed, as far as the
+    store's runs of this plan tell it.
     """
     stored = stored_runs_of(plan)
     speed = Speed(plan, stored)
@@ -25,10 +26,21 @@ def overview(plan: Plan) -> str:
             lines.append(_line(name, list(experiment.runs.values()), len(plan.packs_of[name]), stored, speed))
     everything = [run for pack in plan.packs.values() for run in pack.runs]
     lines.append(_line("all, shared once", everything, len(plan.packs), stored, speed))
+    lines += [f"{'besides':<20}{'files':>7}{'there':>8}{'to make':>10}{'':>7}{'core time':>12}"]
+    others = other_jobs(plan)
+    for jobs in others:
+        made = jobs.total - jobs.waiting
+        lines.append(f"{jobs.name:<20}{jobs.total:>7}{made:>8}{jobs.waiting:>10}{'':>7}{time_words(jobs.seconds):>12}")
+    starts = sum(any(run.id not in stored for run in pack.runs) for pack in plan.packs.values())
+    training = sum(speed.seconds(run) for run in everything if run.id not in stored) + starts * cost.START_SECONDS
+    total = training + sum(jobs.seconds for jobs in others)
+    lines.append(f"{'everything together':<52}{time_words(total):>12}")
     basis = (
         f"measured here: {speed.of_all:.2f} x the static estimate" if stored else "static estimate for the C++ engine"
     )
-    return "\n".join([f"scale {plan.config.scale}, results in {plan.config.folder}", *lines, f"core time: {basis}"])
+    return "\n".join(
+        [f"scale {plan.config.scale}, results in {plan.config.folder}", *lines, f"core time of training: {basis}"]
+    )
 
 
 def stored_runs_of(plan: Plan) -> dict[str, Path]:
