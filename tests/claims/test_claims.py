@@ -952,7 +952,9 @@ def test_the_page_has_the_scoreboards_verdicts_beside_its_own(judgements, tmp_pa
     (tmp_path / "claims.md").write_text("# Claims")
     report.write(judgements, tmp_path / "out", tmp_path)
     page = (tmp_path / "out/claims.html").read_text()
-    assert page.count('class="elsewhere"') == 1 and "scale another, " in page  # what is the same as here is not repeated
+    assert (
+        page.count('class="elsewhere"') == 1 and "scale another, " in page
+    )  # what is the same as here is not repeated
     assert 'href="../claims.md"' in page and 'href="figures/zenke2021/fig3.png"' in page
     assert elsewhere(tmp_path / "none.parquet", judgements) == {}
 
