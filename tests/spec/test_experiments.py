@@ -64,6 +64,12 @@ def test_the_same_run_in_two_sweeps_is_one_run_with_two_names(tmp_path):
     assert sorted(found.sweeps.values()) == [("a",), ("a", "b"), ("b",)]
 
 
+def test_the_seed_setting_shifts_the_runs_that_are_recorded(tmp_path):
+    body = "    sweeps: {s: {grid: {init.seed: [0, 1]}}}\n    record: {runs: {init: {seed: 1}}, samples_per_class: 1}"
+    for seed in (0, 10):
+        assert [spec.init.seed for spec in load(tmp_path, body, seed=seed).recorded()] == [1 + seed]
+
+
 def test_the_seed_setting_shifts_every_seed(tmp_path):
     body = "    sweeps: {s: {grid: {init.seed: [0, 1]}}}"
     assert points(load(tmp_path, body, seed=10), "init.seed", "data.seed", "training.seed") == [

@@ -180,7 +180,7 @@ def _experiment(name: str, document: ExperimentFile, path: str, choice: _Choice)
         runs=runs,
         sweeps={run_id: tuple(names) for run_id, names in asked.items()},
         best=best,
-        record=_record(body, scale, f"{where}: record"),
+        record=_record(body, scale, choice.seed, f"{where}: record"),
         samples=body.samples,
         simulate=_simulate(body, scale, f"{where}: simulate"),
         shows=body.shows,
@@ -218,9 +218,9 @@ def _at_its_place(
     return error
 
 
-def _with_seed(values: dict[str, Any], seed: int, where: str) -> dict[str, Any]:
-    """Return the knobs of a run with `seed` added to all of its seeds."""
-    for key in SEEDS if seed else ():
+def _with_seed(values: dict[str, Any], seed: int, where: str, keys: Iterable[str] = SEEDS) -> dict[str, Any]:
+    """Return the knobs of a run with `seed` added to all of its seeds, or to those among `keys`."""
+    for key in keys if seed else ():
         own = values.get(key, 0)
         if isinstance(own, int) and not isinstance(own, bool):  # RunSpec.make says what is wrong with others
             values[key] = own + seed
@@ -233,11 +233,14 @@ class _Labels(Document):
     labels: list[int] = Field(min_length=1, description="a list of classes, e.g. [5]")
 
 
-def _record(body: DeclaredExperiment, scale: str, where: str) -> dict[str, Any] | None:
-    """Return what is to be recorded at this scale; the knobs that select the runs stay as they are."""
+def _record(body: DeclaredExperiment, scale: str, seed: int, where: str) -> dict[str, Any] | None:
+    """Return what is to be recorded at this scale; seeds that select the runs are shifted as theirs are."""
     if body.record is None:
         return None
     asked = {**body.record.model_dump(exclude_unset=True)}
+    if seed:
+        wanted = flatten(asked["runs"], f"{where}.runs")
+        asked["runs"] = _with_seed(wanted, seed, f"{where}.runs", wanted.keys() & SEEDS)
     if "labels" in asked:
         asked["labels"] = for_scale(asked["labels"], scale, f"{where}.labels")
         checked(_Labels, {"labels": asked["labels"]}, where)
