@@ -1,4 +1,4 @@
-"""Data sets against recorded numbers: whoever changes one is told which version in sgpipe/numerics.py to raise.
+"""Data sets against recorded numbers: whoever changes one is told which version in sgpipe/spec/numerics.py to raise.
 
 To record anew, after raising it: `python tests/data/test_task_numerics.py`.
 """
@@ -66,7 +66,7 @@ def test_a_data_set_is_what_was_recorded(task, variant, recorded):
     if before["version"] != now["version"]:
         pytest.fail("its version has been raised, so record anew: python tests/data/test_task_numerics.py")
     assert agree(before["sums"], now["sums"]), (
-        f"{task} has changed. If that is meant, raise in VERSIONS of src/sgpipe/numerics.py "
+        f"{task} has changed. If that is meant, raise in VERSIONS of src/sgpipe/spec/numerics.py "
         f'"task.{task}": {now["version"] + 1}, or stored results of the old data are taken for the new. '
         "Then record anew: python tests/data/test_task_numerics.py"
     )

@@ -1,4 +1,4 @@
-"""Tiny runs against recorded numbers: whoever changes results is told which version in sgpipe/numerics.py to raise.
+"""Tiny runs against recorded numbers: whoever changes results is told which version in sgpipe/spec/numerics.py to raise.
 
 To record anew, after raising it: `python tests/spec/test_numerics.py`.
 """
@@ -162,7 +162,7 @@ def judgement(recorded, found):
     if unraised:
         entries = ", ".join(f'"{name}": {VERSIONS[name] + 1}' for name in suspects(changed))
         return (
-            f"{runs}.\nIf that is meant, raise in VERSIONS of src/sgpipe/numerics.py what you changed, likely of "
+            f"{runs}.\nIf that is meant, raise in VERSIONS of src/sgpipe/spec/numerics.py what you changed, likely of "
             f"{{{entries}}}, or stored results of the old code are taken for the new one's. "
             "Then record anew: python tests/spec/test_numerics.py"
         )

@@ -124,7 +124,7 @@ def load_experiments(
 
 
 def in_readings(paths: Iterable[Path | str], experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
-    """Return the experiments of some files in all readings but the default; raises SgpipeError.
+    """Load the experiments of some files in all readings but the default; raises SgpipeError.
 
     Args:
         paths: The files.

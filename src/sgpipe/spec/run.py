@@ -231,7 +231,7 @@ SEEDS = ("data.seed", "init.seed", "training.seed")
 class RunSpec:
     """One network trained once. Build it with `RunSpec.make`, which validates; two equal specs are the same run."""
 
-    data: Any  # one of the sections in sgpipe.tasks
+    data: Any  # one of the sections in sgpipe.spec.tasks
     network: Network
     surrogate: SurrogateChoice
     init: Init
