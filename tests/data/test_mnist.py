@@ -277,8 +277,8 @@ experiments:
     from sgpipe.figures.make import source_words
 
     assert source_words(rows) == [
-        "stand-in made for this project, not the paper's files, at most 300 training samples",
-        "original files, at most 300 training samples",
+        "MNIST (≤ 300 training samples): stand-in made for this project, not the paper's files",
+        "MNIST (≤ 300 training samples): original files",
     ]
 
 

@@ -5,6 +5,8 @@ The tables here are made up: learning curves that rise, no network is trained.
 
 import itertools
 import json
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
@@ -23,7 +26,6 @@ from sgpipe.data import Analog, Events, Task, save_task
 from sgpipe.figures import make, parts, style
 from sgpipe.figures.zenke2021 import fig2, fig3, fig5, fig7, fig8, table1
 from sgpipe.plan.plan import make_plan
-from sgpipe.results import selection
 from sgpipe.results.store import Result, Row
 from sgpipe.results.tables import merge_packs, runs_table, write_table
 from sgpipe.rules.describe import describe
@@ -176,14 +178,15 @@ def test_a_figure_can_be_drawn_from_its_own_numbers_whatever_became_of_the_runs(
     assert min(text.get_size() for text in figure.findobj(Text) if text.get_text()) >= style.SMALL
 
 
-def test_the_files_of_a_figure_are_the_same_bytes_every_time(folder, tmp_path):
+@pytest.mark.parametrize("name", ["fig3", "fig5", "fig8"])  # heat maps, bars, boxes; lines and points; histograms
+def test_the_files_of_a_figure_are_the_same_bytes_every_time(folder, tmp_path, name):
     for attempt in ("one", "two"):
-        make.make_figure("zenke2021.fig3", tables_of(folder, "fig3", "some"), tmp_path / attempt)
+        make.make_figure(f"zenke2021.{name}", tables_of(folder, name, "some"), tmp_path / attempt)
     for suffix in ("svg", "pdf", "png", "parquet"):
         assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes(), suffix
     assert len(list(tmp_path.iterdir())) == 8  # nothing temporary is left
     metadata = pq.read_schema(tmp_path / "one.parquet").metadata
-    assert json.loads(metadata[b"sgpipe.experiment"])["id"] == "zenke2021_fig3"
+    assert json.loads(metadata[b"sgpipe.experiment"])["id"] == f"zenke2021_{name}"
     assert b"diverged" in metadata[b"sgpipe.note"]
 
 
@@ -246,7 +249,7 @@ def test_bars_show_how_many_of_how_many_cells(folder):
     data = fig3.select(frames, experiment)
     bars = data[(data["panel"] == "c") & (data["kind"] == "summary")]
     assert (bars["n"] * 3 <= bars["cells"]).all() or (bars["n"] == 1).all()
-    assert any("best 1 of 2 cells" in text for text in texts(drawn(fig3, data, experiment)))
+    assert texts(drawn(fig3, data, experiment)).count("1/2") == len(bars)
 
 
 def test_conditions_are_named_by_shape_and_gradient(folder):
@@ -293,15 +296,52 @@ def test_a_tie_of_the_readouts_is_no_prediction(folder):
     assert decisions.count().to_dict() == {"c": 0, "d": 4}
 
 
-def test_the_network_shown_is_the_best_of_its_kind_by_validation_accuracy(folder):
+def decided(*rows):
+    names = ["sweep", "run_id", "sample", "label", "predicted", "distance"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_the_networks_shown_are_the_nearest_to_the_median_that_get_one_sample_right():
+    found = fig8._chosen(
+        decided(
+            ("unregularised", "loud", 3, 5, 5, 1.0),
+            ("unregularised", "median", 3, 5, 5, 0.0),
+            ("regularised", "median_too", 3, 5, 8, 0.0),  # wrong
+            ("regularised", "sparse", 3, 5, 5, 1.0),
+        )
+    )
+    assert dict(zip(found["sweep"], found["run_id"], strict=True)) == {
+        "unregularised": "median",
+        "regularised": "sparse",
+    }
+
+
+def test_a_sample_that_both_networks_get_right_is_preferred():
+    found = fig8._chosen(
+        decided(
+            ("unregularised", "one", 3, 5, 5, 0.0),
+            ("regularised", "two", 3, 5, 8, 0.0),
+            ("unregularised", "one", 4, 5, 5, 0.0),
+            ("regularised", "two", 4, 5, 5, 0.0),
+        )
+    )
+    assert set(found["sample"]) == {4}
+
+
+def test_the_activity_is_that_of_the_networks_shown(folder):
     frames, experiment = make.read_tables(tables_of(folder, "fig8"))
     data = fig8.select(frames, experiment)
-    runs = selection.outcomes(frames["runs"])
     for sweep in fig8.PANELS:
         shown = data[(data["sweep"] == sweep) & (data["kind"] == "network") & (data["shown"] == 1)]
-        assert shown["run_id"].tolist() == selection.best(selection.of_sweep(runs, sweep), 1)["run_id"].tolist()
         drawn_runs = data[(data["sweep"] == sweep) & data["kind"].isin(["spike", "membrane", "decision"])]
-        assert set(drawn_runs["run_id"]) == set(shown["run_id"])
+        assert len(shown) == 1 and set(drawn_runs["run_id"]) == set(shown["run_id"])
+
+
+def test_all_rasters_have_the_same_dots(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig8"))
+    figure = drawn(fig8, fig8.select(frames, experiment), experiment)
+    rasters = [drawing for drawing in figure.findobj(PathCollection) if drawing.get_rasterized()]
+    assert len(rasters) == 4 and {size for raster in rasters for size in raster.get_sizes()} == {fig8.DOT}
 
 
 def test_shares_of_spike_counts_add_up_to_one_and_end_below_the_largest_possible(folder):
@@ -338,6 +378,8 @@ def test_the_table_lists_what_the_runs_use(folder, tmp_path):
     assert "†" in table.loc["network.readout_start", "Randman mark"]
     assert table.loc["data.units", ["MNIST", "SHD", "RawHD"]].tolist() == ["784", "700", "40"]
     assert table.loc["data.theta", ["Randman", "MNIST"]].tolist() == ["-", "0.2"]
+    assert table.loc["training.batch_size", "Randman paper"] == "128, 250 §"
+    assert "[128, 250 §]" in (tmp_path / "table1.md").read_text()
     assert table["Randman mark"]["data.theta"] != table["MNIST mark"]["training.batch_size"]
     assert (tmp_path / "table1.md").read_text().count("\n|") == len(table) + 2
     latex = (tmp_path / "table1.tex").read_text()
@@ -368,6 +410,9 @@ def test_an_experiment_without_repeated_networks_has_no_empty_panel(folder):
 def test_a_digit_is_drawn_from_what_its_spikes_say(folder):
     frames, experiment = make.read_tables(tables_of(folder, "fig7"))
     digit = fig7.select(frames, experiment).query("panel == 'a'")
+    assert [text for text in texts(drawn(fig7, fig7.select(frames, experiment), experiment)) if text in "abcd"] == [
+        *"abcd"
+    ]
     assert len(digit) == 25 and set(digit["label"]) == {3}
     time = 50 * np.log(digit["intensity"] / (digit["intensity"] - 0.2))  # section 4.1.2
     np.testing.assert_allclose(time, digit["time_ms"], rtol=1e-9)
@@ -385,8 +430,45 @@ def test_a_label_that_no_sample_has_is_one_line(folder, tmp_path):
         describe(plan, "zenke2021_fig7", tmp_path / "fig7.parquet", paths)
 
 
-def test_a_long_note_is_broken_between_its_parts():
-    parts_of_it = [f"part {number} of a long note about the data" for number in range(9)]
-    lines = style.fitted(" · ".join(parts_of_it), style.DOUBLE)
-    assert " · ".join(lines) == " · ".join(parts_of_it) and len(lines) > 1
-    assert max(map(len, lines)) <= style.DOUBLE / style.CHARACTER
+def test_a_long_note_takes_two_lines_at_most():
+    lines = style.fitted(
+        " · ".join(f"part {number} of a long note about the data" for number in range(9)), style.DOUBLE
+    )
+    assert len(lines) == 2 and lines[1].endswith("…") and max(map(len, lines)) <= style.DOUBLE / style.CHARACTER
+    assert style.fitted("scale laptop · 3 runs", style.DOUBLE) == ["scale laptop · 3 runs"] and not style.fitted("", 80)
+
+
+def test_intervals_and_spreads_of_accuracies_stay_within_what_is_possible():
+    nearly_all = [1.0, 0.99, 0.9]
+    assert parts.interval(nearly_all)[1] == parts.spread(nearly_all)[1] == 1
+    assert parts.interval([0.0, 0.1, 0.01])[0] == 0
+    assert parts.interval([0.5, 0.6])[0] == pytest.approx(max(0, 0.55 - 12.706 * 0.05), abs=1e-4)  # Student t, 1 degree
+
+
+def test_a_key_says_what_is_drawn():
+    several, single = pd.DataFrame({"n": [1, 4]}), pd.DataFrame({"n": [1, 0]})
+    assert "whiskers" in parts.bars_key(several) and "whiskers" not in parts.bars_key(single)
+    assert parts.bars_key(single).startswith("bars: single networks")
+
+
+def test_what_a_figure_draws_with_is_not_loaded_by_a_job_that_trains():
+    code = "import sys, sgpipe.cli, sgpipe.rules.train_pack, sgpipe.claims.page; sys.exit('seaborn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_letters_of_a_row_and_of_a_column_are_in_line(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig5"))
+    with style.look():
+        figure = fig5.draw(fig5.select(frames, experiment), experiment, "note")
+        style.lay_out(figure)
+    places = [text.get_position() for text in figure.findobj(Text) if text.get_label() == style.LETTER_LABEL]
+    assert len({x for x, _ in places}) == 3 and len({y for _, y in places}) == 2
+
+
+def test_the_maxima_that_decide_are_written_beside_the_readouts(folder):
+    frames, experiment = make.read_tables(tables_of(folder, "fig2"))
+    data = fig2.select(frames, experiment)
+    after = data[(data["panel"] == "d") & (data["layer"] == "readout") & (data["kind"] == "membrane")]
+    highest = after.groupby(["place", "unit"])["value"].max()
+    words = texts(drawn(fig2, data, experiment))
+    assert all(f"{float(f'{value:.2g}'):g}" in words for value in highest)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.claims.declare import Group
 from sgpipe.claims.estimates import contrast, estimate
-from sgpipe.figures import make, tasks
+from sgpipe.figures import make, parts, tasks
 from sgpipe.figures.zenke2021 import comparison, fig6, fig9
 from sgpipe.results import selection, transition
 from sgpipe.results.store import Result, Row
@@ -116,17 +116,21 @@ def test_bars_whiskers_points_and_diamonds_are_drawn_at_their_numbers(six, six_d
     errors = [
         bar for drawing in axes.collections if isinstance(drawing, LineCollection) for bar in drawing.get_segments()
     ]
-    expected = [((x, y - e), (x, y + e)) for x, y, e in zip(places, means, [sd] * 4, strict=True)]
-    expected += [((x, y - e), (x, y + e)) for x, y, e in zip(places + 0.47, printed, printed_sd, strict=True)]
+    expected = [((x, y - e), (x, y + e)) for x, y, e in zip(places, printed, printed_sd, strict=True)]
     np.testing.assert_allclose(errors, expected)
-    diamonds = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "D"]
-    np.testing.assert_allclose(diamonds, np.stack([places + 0.47, printed], axis=1))
+    (diamonds,) = [line.get_xydata() for line in axes.lines if line.get_marker() == "D"]
+    np.testing.assert_allclose(diamonds, np.stack([places, printed], axis=1))  # each in the middle of its bar
 
+    whiskers = [line.get_ydata() for line in axes.lines if line.get_linewidth() == parts.WHISKER["lw"]]
+    ends = np.array([[np.nanmin(y), np.nanmax(y)] for y in whiskers if len(y) > 2])
+    np.testing.assert_allclose(ends, np.stack([means - sd, means + sd], axis=1))
     half = 4.3027 * sd / np.sqrt(3)  # Student t, 2 degrees of freedom
     intervals = [line.get_ydata() for line in axes.lines if line.get_linewidth() == 3]
     np.testing.assert_allclose(intervals, np.stack([means - half, means + half], axis=1), rtol=1e-4)
-    points = [np.sort(drawing.get_offsets()[:, 1]) for drawing in axes.collections if len(drawing.get_offsets()) == 3]
-    np.testing.assert_allclose(points, means[:, None] + [-0.02, 0, 0.02])
+    (points,) = (drawing.get_offsets() for drawing in axes.collections if isinstance(drawing, PathCollection))
+    spread = points[np.lexsort(points.T[::-1])][:, 1].reshape(4, 3)
+    np.testing.assert_allclose(np.sort(spread), means[:, None] + [-0.02, 0, 0.02])
+    assert [text.get_text() for text in axes.texts].count("3/9") == 4
 
 
 @pytest.mark.parametrize("figure, tables", [(fig6, "six"), (fig9, "nine")])
@@ -250,10 +254,47 @@ def test_a_transition_with_too_few_networks_on_a_side_is_a_question_mark(nine):
     few = frames["runs"][frames["runs"]["objective.upper_threshold"].fillna(9) > 0.25]  # all above their transition
     data = fig9.select({"runs": few}, experiment)
     fits = data[(data["kind"] == "fit") & ~data["recurrent"].astype(bool) & (data["hidden_layers"] == 1)]
-    assert len(fits) == 5 and fits["transition"].isna().all() and "?" in texts(drawn(fig9, data, experiment))
+    assert len(fits) == 5 and fits["transition"].isna().all()
+    assert any(text.startswith("? (n = ") for text in texts(drawn(fig9, data, experiment)))
     one = few[few["objective.upper_threshold"] == 0.5]
     data = fig9.select({"runs": one}, experiment)
-    assert data.loc[data["kind"] == "fit", "transition"].isna().all() and "?" in texts(drawn(fig9, data, experiment))
+    assert data.loc[data["kind"] == "fit", "transition"].isna().all() and drawn(fig9, data, experiment)
+
+
+def test_silent_networks_stand_beyond_a_break_of_the_axis(nine, nine_data):
+    assert "0" not in spike_ticks(drawn(fig9, nine_data, nine[1]).axes[5])
+    silent = nine_data["run_id"].isin(nine_data.loc[nine_data["panel"] == "a", "run_id"].head(2))
+    data = nine_data.assign(spikes=nine_data["spikes"].where(~silent, 0.0))
+    axes = drawn(fig9, data, nine[1]).axes[5]
+    assert spike_ticks(axes)[0] == "0" and "//" in [text.get_text() for text in axes.texts]
+    heard = data.loc[(data["panel"] == "a") & (data["spikes"] > 0), "spikes"]
+    assert axes.get_xticks()[0] < heard.min()
+
+
+def spike_ticks(axes):
+    return [text.get_text() for text in axes.get_xticklabels()]
+
+
+def test_a_curve_that_is_not_determined_is_dashed(nine, nine_data):
+    def dashed(data):
+        curves = [line for line in drawn(fig9, data, nine[1]).axes[0].lines if len(line.get_xdata()) > 2]
+        return [line.is_dashed() for line in curves]
+
+    fit = nine_data["kind"] == "fit"
+    assert dashed(nine_data) == [False, False]
+    assert dashed(nine_data.assign(within=nine_data["within"].where(~fit, 1))) == [True, True]
+    assert dashed(nine_data.assign(high=nine_data["high"].where(~fit, 11 * nine_data["low"]))) == [True, True]
+
+
+def test_a_data_set_of_too_few_networks_for_a_curve_is_left_out_and_named(nine):
+    frames, experiment = nine
+    runs = frames["runs"]
+    few = (runs["data.task"] == "rawhd") & (runs["objective.upper_strength"] > 0)
+    data = fig9.select({"runs": runs[~few]}, experiment)
+    figure = drawn(fig9, data, experiment)
+    assert len(figure.axes) == 8 and "left out: synthesised digits (stand-in for RawHD), 8 networks" in " ".join(
+        texts(figure)
+    ).replace("\n", " ")
 
 
 def test_a_figure_of_one_data_set_has_one_column(nine):
@@ -311,6 +352,6 @@ def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
     assert list(rows.index) == [name for name, _ in experiment["settings"]["rows"]] and (rows["n"] == 3).all()
     assert rows.loc["stated", "mean"] == pytest.approx(0.91) and rows.loc["dropout", "mean"] == pytest.approx(0.93)
     found = texts(drawn(comparison, data, experiment))
-    assert {"paper", "Sum", "20 % dropout"} <= set(found)
+    assert {"paper", "Sum, n = 3", "20 % dropout, n = 3"} <= set(found)
     lost = {"runs": tables["runs"].assign(status="diverged", accuracy=np.nan, spikes=None)}
     assert drawn(comparison, comparison.select(lost, experiment), experiment)

@@ -18,15 +18,42 @@ def sets(runs: pd.DataFrame) -> pd.Series:
     return names.where(method != "calibrated", calibrated)
 
 
+def conditions(name: str) -> list[str]:
+    """List the conditions of a set, e.g. `I`, `II` of `I+II`."""
+    inner = name.removeprefix(CALIBRATED).strip() or _FULL
+    return [] if inner == NAIVE else (_FULL if inner == ALL else inner).split("+")
+
+
 def in_order(names: Iterable[str]) -> list[str]:
     """Sort sets, each once: naive first, then by the number of conditions, calibrated ones last."""
 
     def place(name: str) -> tuple:
-        late, inner = name.startswith(CALIBRATED), name.removeprefix(CALIBRATED).strip() or _FULL
-        parts = [] if inner == NAIVE else (_FULL if inner == ALL else inner).split("+")
-        return late, len(parts), [_FULL.split("+").index(part) for part in parts]
+        parts = conditions(name)
+        return name.startswith(CALIBRATED), len(parts), [_FULL.split("+").index(part) for part in parts]
 
     return sorted(set(names), key=place)
+
+
+def unsolved(runs: pd.DataFrame) -> dict[str, str]:
+    """Find the sets whose networks are, number for number, those of a set that asks for less.
+
+    What they ask for beyond that one had no solution and was left out.
+
+    Args:
+        runs: Rows of `outcomes`, with columns set and seed.
+
+    Returns:
+        The conditions that had none, e.g. `IV`, by set.
+    """
+    numbers = ["seed", "best_epoch", "valid_loss", "valid_accuracy", "test_accuracy"]
+    of_set = {name: own.sort_values("seed")[numbers].to_numpy(float).tolist() for name, own in runs.groupby("set")}
+    found = {}
+    for name in of_set:
+        asked = conditions(name)
+        less = [conditions(other) for other in of_set if of_set[other] == of_set[name] and other != name]
+        if less := [others for others in less if set(others) < set(asked)]:
+            found[name] = " + ".join(condition for condition in asked if condition not in max(less, key=len))
+    return found
 
 
 def label(name: str) -> str:
@@ -38,9 +65,3 @@ def label(name: str) -> str:
     if name.startswith(CALIBRATED):
         return f"{name.removeprefix(CALIBRATED).strip()},\ncalibrated"
     return name.replace("+", " + ")
-
-
-def asks(name: str, condition: str) -> bool:
-    """Tell whether a set includes a condition, e.g. `I+II` includes `II`."""
-    inner = name.removeprefix(CALIBRATED).strip() or _FULL
-    return condition in ([] if inner == NAIVE else (_FULL if inner == ALL else inner).split("+"))

@@ -20,6 +20,7 @@ from sgpipe.figures import style
 from sgpipe.figures.heading import own_heading
 from sgpipe.figures.regime import regime_words
 from sgpipe.figures.table_page import html
+from sgpipe.figures.tasks import NAMES
 from sgpipe.results.tables import write_table
 
 # Without dates, so that the same numbers give the same bytes.
@@ -32,6 +33,7 @@ SOURCES = {
     ("derived", None): "stand-in derived from other recordings, not the paper's files",
     ("embedded", None): "stand-in made for this project, not the paper's files",
 }
+DEFINITIONS = ("knobs", "graph")  # tables that are about no data
 
 
 def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
@@ -45,7 +47,7 @@ def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
     drawer = find(module, "draw")
     frames, experiment = read_tables(tables)
     data = drawer.select(frames, experiment)
-    note = corner_note(experiment, frames["runs"])
+    note = corner_note(experiment, frames["runs"], _table_of(drawer))
     figure = drawer.draw(data, experiment, "\n".join([*own_heading(experiment, module), note]))
     save(figure, data, experiment, note, output)
 
@@ -79,7 +81,7 @@ def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
     maker = find(module, "legend")
     frames, experiment = read_tables(tables)
     data = maker.select(frames, experiment)
-    note = corner_note(experiment, frames["runs"])
+    note = corner_note(experiment, frames["runs"], _table_of(maker))
     below = [*maker.legend(data, experiment), note]
     printed = maker.printed(data)
     texts = {
@@ -123,18 +125,19 @@ def read_tables(tables: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], di
     )
 
 
-def corner_note(experiment: Mapping, runs: pd.DataFrame) -> str:
-    """Write the note in the corner of a figure.
+def corner_note(experiment: Mapping, runs: pd.DataFrame, table: str = "results") -> str:
+    """Write the note in the corner of a figure, what matters most first.
 
-    It has the scale, the source of the data, herranz2022's open settings, and how many runs there are and how many of
-    them have no result.
+    It has the scale, how many runs there are and how many of them have no result, the data sets with their sources, and
+    herranz2022's open settings as far as they matter.
 
     Args:
         experiment: The experiment's metadata.
         runs: Its table.
+        table: What that holds, as in `NEEDS` of the figure.
     """
     words = [style.WARNING] if experiment["scale"] == "smoke" else []
-    words += [f"scale {experiment['scale']}", *source_words(runs), *regime_words(runs)]
+    words.append(f"scale {experiment['scale']}")
     if "run_id" in runs:
         status = runs.drop_duplicates("run_id").get("status", pd.Series(dtype=str)).value_counts()
         count = runs["run_id"].nunique()
@@ -144,30 +147,33 @@ def corner_note(experiment: Mapping, runs: pd.DataFrame) -> str:
             words.append(f"{experiment['missing']} not yet trained")
     else:
         words.append("no network trained")
+    if table not in DEFINITIONS:
+        words += [*source_words(runs), *regime_words(runs, trained="run_id" in runs)]
     return " · ".join(words)
 
 
+def _table_of(module: ModuleType) -> str:
+    return getattr(module, "NEEDS", {}).get("table", "results")
+
+
 def source_words(runs: pd.DataFrame) -> list[str]:
-    """Say in words where the data of some runs come from."""
+    """Say in words where the data of some runs come from: each source once, with the data sets that it is of."""
     if "data.source" not in runs:
         return []
     names = ("data.task", "data.source", "data.variant", "data.files", "data.limit")
     columns = [runs[name] if name in runs else pd.Series(None, index=runs.index, dtype=object) for name in names]
     there = runs["data.source"].notna().to_numpy()  # not in rows that are about no data set
     columns = [column[there] for column in columns]
-    kinds = sorted(
-        {tuple(None if pd.isna(value) else value for value in row) for row in zip(*columns, strict=True)}, key=str
-    )
-    several = len({kind[0] for kind in kinds}) > 1
-    words = [(f"{task}: " if several else "") + _source(task, *rest) for task, *rest in kinds]
-    return list(dict.fromkeys(words))
-
-
-def _source(task: str, source: str, variant: str | None, files: str | None, limit: float | None) -> str:
-    """Return where a task's data come from, and what is not as published about them, in words."""
-    words = SOURCES.get((source, variant)) or SOURCES.get((source, None)) or f"data: {source}"
-    parts = [words, remark(task, source, files), f"at most {limit:g} training samples" if limit else ""]
-    return ", ".join(filter(None, parts))
+    kinds = {tuple(None if pd.isna(value) else value for value in row) for row in zip(*columns, strict=True)}
+    of_source: dict[str, dict[str, None]] = {}
+    for task, source, variant, files, limit in sorted(kinds, key=str):
+        words = SOURCES.get((source, variant)) or SOURCES.get((source, None)) or f"data: {source}"
+        extent = ", ".join(
+            filter(None, [remark(task, source, files), f"≤ {limit:,g} training samples" if limit else ""])
+        )
+        name = f"{NAMES.get(task, task)} ({extent})" if extent else NAMES.get(task, task)
+        of_source.setdefault(words, {})[name] = None
+    return [": ".join(filter(None, [", ".join(filter(None, sets)), words])) for words, sets in of_source.items()]
 
 
 def _write_numbers(data: pd.DataFrame, experiment: Mapping, note: str, output: Path) -> None:
@@ -209,6 +215,7 @@ LATEX = {
     "τ": r"$\tau$",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
+    "§": r"\S{}",
     "·": r"$\cdot$",
     "–": "--",
 }

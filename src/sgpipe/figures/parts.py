@@ -4,113 +4,146 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.figures import style
+from sgpipe.results import selection
+from sgpipe.results.selection import summary
 from sgpipe.spec.surrogates import SURROGATES
 
-BARS_KEY = (
-    "bars: mean · whiskers: sd · broad grey lines: 95 % confidence interval of the mean · points: single networks"
-)
 ACCURACY_TICKS = (0, 0.25, 0.5, 0.75, 1)
 XY = ("data", "axes fraction")
 NUMBERS_FIT = 6.0  # mm: narrower cells of a heat map have no room for a number
+INTERVAL = {"color": style.INK, "alpha": 0.3, "lw": 3, "solid_capstyle": "butt", "zorder": 3}
+WHISKER = {"color": style.INK, "lw": 0.7, "zorder": 4}
+POINTS = {"s": 5, "edgecolors": style.INK, "linewidths": 0.4, "zorder": 5}
+PRINTED = {"color": style.INK, "marker": "D", "ms": 3, "mfc": "white", "mew": 0.7, "elinewidth": 0.7, "zorder": 8}
 
 
-def choice_title(axes: Axes, summaries: pd.DataFrame, words: str) -> None:
-    """Title a panel of best networks, e.g. `best 4 of 12 cells`.
-
-    Where the bars differ in these numbers, each needs its own: `choice_label` writes them above it.
-
-    Args:
-        axes: The panel.
-        summaries: A row per bar.
-        words: The title; `{}` in it becomes the choice.
-    """
-    found = choices(summaries)
-    if len(found) == 1:
-        n, cells = found.pop()
-        axes.set_title(words.format(f"best {n} of {cells} cell{'s' if cells != 1 else ''}"))
-    else:
-        axes.set_title(words.format("best n of N cells, as given below"), pad=11)
+def interval(accuracies: Sequence[float]) -> tuple[float, float]:
+    """Compute the 95 % confidence interval of the mean of some accuracies, as far as it is possible."""
+    return possible(summary(accuracies).low), possible(summary(accuracies).high)
 
 
-def choice_label(axes: Axes, x: float, bars: Iterable[Mapping], summaries: pd.DataFrame) -> None:
-    """Write above a bar how many of how many cells it shows, where the panel's title cannot say so of all bars.
-
-    Args:
-        axes: The panel.
-        x: The position.
-        bars: The summaries at that position.
-        summaries: Those of the whole panel.
-    """
-    if len(choices(summaries)) > 1:
-        words = " · ".join(dict.fromkeys(f"{int(bar['n'])}/{int(bar['cells'])}" for bar in bars))
-        look = {"ha": "center", "va": "bottom", "size": style.SMALL}
-        axes.annotate(words, (x, 1), (0, 1), XY, textcoords="offset points", **look)
+def spread(accuracies: Sequence[float]) -> tuple[float, float]:
+    """Compute mean less and plus standard deviation of some accuracies, as far as they are possible."""
+    _, mean, sd, *_ = summary(accuracies)
+    return possible(mean - sd), possible(mean + sd)
 
 
-def none_finished(axes: Axes, x: float, bar: Mapping) -> None:
-    """Mark the place of a bar that has no network."""
-    if bar["n"] == 0:
-        words = f"none of {int(bar['cells'])} finished"
-        axes.text(x, 0.02, words, rotation=90, zorder=7, ha="center", va="bottom", size=style.SMALL)
+def possible(accuracy: float) -> float:
+    """Cut off what no accuracy can be."""
+    return float(np.clip(accuracy, 0, 1))
 
 
-def choices(summaries: pd.DataFrame) -> set[tuple[int, int]]:
-    """List how many of how many cells are shown, each pair of numbers once."""
-    return {(int(n), int(cells)) for n, cells in zip(summaries["n"], summaries["cells"], strict=True)}
+def best_of_groups(runs: pd.DataFrame, by: Sequence[str], k: int | None) -> pd.DataFrame:
+    """Choose and summarise as `selection.best_of_groups` does; intervals are those that are drawn."""
+    chosen = selection.best_of_groups(runs, by, k)
+    return chosen.assign(low=chosen["low"].clip(0, 1), high=chosen["high"].clip(0, 1))
 
 
-def mean_and_spread(axes: Axes, x: float, bar: Mapping) -> None:
-    """Draw sd whiskers and the 95 % confidence interval of a summary row about its mean."""
-    if np.isnan(bar["sd"]):
-        return
-    axes.plot([x, x], [bar["low"], bar["high"]], color=style.INK, alpha=0.3, lw=3, solid_capstyle="butt", zorder=3)
-    axes.errorbar(x, bar["mean"], bar["sd"], color=style.INK, elinewidth=0.7, capsize=2, capthick=0.7, zorder=4)
-
-
-def networks(axes: Axes, x: float, values: Sequence[float], width: float, colour: object = "white") -> None:
-    """Draw one small point per network, side by side in order.
+def bars_key(groups: pd.DataFrame, *more: str, words: str = "bars", above: str = "best n of N cells") -> str:
+    """Say how to read bars: of what there is in them alone.
 
     Args:
-        axes: The panel.
-        x: The middle.
-        values: Of each network.
-        width: Over which the points are spread.
-        colour: Of the points.
+        groups: A row per bar; `n` of each is how many networks it has.
+        *more: What else there is to say.
+        words: What shows a mean.
+        above: What the numbers above are.
     """
-    n = len(values)
-    offsets = np.linspace(-0.5, 0.5, n + 2)[1:-1] * width if n > 1 else np.zeros(n)
-    axes.scatter(x + offsets, values, s=5, color=colour, edgecolors=style.INK, linewidths=0.4, zorder=5)
+    several = ["whiskers: sd", "broad grey lines: its 95 % confidence interval", "points: single networks"]
+    shown = [f"{words}: mean", *several] if (groups["n"] > 1).any() else [f"{words}: single networks"]
+    return " · ".join([*shown, f"above: {above}", *more])
 
 
 def bars(
-    axes: Axes, summaries: pd.DataFrame, points: Sequence[Sequence[float]], colours: Sequence, x: Sequence[float]
+    axes: Axes,
+    summaries: pd.DataFrame,
+    networks: pd.DataFrame,
+    colours: Mapping[float, object],
+    value: str = "test_accuracy",
+    width: float = 0.8,
+    counted: bool = True,
 ) -> None:
-    """Draw a bar with spread and networks for each summary; the y axis is accuracy.
+    """Draw a bar with spread, interval and networks for each summary, above it their number; the y axis is accuracy.
 
     Args:
         axes: The panel.
-        summaries: A row per bar.
-        points: The values of the networks of each bar.
-        colours: A colour per bar.
-        x: The position of each bar.
+        summaries: A row per bar; `at` is its position.
+        networks: A row per network; `at` is that of its bar.
+        colours: A colour per position.
+        value: The accuracy.
+        width: Of a bar, in distances between neighbours.
+        counted: Whether to write the numbers.
     """
-    width = 0.8
-    for (_, bar), values, colour, at in zip(summaries.iterrows(), points, colours, x, strict=True):
-        if bar["n"]:
-            axes.bar(at, bar["mean"], width, color=colour, zorder=2)
-            mean_and_spread(axes, at, bar)
-            networks(axes, at, values, width)
-        none_finished(axes, at, bar)
-        choice_label(axes, at, [bar], summaries)
-    axes.set_xlim(min(x) - 0.7, max(x) + 0.7)
+    networks = networks.dropna(subset=[value])
+    if len(networks):
+        look = {"x": "at", "y": value, "native_scale": True, "legend": False, "ax": axes}
+        fill = {"hue": "at", "palette": dict(colours), "saturation": 1, "width": width}
+        sns.barplot(networks, **look, **fill, errorbar=interval, err_kws=INTERVAL, zorder=2)
+        spreads(axes, networks, value)
+        points(axes, networks, value, width * min(np.diff(sorted(summaries["at"])), default=1.0))
+    for _, bar in summaries.iterrows() if counted else ():
+        count(axes, bar["at"], bar)
+    axes.set(xlim=(summaries["at"].min() - 0.7, summaries["at"].max() + 0.7), xlabel="")
     accuracy_axis(axes)
+
+
+def spreads(axes: Axes, networks: pd.DataFrame, value: str) -> None:
+    """Draw whiskers, mean less and plus sd, at each position `at` that has several networks."""
+    look = {"marker": "none", "linestyle": "none", "errorbar": spread, "capsize": 0.16, "err_kws": WHISKER}
+    sns.pointplot(networks, x="at", y=value, native_scale=True, legend=False, ax=axes, color=style.INK, **look)
+
+
+def points(axes: Axes, networks: pd.DataFrame, value: str, width: float, colour: object = "white") -> None:
+    """Draw a small point for each network, those of a position side by side in order.
+
+    Args:
+        axes: The panel.
+        networks: A row per network; `at` is the middle of those of its group.
+        value: The column that is drawn.
+        width: Over which the points of a position are spread.
+        colour: Of the points.
+    """
+    group = networks.groupby("at", sort=False)
+    share = (group.cumcount() + 1) / (group["at"].transform("size") + 1) - 0.5
+    axes.scatter(networks["at"] + share * width, networks[value], color=colour, **POINTS)
+
+
+def count(axes: Axes, x: float, *groups: Mapping) -> None:
+    """Write above a position how many networks of how many cells it shows, and at its foot that none finished."""
+    words = " · ".join(dict.fromkeys(f"{int(one['n'])}/{int(one['cells'])}" for one in groups))
+    look = {"ha": "center", "va": "bottom", "size": style.SMALL}
+    axes.annotate(words, (x, 1), (0, 1), XY, textcoords="offset points", **look)
+    for one in groups:
+        if one["n"] == 0:
+            upright(axes, x, f"none of {int(one['cells'])} finished")
+
+
+def upright(axes: Axes, x: float, words: str) -> None:
+    """Say in the place of a bar why there is none."""
+    look = {"ha": "center", "va": "bottom", "size": style.SMALL, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
+    axes.text(x, 0.02, words, rotation=90, zorder=7, **look)
+
+
+def printed_values(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw what the paper prints, mean and sd, in the middle of the bar at `at`."""
+    if len(rows):
+        axes.errorbar(rows["at"], rows["mean"], rows["sd"], ls="", **PRINTED)
+
+
+def printed_handle() -> Line2D:
+    """Make the legend entry of what the paper prints."""
+    return Line2D([], [], color=style.INK, marker="D", ms=3, lw=0.7, mfc="white", mew=0.7, label="paper, its own data")
+
+
+def title(axes: Axes, words: str) -> None:
+    """Title a panel above the numbers of its bars."""
+    axes.set_title(words, pad=11)
 
 
 def accuracy_axis(axes: Axes, label: str = "test accuracy") -> None:
@@ -121,17 +154,22 @@ def accuracy_axis(axes: Axes, label: str = "test accuracy") -> None:
 
 
 def chance_line(axes: Axes, level: float, words: str = "chance") -> None:
-    """Draw the level of guessing, with a word at its right end."""
+    """Draw the level of guessing, with words at its right end; where it lies far off the axis, these point there."""
     if np.isnan(level):
         return
-    axes.axhline(level, color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=6)
-    at = {"xy": (1, level), "xycoords": XY[::-1], "xytext": (2, 0), "textcoords": "offset points"}
-    axes.annotate(words, **at, ha="left", va="center", size=style.SMALL, color=style.FAINT, annotation_clip=False)
+    look = {"va": "center", "size": style.SMALL, "color": style.FAINT, "annotation_clip": False}
+    low, high = axes.get_ylim()
+    if level < low or level > high + 2 * (high - low):
+        place, sign = ((0.98, 0.04), "▾") if level < low else ((0.98, 0.97), "▴")
+        axes.annotate(f"chance {level:.3g} {sign}", place, xycoords="axes fraction", ha="right", **look)
+        return
+    axes.axhline(level, color=style.FAINT, lw=0.7, ls=style.DASHES, zorder=6)
+    axes.annotate(words, (1, level), (2, 0), XY[::-1], textcoords="offset points", ha="left", **look)
 
 
 def heat_map(
     axes: Axes, cells: pd.DataFrame, betas: Sequence[float], etas: Sequence[float], cell_mm: float
-) -> QuadMesh:
+) -> set[str | None]:
     """Draw test accuracy over beta (x) and eta (y), with one column or row per value.
 
     Nothing is interpolated: a cell that was not run is hatched, one in which nothing finished carries a mark.
@@ -144,31 +182,51 @@ def heat_map(
         cell_mm: Size of a cell in mm.
 
     Returns:
-        The mesh, for a colour bar.
+        What is marked: statuses, and None if there are cells that were not run.
     """
-    grid = np.full((len(etas), len(betas)), np.nan)
-    places = {(cell["beta"], cell["eta"]): cell for _, cell in cells.iterrows()}
-    for row, eta in enumerate(etas):
-        for column, beta in enumerate(betas):
-            cell = places.get((beta, eta))
-            if cell is None or cell["status"] != "finished":
-                mark_cell(axes, column, row, None if cell is None else cell["status"])
-                continue
-            grid[row, column] = accuracy = cell["test_accuracy"]
-            if cell_mm >= NUMBERS_FIT and not np.isnan(accuracy):
-                colour = "white" if accuracy < 0.55 else "black"  # viridis is dark below
-                axes.text(column, row, f"{accuracy:.2f}", ha="center", va="center", size=style.SMALL, color=colour)
-    edges = [np.arange(len(values) + 1) - 0.5 for values in (betas, etas)]
-    mesh = axes.pcolormesh(
-        *edges, np.ma.masked_invalid(grid), cmap=style.ACCURACY_MAP, vmin=0, vmax=1, ec="white", lw=0.4
+    grid, status = (
+        cells.pivot(index="eta", columns="beta", values=name).reindex(index=etas[::-1], columns=betas)
+        for name in ("test_accuracy", "status")
     )
-    axes.set_xticks(range(len(betas)), [style.number(beta) for beta in betas])
-    axes.set_yticks(range(len(etas)), [style.number(eta) for eta in etas])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    if len(betas) > 6:
-        axes.tick_params(axis="x", rotation=90)
-    return mesh
+    matrix(axes, grid.astype(float), annot=cell_mm >= NUMBERS_FIT, fmt=".2f", vmin=0, vmax=1)
+    marked = set()
+    for row, column in np.argwhere((status != "finished").to_numpy()):
+        found = status.iloc[row, column]
+        marked.add(found if isinstance(found, str) else None)
+        axes.add_patch(Rectangle((column, row), 1, 1, **CELL_MARKS[found if isinstance(found, str) else None]))
+    axes.set(xlabel="β", ylabel="learning rate η")
+    axes.tick_params(axis="x", rotation=90 if len(betas) > 6 else 0)
+    return marked
+
+
+def matrix(axes: Axes, grid: pd.DataFrame, **look) -> None:
+    """Draw a table as a heat map: a tick at every row and column, thin white lines between cells.
+
+    Args:
+        axes: The panel.
+        grid: The numbers; rows from top to bottom.
+        **look: Passed on to seaborn.
+    """
+    ticks = [[style.number(v) if isinstance(v, float) else v for v in index] for index in (grid.columns, grid.index)]
+    nothing = {"vmin": 0, "vmax": 1} if grid.isna().to_numpy().all() else {}
+    look = {**nothing, "cmap": style.ACCURACY_MAP, "linewidths": 0.4, "annot_kws": {"size": style.SMALL}, **look}
+    sns.heatmap(grid, ax=axes, cbar=False, xticklabels=ticks[0], yticklabels=ticks[1], **look)
+    axes.tick_params(length=0, rotation=0)
+
+
+def colour_bar(figure, axes: Axes | Sequence[Axes], words: str, **look) -> None:
+    """Draw the colour bar of one heat map, or of several that share their colours.
+
+    Args:
+        figure: The figure, or its part.
+        axes: The panels.
+        words: What the colours are.
+        **look: Passed on to matplotlib.
+    """
+    first = np.ravel(axes)[0]
+    bar = figure.colorbar(first.collections[0], ax=list(np.ravel(axes)), **look)
+    bar.set_label(words)
+    bar.outline.set_visible(False)
 
 
 CELL_MARKS = {
@@ -176,18 +234,6 @@ CELL_MARKS = {
     "diverged": {"facecolor": "#FFFFFF", "edgecolor": style.WARNING_COLOUR, "hatch": "xxxxx", "lw": 0.3},
     "failed": {"facecolor": "#FFFFFF", "edgecolor": style.INK, "hatch": ".....", "lw": 0.3},
 }
-
-
-def mark_cell(axes: Axes, column: int, row: int, status: str | None) -> None:
-    """Mark a cell of a heat map that has no accuracy.
-
-    Args:
-        axes: The heat map.
-        column: Of the cell.
-        row: Of the cell.
-        status: Why it has none; None for a cell that was not run.
-    """
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **CELL_MARKS[status]))
 
 
 def mark_legend(statuses: set[str | None]) -> list[Patch]:

@@ -11,25 +11,32 @@ ACCURACY = {"summed": "accuracy by summed logits", "mode": "accuracy by mode of 
 TIMES = {1: "once", 2: "twice"}
 
 
-def regime_words(runs: pd.DataFrame) -> list[str]:
-    """Say in words the decay, threshold, dropout, repetition in time and rule of accuracy of some runs.
+def regime_words(runs: pd.DataFrame, trained: bool = True) -> list[str]:
+    """Say in words the decay, threshold, repetition in time, dropout and rule of accuracy of some runs.
 
     Only for herranz2022's neurons; of others there is nothing to say.
+
+    Args:
+        runs: The runs.
+        trained: Whether they are trained; networks that are only simulated know neither dropout nor accuracy.
     """
     if "network.neuron" not in runs or not runs["network.neuron"].isin(NEURONS).any():
         return []
     runs = runs[runs["network.neuron"].isin(NEURONS)]
     if "run_id" in runs:
         runs = runs.drop_duplicates("run_id")
-    trained = runs.get("network.trained_neurons", pd.Series(dtype=bool)).eq(True).any()
+    per_neuron = runs.get("network.trained_neurons", pd.Series(dtype=bool)).eq(True).any()
     words = [
         _one_of(runs, "network.membrane_decay", lambda a: f"α {number(a)}"),
         _one_of(runs, "network.threshold", lambda thr: f"threshold {number(thr)}"),
-        "both trained per neuron" if trained else "",
-        _one_of(runs, "network.dropout", lambda share: f"dropout {number(share)}" if share else "no dropout"),
+        "both trained per neuron" if per_neuron else "",
         _one_of(runs, "data.hold", lambda times: f"bins shown {TIMES.get(int(times), f'{int(times)} times')}"),
-        _one_of(runs, "objective.accuracy", lambda rule: ACCURACY[rule]),
     ]
+    if trained:
+        words.append(
+            _one_of(runs, "network.dropout", lambda share: f"dropout {number(share)}" if share else "no dropout")
+        )
+        words.append(_one_of(runs, "objective.accuracy", lambda rule: ACCURACY[rule]))
     return [word for word in words if word]
 
 

@@ -35,15 +35,30 @@ def over_seeds(runs: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
 
     Returns:
         A row per group: Summary of `value`, the number of runs (`cells`) and of those that did not finish (`lost`). A
-            group
-        in which nothing finished has n = 0.
+        group in which nothing finished has n = 0. Intervals of accuracies stay within what is possible.
     """
     rows = []
     for key, group in runs.groupby(list(by), sort=False, dropna=False):
         lost = int((group["status"] != "finished").sum())
         names = dict(zip(by, key, strict=True))
         rows.append({**names, **summary(group[value])._asdict(), "cells": len(group), "lost": lost})
-    return pd.DataFrame(rows, columns=[*by, *SUMMARY])
+    found = pd.DataFrame(rows, columns=[*by, *SUMMARY])
+    return found.assign(low=found["low"].clip(0, 1), high=found["high"].clip(0, 1)) if "accuracy" in value else found
+
+
+def key(groups: pd.DataFrame, mean: str, *spreads: str) -> str:
+    """Say how to read means over seeds: one seed has no mean and no spread.
+
+    Args:
+        groups: A row per mean; `n` of each is its number of seeds.
+        mean: What shows it, e.g. `lines`.
+        *spreads: What else is drawn of several seeds, e.g. `whiskers: sd`.
+    """
+    counts = sorted({int(n) for n in groups["n"].dropna() if n})
+    if not counts or counts[-1] < 2:
+        return f"{mean}: one seed each"
+    several = f"{counts[-1]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return " · ".join([f"{mean}: mean over {several} seeds", *spreads])
 
 
 def in_order(names: Sequence[str]) -> list[str]:

@@ -10,8 +10,10 @@ from functools import wraps
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 MM = 1 / 25.4
@@ -19,6 +21,9 @@ SINGLE, DOUBLE = 85.0, 180.0  # column widths, mm
 SMALL, NORMAL, LETTER = 6.0, 7.0, 9.0  # font sizes, pt
 LINE, CHARACTER = 3.0, 1.2  # height of a small line and width of a small letter, mm
 TITLE = 1.75  # width of a bold letter of normal size
+LINES = 2  # of a note at most
+LETTER_LABEL = "panel letter"
+NEAR = 8.0  # mm: corners of panels no further apart are in one row or column
 
 RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -96,7 +101,8 @@ CONDITION_COLOURS = {
 CLASS_COLOURS = ("#EE7733", "#0077BB", "#009988", "#EE3377")
 COORDINATE_MAP = "viridis"
 ACCURACY_MAP = "viridis"
-INK, FAINT = "#222222", "#888888"
+INK, FAINT = "#222222", "#666666"
+DASHES = (0, (4, 2))  # of what is not measured: chance, limits, what a theory asks for
 WARNING_COLOUR = "#CC3311"
 WARNING = "smoke test: not a result"
 LEGEND = 6.0  # mm that a legend above all panels takes
@@ -133,6 +139,7 @@ def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
     head = 1.5 + LINE * len(heading) if heading else 0.0
     height += head
     figure = Figure(figsize=(width * MM, height * MM), layout="constrained")
+    FigureCanvasAgg(figure)  # keeps its renderer; without it each measured text makes one anew
     for number, line in enumerate(heading):
         title = number < len(titles)
         look = {"size": NORMAL, "weight": "bold"} if title else {"size": SMALL}
@@ -141,10 +148,13 @@ def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
         figure.text(0.5, 1 - (0.8 + head) / height, WARNING, ha="center", va="top", color=WARNING_COLOUR, weight="bold")
         head += 4.5
         note = note.removeprefix(WARNING).lstrip(" ·")
-    lines = fitted(note, width)
-    foot = 1.0 + LINE * (len(lines) + bool(key)) + 0.5
-    figure.text(1 - 1.0 / width, 1.0 / height, "\n".join(lines), ha="right", va="bottom", size=SMALL, color=FAINT)
-    figure.text(1 - 1.0 / width, (foot - 3.5) / height, key, ha="right", va="bottom", size=SMALL, color=INK)
+    foot = 1.0
+    for words, colour in ((note, FAINT), (key, INK)):
+        lines = fitted(words, width)
+        look = {"ha": "right", "va": "bottom", "size": SMALL, "color": colour}
+        figure.text(1 - 1.0 / width, foot / height, "\n".join(lines), **look)
+        foot += LINE * len(lines)
+    foot += 0.5
     figure.get_layout_engine().set(rect=(0, foot / height, 1 - 0.8 / width, 1 - (foot + head) / height))
     return figure
 
@@ -166,44 +176,38 @@ def legend_above(figure: Figure, handles: list, side: str = "center", **more) ->
 
 
 def fitted(note: str, width: float) -> list[str]:
-    """Break a corner note between its parts into lines that fit a figure `width` mm wide."""
-    most = int(width / CHARACTER)
-    lines = [""]
-    for part in note.split(" · "):
-        joined = f"{lines[-1]} · {part}" if lines[-1] else part
-        if len(joined) <= most or not lines[-1]:
-            lines[-1] = joined
-        else:
-            lines.append(part)
-    return lines
+    """Break a note into lines that fit a figure `width` mm wide, two at most.
+
+    What does not fit is cut off. The file of numbers beside the picture has the whole note.
+    """
+    return textwrap.wrap(note, int(width / CHARACTER), max_lines=LINES, placeholder=" …")
 
 
 def lay_out(figure: Figure) -> None:
-    """Give every panel its final place, once for all formats.
+    """Give every panel and its letter their final places, once for all formats.
 
     The layout's solver leaves differences of 1e-15 from call to call, which would change the bytes of the files.
     """
-    figure.draw_without_rendering()
-    figure.get_layout_engine().execute(figure)  # once more, now that ticks and their labels are settled
+    for _ in range(2):  # once more when ticks and their labels are settled
+        figure.get_layout_engine().execute(figure)
     figure.set_layout_engine(None)  # not "none", for which every file would be drawn twice
     for part in figure.findobj(SubFigure):
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
     for axes in figure.axes:
         axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
+    letters = [text for text in figure.findobj(Text) if text.get_label() == LETTER_LABEL]
+    places = np.array([[text.axes.bbox.x0, text.axes.bbox.y1] for text in letters])
+    corners = np.array([[box.x0, box.y1] for box in (text.axes.get_tightbbox() for text in letters)])
+    for text, place in zip(letters, places, strict=True):
+        column, row = (np.abs(places - place) < NEAR * MM * figure.dpi).T
+        corner = corners[column, 0].min(), corners[row, 1].max()
+        text.set_position(figure.transFigure.inverted().transform(corner).round(6))
 
 
-def panel_letter(axes: Axes, letter: str, left: float = 24.0, up: float = 4.0) -> None:
-    """Write a panel's bold letter `left` and `up` points from the upper left corner of its axes."""
-    axes.annotate(
-        letter,
-        (0, 1),
-        (-left, up),
-        "axes fraction",
-        textcoords="offset points",
-        size=LETTER,
-        weight="bold",
-        va="bottom",
-    )
+def panel_letter(axes: Axes, letter: str) -> None:
+    """Give a panel its bold letter; `lay_out` puts it in line with those of its row and column."""
+    look = {"size": LETTER, "weight": "bold", "va": "top", "label": LETTER_LABEL, "in_layout": False}
+    axes.text(0, 1, letter, transform=axes.figure.figure.transFigure, **look)
 
 
 def tint(colour: str, share: float) -> tuple[float, float, float]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -28,10 +29,18 @@ WIDTH, HEIGHT = style.DOUBLE, 120.0
 PAD = 27.0  # points above a panel, for three small lines below its title
 COLUMNS = (
     *("panel", "kind", "neuron", "task", "name", "shape"),
-    *("epoch", "n", "mean", "sd"),  # curves: validation loss, nats (a word, in a text)
-    *("best", "last", "cells", "lost"),  # shapes: loss of the best and of the last epoch, means over seeds
-    *("best_spread", "last_spread", "weights"),  # panels: sensitivity and size
+    *("seed", "epoch", "loss"),  # curves: validation loss, nats (a word, in a text)
+    *(
+        "best",
+        "last",
+        "n",
+        "cells",
+        "lost",
+        "learnt",
+    ),  # shapes: loss of the best and of the last epoch, means over seeds
+    *("best_spread", "last_spread", "weights", "chance"),  # panels: sensitivity, size, and the loss of guessing
 )
+LEARNT = 0.05  # share of the loss of guessing by which the best loss is below it, of a shape that has learnt at all
 # Which network and task each panel shows, as in the paper: networks above, tasks below.
 PANELS = {
     "a": ("delta_lif", "shd"),
@@ -50,23 +59,24 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         own = table[(table["network.neuron"] == neuron) & (table["data.task"] == task)]
         if not len(own):
             continue
-        curves, shapes = _curves(own), _shapes(own)
-        spec = seeds.spec_of(own.iloc[0])
+        spec, chance = seeds.spec_of(own.iloc[0]), -np.log(tasks.chance(own.iloc[0]))
+        valid = own[(own["split"] == "valid") & (own["status"] == "finished")].rename(columns=seeds.SHORT)
+        curves = valid[["shape", "seed", "epoch", "loss"]].assign(kind="curve")
+        shapes = _shapes(own)
+        shapes["learnt"] = (shapes["best"] < (1 - LEARNT) * chance) * 1.0
         spreads = {f"{name}_spread": seeds.spread(shapes, name) for name in ("best", "last")}
         size = parameter_count(spec, spec.data.units, spec.data.classes)
-        numbers = pd.DataFrame([{"kind": "panel", **spreads, "weights": size}])
+        numbers = {
+            "kind": "panel",
+            "weights": size,
+            "chance": chance,
+            "n": shapes["n"].max(),
+            "learnt": shapes["learnt"].max(),
+        }
         names = {"panel": panel, "neuron": neuron, "task": task, "name": tasks.title(own.iloc[0])}
-        pieces += [piece.assign(**names) for piece in (curves, shapes, numbers)]
+        frames = (curves, shapes, pd.DataFrame([{**numbers, **spreads}]))
+        pieces += [piece.assign(**names) for piece in frames]
     return parts.tidy(pieces, COLUMNS)
-
-
-def _curves(table: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and spread over seeds of the validation loss after every epoch, of runs that finished."""
-    valid = table[(table["split"] == "valid") & (table["status"] == "finished")]
-    points = valid.rename(columns=seeds.SHORT)
-    return seeds.over_seeds(points, ["shape", "epoch"], "loss")[["shape", "epoch", "n", "mean", "sd"]].assign(
-        kind="curve"
-    )
 
 
 def _shapes(table: pd.DataFrame) -> pd.DataFrame:
@@ -77,17 +87,21 @@ def _shapes(table: pd.DataFrame) -> pd.DataFrame:
     runs = runs.set_index("run_id").assign(best=losses.min(), last=losses.last()).reset_index()
     groups = seeds.over_seeds(runs, ["shape"], "best").rename(columns={"mean": "best"})
     last = seeds.over_seeds(runs, ["shape"], "last")["mean"]
-    return groups.assign(last=last, kind="shape")[["shape", "best", "last", "cells", "lost", "kind"]]
+    return groups.assign(last=last, kind="shape")[["shape", "best", "last", "n", "cells", "lost", "kind"]]
 
 
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    figure = style.new_figure(WIDTH, HEIGHT, note, "lines: mean over seeds · bands: sd")
+    shapes = data[(data["kind"] == "shape") & data["panel"].isin(data.loc[data["learnt"] == 1, "panel"])]
+    key = [seeds.key(shapes, "lines", "bands: sd"), "dashed: chance"]
+    if (shapes["learnt"] == 0).any():
+        key.append("hollow: a shape that has learnt nothing")
+    figure = style.new_figure(WIDTH, HEIGHT, note, " · ".join(key))
     grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 0.8))
     for axes, letter in zip(grid[:, :3].flat, PANELS, strict=True):
         _panel(axes, data[data["panel"] == letter], letter, experiment)
-        style.panel_letter(axes, letter, up=PAD - 2)
+        style.panel_letter(axes, letter)
     for row in grid:
         row[0].set_ylabel("validation loss (nats)")
     names = seeds.in_order(data["shape"].dropna())
@@ -95,7 +109,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     grid[0, 3].legend(handles=handles, title="surrogate shape", loc="upper left")
     grid[0, 3].axis("off")
     _sensitivity(grid[1, 3], data)
-    style.panel_letter(grid[1, 3], "g", up=PAD - 2)
+    style.panel_letter(grid[1, 3], "g")
     return figure
 
 
@@ -106,19 +120,25 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
         parts.empty(axes, "no runs")
         return
     title = f"{seeds.NEURONS[neuron]} on {_name(data)}"
-    lost = int(data["lost"].sum())
-    for name, curve in data[data["kind"] == "curve"].groupby("shape", sort=False):
-        colour = style.SURROGATE_COLOURS[name]
-        axes.plot(curve["epoch"], curve["mean"], color=colour, marker="o" if len(curve) == 1 else "", ms=3)
-        low, high = curve["mean"] - curve["sd"], curve["mean"] + curve["sd"]
-        axes.fill_between(curve["epoch"], low, high, color=colour, alpha=0.2, lw=0)
+    lost, curves = int(data["lost"].sum()), data[data["kind"] == "curve"]
+    if len(curves):
+        look = {
+            "hue": "shape",
+            "palette": style.SURROGATE_COLOURS,
+            "errorbar": "sd",
+            "err_kws": {"lw": 0},
+            "legend": False,
+        }
+        dots = {"marker": "o", "ms": 3} if curves["epoch"].nunique() == 1 else {}
+        sns.lineplot(curves, x="epoch", y="loss", **look, **dots, ax=axes)
+    parts.chance_line(axes, data["chance"].max(), "")
     if lost:
         total = int(data["cells"].sum())
         axes.text(
             0.98, 0.98, f"{lost} of {total} runs lost", transform=axes.transAxes, ha="right", va="top", size=style.SMALL
         )
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("epoch")
+    axes.set(xlabel="epoch", ylabel="")
     axes.set_xlim(0, data["epoch"].fillna(1).max() + 0.5)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_title(title, pad=PAD)
@@ -142,7 +162,10 @@ def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
     printed = experiment["settings"].get(f"printed_weights.{task}")
     size = f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else "")
     spread = f"spread: best {own['best_spread']:.3f}, last {own['last_spread']:.3f}"
-    return "\n".join([own["name"].partition("\n")[2], size, "" if np.isnan(own["best_spread"]) else spread])
+    if not own["learnt"]:
+        spread = "nothing learnt"
+    name = ", ".join(filter(None, [own["name"].partition("\n")[2], f"n = {int(own['n'])}"]))
+    return "\n".join([name, size, "" if np.isnan(own["best_spread"]) else spread])
 
 
 def _name(data: pd.DataFrame) -> str:
@@ -151,15 +174,19 @@ def _name(data: pd.DataFrame) -> str:
 
 
 def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
-    """Draw the best loss of each shape above that of the best shape, a row per network and task."""
+    """Draw the best loss of each shape above that of the best, a row per network and task that has learnt at all."""
     shapes = data[(data["kind"] == "shape") & (data["panel"] != "d")]
     rows = [letter for letter in PANELS if letter in set(shapes["panel"])]
     for place, letter in enumerate(rows):
         own = shapes[shapes["panel"] == letter]
+        if not own["learnt"].any():
+            axes.annotate("nothing learnt", (0.04, place), xycoords=parts.XY[::-1], va="center", size=style.SMALL)
+            continue
         above = own["best"] - own["best"].min()
         axes.plot([0, above.max()], [place, place], color=style.FAINT, lw=0.8, zorder=1)
-        colours = [style.SURROGATE_COLOURS[name] for name in own["shape"]]
-        axes.scatter(above, np.full(len(own), place), s=14, color=colours, edgecolors="white", linewidths=0.3, zorder=2)
+        edges = [style.SURROGATE_COLOURS[name] for name in own["shape"]]
+        fill = [colour if learnt else "white" for colour, learnt in zip(edges, own["learnt"], strict=True)]
+        axes.scatter(above, np.full(len(own), place), s=14, color=fill, edgecolors=edges, linewidths=0.8, zorder=2)
     names = [f"{seeds.NEURONS[PANELS[letter][0]]}\n{_name(shapes[shapes['panel'] == letter])}" for letter in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from sgpipe.figures import parts, seeds, style
+from sgpipe.figures import parts, seeds, style, tasks
 from sgpipe.initial_state.layers import lowest
 from sgpipe.initial_state.theory.asked import Asked
 from sgpipe.initial_state.theory.solve import solve
@@ -16,12 +18,12 @@ from sgpipe.spec.surrogates import SURROGATES
 
 NEEDS = {"table": "results", "any_of": ["dampening", "sharpness", "tail"]}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 76.0
-COLUMNS = ("panel", "kind", "shape", "x", *seeds.SUMMARY, "condition", "message")
+COLUMNS = ("panel", "kind", "shape", "x", "seed", "valid_accuracy", *seeds.SUMMARY, "chance", "condition", "message")
 PANELS = {"a": "dampening", "b": "sharpness", "c": "tail"}
 LABELS = {"dampening": "dampening γ", "sharpness": "sharpness s", "tail": "tail q (axis: q − 1)"}
 IGNORED = "dampening ignored"
 CONDITION = {"dampening": "III", "sharpness": "IV", "tail": "IV"}
-KEY = "lines: mean over seeds · whiskers: sd · dashed: what a condition asks of the first layer, ◂ ▸ beyond the axis"
+KEY = "dashed: what a condition asks of the first layer, ◂ ▸ beyond the axis · grey: chance"
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
@@ -32,19 +34,18 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         own = selection.of_sweep(runs, knob)
         if not len(own):
             continue
-        points = seeds.over_seeds(own, ["shape", knob], "valid_accuracy").rename(columns={knob: "x"})
-        points = _with_undampened(points, runs) if knob == "dampening" else points
-        pieces.append(points.sort_values(["shape", "x"]).assign(panel=panel, kind="point"))
         table = tables["runs"].drop_duplicates("run_id").set_index("run_id").loc[own["run_id"]].reset_index()
-        pieces.append(marks(table, knob).assign(panel=panel, kind="mark"))
+        about = {"panel": panel, "chance": tasks.chance(table.iloc[0])}
+        own = own.rename(columns={knob: "x"}).assign(message="")
+        if knob == "dampening":
+            # Shapes that ignore it, as in the authors' code, are the same at each.
+            same = selection.of_sweep(runs, "undampened")
+            own = pd.concat([own, *(same.assign(x=value, message=IGNORED) for value in own["x"].unique() if len(same))])
+        points = seeds.over_seeds(own, ["shape", "x", "message"], "valid_accuracy").sort_values(["shape", "x"])
+        networks = own[["shape", "x", "seed", "valid_accuracy", "message"]]
+        for kind, piece in (("network", networks), ("point", points), ("mark", marks(table, knob))):
+            pieces.append(piece.assign(kind=kind, **about))
     return parts.tidy(pieces, COLUMNS)
-
-
-def _with_undampened(points: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return points with those of shapes that ignore the dampening, as in the authors' code: the same everywhere."""
-    same = seeds.over_seeds(selection.of_sweep(runs, "undampened"), ["shape"], "valid_accuracy")
-    copies = [same.assign(x=value, message=IGNORED) for value in points["x"].unique()] if len(same) else []
-    return pd.concat([points, *copies], ignore_index=True)
 
 
 def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
@@ -74,38 +75,51 @@ def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
+    points = data[data["kind"] == "point"]
+    key = seeds.key(points, "points", "whiskers: sd")
+    figure = style.new_figure(WIDTH, HEIGHT, note, f"{key} · {KEY}")
     *grid, beside = figure.subplots(1, 4, width_ratios=(1, 1, 1, 0.42))
     for axes in grid[1:]:
         axes.sharey(grid[0])
         axes.tick_params(labelleft=False)
     for axes, (letter, knob) in zip(grid, PANELS.items(), strict=True):
         own = data[data["panel"] == letter]
-        axes.set_xlabel(LABELS[knob])
         style.panel_letter(axes, letter)
         if not len(own):
             parts.empty(axes, "no runs")
             continue
-        _points(axes, own[own["kind"] == "point"], knob)
+        _points(axes, own, knob)
+        parts.chance_line(axes, own["chance"].max(), "")
         _marks(axes, own[own["kind"] == "mark"], knob)
     grid[0].set_ylabel("best validation accuracy")
-    named = {label: line for axes in grid for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     beside.axis("off")
-    if named:
-        beside.legend(
-            named.values(), named.keys(), loc="center left", bbox_to_anchor=(-0.3, 0.5), title="surrogate shape"
-        )
+    handles = [
+        Line2D([], [], ms=3.5, label=SURROGATES[name].label, **_look(name)) for name in seeds.in_order(points["shape"])
+    ]
+    place = {"loc": "center left", "bbox_to_anchor": (-0.3, 0.5), "title": "surrogate shape"}
+    beside.legend(handles=handles, **place)
     return figure
 
 
+def _look(name: str) -> dict:
+    return {"color": style.SURROGATE_COLOURS[name], "marker": style.SURROGATE_MARKERS[name]}
+
+
 def _points(axes: Axes, data: pd.DataFrame, knob: str) -> None:
-    values = sorted(data["x"].unique())
-    for name in seeds.in_order(data["shape"]):
-        curve = data[data["shape"] == name].sort_values("x")
-        look = {"color": style.SURROGATE_COLOURS[name], "marker": style.SURROGATE_MARKERS[name], "ms": 3.5}
-        axes.errorbar(
-            _place(curve["x"], knob), curve["mean"], curve["sd"], elinewidth=0.6, label=SURROGATES[name].label, **look
-        )
+    values = pd.Series(sorted(data.loc[data["kind"] == "point", "x"].unique()))
+    networks = data[(data["kind"] == "network") & data["valid_accuracy"].notna()]
+    networks = networks.assign(place=_place(networks["x"], knob))
+    if knob == "tail":
+        axes.set_xscale("log")
+    for name in seeds.in_order(networks["shape"]):
+        look = {"x": "place", "y": "valid_accuracy", "native_scale": True, "errorbar": parts.spread, "ax": axes}
+        own = networks[networks["shape"] == name]
+        sns.pointplot(own, **look, **_look(name), ms=3.5, lw=1, err_kws={"lw": 0.6}, legend=False)
+    axes.set_xlabel(LABELS[knob])
+    axes.set_ylim(0, 1)
+    axes.minorticks_off()
+    axes.set_xticks(_place(values, knob), [f"{value:.4g}" for value in values], rotation=90)
+    data = data[data["kind"] == "point"]
     lost = int(data["lost"].sum())
     if lost:
         words = f"{lost} of {int(data['cells'].sum())} runs lost"
@@ -113,11 +127,6 @@ def _points(axes: Axes, data: pd.DataFrame, knob: str) -> None:
     if (data["message"] == IGNORED).any():
         names = [SURROGATES[name].label for name in seeds.in_order(data.loc[data["message"] == IGNORED, "shape"])]
         axes.set_title(f"{IGNORED}: {', '.join(names)}", size=style.SMALL)
-    if knob == "tail":
-        axes.set_xscale("log")
-        few = values if len(values) <= 6 else values[::3]
-        axes.set_xticks(_place(pd.Series(few), knob), [f"{value:.4g}" for value in few])
-        axes.minorticks_off()
 
 
 def _place(x: pd.Series, knob: str) -> pd.Series:
@@ -138,9 +147,9 @@ def _marks(axes: Axes, data: pd.DataFrame, knob: str) -> None:
     inside = solved[solved["place"].between(low, high)]
     for _, mark in (inside.head(1) if same else inside).iterrows():
         colour = style.INK if same else style.SURROGATE_COLOURS[mark["shape"]]
-        axes.axvline(mark["place"], color=colour, lw=0.8, ls=(0, (4, 2)), zorder=1)
+        axes.axvline(mark["place"], color=colour, lw=0.8, ls=style.DASHES, zorder=1)
     for beyond, sign, side in (
-        (solved[solved["place"] < low], "◂ ", 0.02),
+        (solved[solved["place"] < low], "◂ ", 0.08),
         (solved[solved["place"] > high], " ▸", 0.98),
     ):
         if len(beyond):
@@ -153,5 +162,5 @@ def _marks(axes: Axes, data: pd.DataFrame, knob: str) -> None:
 
 
 def _at_edge(axes: Axes, words: str, side: float) -> None:
-    place = {0.02: "left", 0.5: "center", 0.98: "right"}[side]
+    place = {0.08: "left", 0.5: "center", 0.98: "right"}[side]
     axes.text(side, 1.01, words, transform=axes.transAxes, ha=place, va="bottom", size=style.SMALL, color=style.INK)

@@ -4,16 +4,19 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from sgpipe.figures import parts, seeds, style
+from sgpipe.figures import parts, seeds, style, tasks
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
 
 NEEDS = {"table": "results"}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 118.0
-COLUMNS = ("panel", "kind", "scheme", "shape", "seed", "valid_accuracy", *seeds.SUMMARY, "rank")
+COLUMNS = ("panel", "kind", "scheme", "shape", "seed", "valid_accuracy", *seeds.SUMMARY, "rank", "chance")
+WITHIN = 0.34  # of a scheme to each side, over which its shapes are spread
 SCALES = {"he": "He", "glorot": "Glorot", "orthogonal": "Orthogonal"}
 FAMILIES = {"uniform": "uniform", "normal": "normal", "truncated_normal": "normal, cut", "bigamma": "BiGamma"}
 
@@ -27,6 +30,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     runs = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     networks = runs[["scheme", "shape", "seed", "valid_accuracy"]].assign(panel="a", kind="network")
     groups = seeds.over_seeds(runs, ["scheme", "shape"], "valid_accuracy").assign(panel="a", kind="summary")
+    groups["chance"] = tasks.chance(tables["runs"].iloc[0])
     groups["rank"] = groups.groupby("scheme")["mean"].rank(ascending=False, method="min")
     ranks = groups.groupby("shape", sort=False, as_index=False)["rank"].mean().assign(panel="b", kind="shape")
     means = groups.groupby("scheme", sort=False, as_index=False)["mean"].mean().assign(panel="b", kind="scheme")
@@ -36,9 +40,11 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    figure = style.new_figure(WIDTH, HEIGHT, note, "large: mean over seeds · whiskers: sd · small: single networks")
-    above, below = figure.subplots(2, 1, height_ratios=(1.15, 1.0))
     groups = data[(data["panel"] == "a") & (data["kind"] == "summary")]
+    spreads = ("whiskers: sd", "small: single networks") if (groups["n"] > 1).any() else ()
+    key = seeds.key(groups, "large points", *spreads)
+    figure = style.new_figure(WIDTH, HEIGHT, note, f"{key} · dashed: chance · ×, –: none finished")
+    above, below = figure.subplots(2, 1, height_ratios=(1.15, 1.0))
     schemes = [name for name in experiment["settings"].get("order", []) if name in set(groups["scheme"])]
     schemes += [name for name in sorted(groups["scheme"].unique()) if name not in schemes]
     shapes = seeds.in_order(groups["shape"])
@@ -52,54 +58,64 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 def _accuracies(
     axes: Axes, groups: pd.DataFrame, networks: pd.DataFrame, schemes: list[str], shapes: list[str]
 ) -> None:
-    offsets = np.linspace(-0.34, 0.34, max(len(shapes), 2))
-    for name, offset in zip(shapes, offsets, strict=False):
-        own = groups[groups["shape"] == name].set_index("scheme").reindex(schemes)
-        x = np.arange(len(schemes)) + offset
-        look = {"color": style.SURROGATE_COLOURS[name], "marker": style.SURROGATE_MARKERS[name]}
-        axes.errorbar(x, own["mean"], own["sd"], ls="", ms=4.5, elinewidth=0.7, label=SURROGATES[name].label, **look)
-        for at, scheme in zip(x, schemes, strict=True):
-            values = networks.loc[
-                (networks["shape"] == name) & (networks["scheme"] == scheme), "valid_accuracy"
-            ].dropna()
-            if len(values) > 1:
-                axes.scatter(np.full(len(values), at + 0.04), values, s=2, color=look["color"], alpha=0.6, linewidths=0)
-            if scheme in own.index and own.loc[scheme, "n"] == 0:
-                axes.text(at, 0.02, "×", transform=axes.get_xaxis_transform(), ha="center", color=look["color"])
+    places = dict(zip(shapes, np.linspace(-WITHIN, WITHIN, len(shapes)) if len(shapes) > 1 else [0.0], strict=True))
+    groups, networks = (
+        part.assign(at=part["scheme"].map(schemes.index) + part["shape"].map(places)) for part in (groups, networks)
+    )
+    networks = networks.dropna(subset=["valid_accuracy"])
+    for name in shapes:
+        own, look = networks[networks["shape"] == name], {"color": style.SURROGATE_COLOURS[name], "linestyle": "none"}
+        look |= {"marker": style.SURROGATE_MARKERS[name], "ms": 4.5, "mew": 0, "err_kws": {"lw": 0.7}, "legend": False}
+        if len(own):
+            sns.pointplot(own, x="at", y="valid_accuracy", native_scale=True, errorbar=parts.spread, ax=axes, **look)
+        several = own[own.groupby("scheme")["shape"].transform("size") > 1]
+        axes.scatter(several["at"] + 0.04, several["valid_accuracy"], s=2, color=look["color"], alpha=0.6, linewidths=0)
+    for _, lost in groups[groups["n"] == 0].iterrows():
+        look = {"transform": axes.get_xaxis_transform(), "color": style.SURROGATE_COLOURS[lost["shape"]]}
+        axes.text(lost["at"], 0.02, "×", ha="center", **look)
     for place in range(1, len(schemes)):
         axes.axvline(place - 0.5, color="#DDDDDD", lw=0.5, zorder=0)
     axes.set_xticks(range(len(schemes)), [_name(name) for name in schemes])
-    axes.set_xlim(-0.5, len(schemes) - 0.5)
+    axes.set(xlim=(-0.5, len(schemes) - 0.5), xlabel="", ylabel="best validation accuracy")
+    axes.set_ylim(bottom=0)
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel("best validation accuracy")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(shapes), columnspacing=1.2)
+    parts.chance_line(axes, groups["chance"].max())
+    handles = [
+        Line2D(
+            [],
+            [],
+            ls="",
+            color=style.SURROGATE_COLOURS[name],
+            marker=style.SURROGATE_MARKERS[name],
+            ms=4.5,
+            mew=0,
+            label=SURROGATES[name].label,
+        )
+        for name in shapes
+    ]
+    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(shapes), columnspacing=1.2)
 
 
 def _ranking(axes: Axes, data: pd.DataFrame, groups: pd.DataFrame, schemes: list[str], shapes: list[str]) -> None:
     """Draw accuracy as colour and the rank of each shape as a number; behind them the means."""
-    grid = groups.pivot(index="shape", columns="scheme", values="mean").reindex(index=shapes, columns=schemes)
-    ranks = groups.pivot(index="shape", columns="scheme", values="rank").reindex(index=shapes, columns=schemes)
-    edges = [np.arange(count + 1) - 0.5 for count in (len(schemes), len(shapes))]
-    mesh = axes.pcolormesh(*edges, np.ma.masked_invalid(grid.to_numpy()), cmap=style.ACCURACY_MAP, ec="white", lw=0.4)
-    middle = np.nanmean([mesh.get_clim()])
-    for row, name in enumerate(shapes):
-        for column, scheme in enumerate(schemes):
-            rank, value = ranks.loc[name, scheme], grid.loc[name, scheme]
-            words = "–" if np.isnan(rank) else f"{int(rank)}"
-            colour = "white" if value < middle else "black"
-            weight = "bold" if rank == 1 else "normal"
-            axes.text(column, row, words, ha="center", va="center", size=style.SMALL, color=colour, weight=weight)
+    grid, ranks = (
+        groups.pivot(index="shape", columns="scheme", values=name).reindex(index=shapes, columns=schemes)
+        for name in ("mean", "rank")
+    )
+    words = ranks.map(lambda rank: "" if np.isnan(rank) else f"{rank:.0f}")
+    parts.matrix(axes, grid.astype(float), annot=words, fmt="")
+    several = (groups["n"] > 1).all()
+    for text in axes.texts:
+        text.set_weight("bold" if text.get_text() == "1" and several else "normal")
+    for row, column in np.argwhere(ranks.isna().to_numpy()):
+        axes.text(column + 0.5, row + 0.5, "–", ha="center", va="center", size=style.SMALL)
     means = data[(data["panel"] == "b") & (data["kind"] == "shape")].set_index("shape")["rank"]
-    axes.set_yticks(range(len(shapes)), [f"{SURROGATES[name].label}\nmean rank {means[name]:.1f}" for name in shapes])
     overall = data[(data["panel"] == "b") & (data["kind"] == "scheme")].set_index("scheme")["mean"]
-    axes.set_xticks(range(len(schemes)), [f"mean {overall[name]:.3f}" for name in schemes])
-    axes.set_ylim(len(shapes) - 0.5, -0.5)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_title("rank of each shape within an initialisation, 1 is best")
-    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.01, aspect=14)
-    bar.set_label("validation accuracy")
-    bar.outline.set_visible(False)
+    axes.set_yticklabels([f"{SURROGATES[name].label}\nmean rank {means[name]:.1f}" for name in shapes])
+    axes.set_xticklabels([f"mean {overall[name]:.3f}" for name in schemes])
+    of = "by the mean over seeds" if several else "of one seed, by which neighbours cannot be told apart"
+    axes.set(xlabel="", ylabel="", title=f"rank of each shape within an initialisation, 1 is best: {of}")
+    parts.colour_bar(axes.figure, axes, "validation accuracy", pad=0.01, aspect=14)
 
 
 def _name(scheme: str) -> str:

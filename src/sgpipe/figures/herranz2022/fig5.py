@@ -6,27 +6,25 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sgpipe.figures import condition_sets, parts, seeds, style
+from sgpipe.figures import condition_sets, parts, seeds, style, tasks
 from sgpipe.results import selection
 
 # See needs.py.
 NEEDS = {"table": "results", "run": [{"network.reset_gradient": "attached"}, {"network.reset_gradient": "detached"}]}
 WIDTH, HEIGHT = style.DOUBLE, 86.0
-COLUMNS = ("panel", "kind", "reset", "set", "split", "seed", "accuracy", *seeds.SUMMARY)
+COLUMNS = ("panel", "kind", "reset", "set", "split", "seed", "accuracy", *seeds.SUMMARY, "unsolved", "chance")
 # What the panels' networks do with the gradient of the reset's spike (`network.reset_gradient`).
 PANELS = {"attached": "gradients flow through the reset (eq. 30)", "detached": "they do not (authors' code)"}
 SPLITS = {"valid": ("validation", "#0077BB"), "test": ("test", "#EE7733")}
-KEY = "bars: mean over seeds · whiskers: sd · points: single networks · diamonds: printed in the paper, mean and sd"
 BAR = 0.38
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Select networks, summaries and published values, by set of conditions and split, a panel per reset gradient.
 
-    Accuracies are those at the epoch of best validation accuracy.
+    Accuracies are those at the epoch of best validation accuracy. `unsolved`: what a set asks for without solution.
     """
     everything = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     everything["set"] = condition_sets.sets(everything)
@@ -34,17 +32,19 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     pieces = []
     for panel, reset in zip("ab", there, strict=False):
         found = _of_panel(everything[everything["network.reset_gradient"] == reset], experiment["settings"], panel)
-        pieces += [piece.assign(panel=panel, reset=reset) for piece in found]
+        about = {"panel": panel, "reset": reset, "chance": tasks.chance(tables["runs"].iloc[0])}
+        pieces += [piece.assign(**about) for piece in found]
     return parts.tidy(pieces, COLUMNS)
 
 
 def _of_panel(runs: pd.DataFrame, settings: Mapping, panel: str) -> list[pd.DataFrame]:
     """Return networks and summaries of some runs; published values stand in the first panel."""
-    pieces = []
+    pieces, unsolved = [], condition_sets.unsolved(runs)
     for split in SPLITS:
         own = runs.rename(columns={f"{split}_accuracy": "accuracy"})
         pieces.append(own[["set", "seed", "accuracy"]].assign(kind="network", split=split))
-        pieces.append(seeds.over_seeds(own, ["set"], "accuracy").assign(kind="summary", split=split))
+        summaries = seeds.over_seeds(own, ["set"], "accuracy").assign(kind="summary", split=split)
+        pieces.append(summaries.assign(unsolved=summaries["set"].map(unsolved)))
     for name in dict.fromkeys(runs["set"]) if panel == "a" else ():
         for split in SPLITS:
             if value := settings.get(f"published.{name}.{split}"):
@@ -56,45 +56,51 @@ def _of_panel(runs: pd.DataFrame, settings: Mapping, panel: str) -> list[pd.Data
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
-    panels = sorted(data["panel"].unique())
-    sets = [data.loc[data["panel"] == panel, "set"].nunique() + 0.8 for panel in panels]  # room for long names
+    key = parts.bars_key(data[data["kind"] == "summary"], "dashed: chance", above="n of N networks")
+    figure = style.new_figure(WIDTH, HEIGHT, note, key)
+    panels = dict(tuple(data.groupby("panel")))
+    sets = [own["set"].nunique() + 0.8 for own in panels.values()]  # room for long names
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=sets)[0]
-    for axes, panel in zip(grid, panels, strict=True):
-        own = data[data["panel"] == panel]
+    for axes, (panel, own) in zip(grid, panels.items(), strict=True):
         _bars(axes, own)
         if len(panels) > 1:
-            axes.set_title(PANELS[own["reset"].iloc[0]])
+            parts.title(axes, PANELS[own["reset"].iloc[0]])
             style.panel_letter(axes, panel)
-    parts.accuracy_axis(grid[0], "accuracy")
+        axes.set_ylabel("accuracy" if axes is grid[0] else "")
     handles = [Patch(color=colour, label=words) for words, colour in SPLITS.values()]
     if (data["kind"] == "published").any():
-        handles.append(Line2D([], [], color=style.INK, marker="D", ms=3, lw=0.7, mfc="white", mew=0.7, label="paper"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        handles.append(parts.printed_handle())
+    style.legend_above(figure, handles)
     return figure
 
 
 def _bars(axes: Axes, data: pd.DataFrame) -> None:
-    names = condition_sets.in_order(data["set"].dropna())
-    for place, name in enumerate(names):
-        for offset, split in zip((-BAR / 2, BAR / 2), SPLITS, strict=True):
-            _bar(axes, place + offset, data[(data["set"] == name) & (data["split"] == split)], SPLITS[split][1])
-    axes.set_xticks(range(len(names)), [condition_sets.label(name) for name in names])
-    axes.set_xlim(-0.6, len(names) - 0.4)
+    """Draw a pair of bars for each set, but for those whose networks are another set's, for want of a solution."""
+    names, places, at = _order(data), {}, 0.0
+    for name in names:
+        at += 1.3 if name.startswith(condition_sets.CALIBRATED) else 1.0  # the length of their names
+        places[name] = at
+    side = data["split"].map({"valid": -BAR / 2, "test": BAR / 2})
+    data = data.assign(at=(data["set"].map(places) + side).round(3))
+    summaries = data[data["kind"] == "summary"]
+    unsolved = dict(summaries.dropna(subset=["unsolved"])[["set", "unsolved"]].to_numpy())
+    networks = data[(data["kind"] == "network") & ~data["set"].isin(unsolved)]
+    colours = {at: SPLITS[split][1] for at, split in zip(summaries["at"], summaries["split"], strict=True)}
+    parts.bars(axes, summaries, networks, colours, "accuracy", 1.0, counted=False)
+    parts.printed_values(axes, data[data["kind"] == "published"])
+    for _, bar in summaries[summaries["split"] == "test"].iterrows():
+        place = places[bar["set"]]
+        if bar["set"] in unsolved:
+            parts.upright(axes, place, f"{unsolved[bar['set']]}: no solution")
+        else:
+            parts.count(axes, place, bar)
+    axes.set_xticks(list(places.values()), [condition_sets.label(name) for name in names])
     axes.tick_params(axis="x", length=0)
+    parts.chance_line(axes, data["chance"].max(), "")
 
 
-def _bar(axes: Axes, at: float, own: pd.DataFrame, colour: str) -> None:
-    summary = own[own["kind"] == "summary"].iloc[0]
-    if summary["n"]:
-        axes.bar(at, summary["mean"], BAR, color=colour, zorder=2)
-        if not np.isnan(summary["sd"]):
-            look = {"color": style.INK, "elinewidth": 0.7, "capsize": 2, "capthick": 0.7}
-            axes.errorbar(at, summary["mean"], summary["sd"], zorder=4, **look)
-        parts.networks(axes, at, own.loc[own["kind"] == "network", "accuracy"].dropna(), BAR * 0.8)
-    if summary["lost"]:
-        words = f"{int(summary['lost'])} of {int(summary['cells'])} lost"
-        axes.text(at, 0.02, words, rotation=90, ha="center", va="bottom", size=style.SMALL, zorder=7)
-    for _, paper in own[own["kind"] == "published"].iterrows():
-        look = {"color": style.INK, "marker": "D", "ms": 3, "mfc": "white", "mew": 0.7, "elinewidth": 0.7}
-        axes.errorbar(at + BAR / 4, paper["mean"], paper["sd"], zorder=8, **look)
+def _order(data: pd.DataFrame) -> list[str]:
+    """Sort sets by test accuracy, as the paper does, those without a bar behind them; our own ones last."""
+    test = data[(data["kind"] == "summary") & (data["split"] == "test")].set_index("set")
+    mean = test["mean"].where(test["unsolved"].isna()).fillna(np.inf)
+    return sorted(mean.index, key=lambda name: (name.startswith(condition_sets.CALIBRATED), mean[name]))

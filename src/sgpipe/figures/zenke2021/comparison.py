@@ -14,11 +14,13 @@ from sgpipe.results import selection
 NEEDS = {"table": "results", "settings": ["rows", "published"]}  # see needs.py
 WIDTH, ROW = style.DOUBLE, 6.0  # mm; of a row
 COLOUR = "#0077BB"
-KEY = "large dots: means · broad lines: 95 % confidence interval of the mean · small dots: single networks"
+KEY = (
+    "large dots: means of n networks · broad lines: 95 % confidence interval of the mean · small dots: single networks"
+)
 COLUMNS = (
     *("kind", "row", "words", "name", "run_id", "status", "eta", "init_seed", "best_epoch"),
     *("valid_accuracy", "test_accuracy", "spikes_total"),
-    *("n", "mean", "sd", "low", "high", "cells", "lost"),
+    *("n", "mean", "sd", "low", "high", "cells", "lost", "chance"),
 )
 
 
@@ -35,7 +37,9 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
             group = own.rename(columns={"optimiser.lr": "eta", "init.seed": "init_seed"}).assign(row=sweep)
             group = group[[name for name in COLUMNS if name in group]]
             about = {"words": words, "name": tasks.title(own.iloc[0])}
-            summary = seeds.over_seeds(group, ["row"], "test_accuracy").assign(kind="summary")
+            summary = seeds.over_seeds(group, ["row"], "test_accuracy").assign(
+                kind="summary", chance=tasks.chance(own.iloc[0])
+            )
             pieces += [piece.assign(**about) for piece in (group.assign(kind="network"), summary)]
     mean, sd = settings["published"]
     pieces.append(pd.DataFrame([{"kind": "published", "mean": mean, "sd": sd}]))
@@ -60,11 +64,13 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
         networks = data[(data["kind"] == "network") & (data["row"] == row["row"])]
         _row(accuracy, place, networks["test_accuracy"], row["low"], row["high"])
         _row(spikes, place, networks["spikes_total"])
-    accuracy.set_yticks(range(len(summaries)), summaries["words"])
+    labels = [f"{row.words}, n = {int(row.n)}" for row in summaries.itertuples()]
+    accuracy.set_yticks(range(len(summaries)), labels)
     accuracy.set_ylim(len(summaries) - 0.5, -0.5)
-    accuracy.tick_params(axis="y", length=0)
-    spikes.tick_params(axis="y", length=0)
-    accuracy.set_xlabel(f"test accuracy, {summaries['name'].iloc[0].replace(chr(10), ' ')}")
+    for axes in (accuracy, spikes):
+        axes.tick_params(axis="y", length=0)
+    name, chance = summaries["name"].iloc[0].replace("\n", " "), style.number(round(summaries["chance"].iloc[0], 3))
+    accuracy.set_xlabel(f"test accuracy, {name} (chance: {chance})")
     spikes.set_xlabel("hidden spikes per input")
     if (data["spikes_total"] > 0).any():
         spikes.set_xscale("log")

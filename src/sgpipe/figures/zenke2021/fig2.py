@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from sgpipe.figures import parts, style
 from sgpipe.figures.zenke2021 import fig2_activity, fig2_sketch
@@ -59,12 +59,11 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     for letter, words, place in (("c", "before training", columns[0]), ("d", "after training", columns[1])):
         axes = place.subplots(3, 1, height_ratios=[1.0, 1.5, 0.9], sharex=True)
         fig2_activity.draw(axes, panel[letter], words)
-        style.panel_letter(axes[0], letter, left=22, up=10)
+        style.panel_letter(axes[0], letter)
     axes = columns[2].subplots()
     fig2_activity.draw_membranes(axes, panel["e"])
-    style.panel_letter(axes, "e", left=14, up=10)
-    style.panel_letter(sketch, "a", left=14)
-    style.panel_letter(curves, "b", left=26)
+    for letter, place in (("a", sketch), ("b", curves), ("e", axes)):
+        style.panel_letter(place, letter)
     return figure
 
 
@@ -73,36 +72,20 @@ def _learning(axes: Axes, curves: pd.DataFrame) -> None:
     if not len(curves):
         parts.empty(axes, "no run finished an epoch")
         return
-    handles = []
-    for shape in [name for name in SURROGATES if name in set(curves["shape"])]:
-        own = curves[curves["shape"] == shape]
-        colour = style.SURROGATE_COLOURS[shape]
-        for _, curve in own.groupby("run_id"):
-            axes.plot(curve["epoch"], curve["loss"], color=colour, lw=0.5, alpha=0.6)
-        mean = own[own["status"] == "finished"].groupby("epoch")["loss"].mean()
-        axes.plot(mean.index, mean, color=colour, lw=1.8)
-        handles.append(
-            Line2D([], [], color=colour, lw=1.8, label=f"{SURROGATES[shape].label}, n = {own['run_id'].nunique()}")
-        )
-    classes = curves["classes"].max()
-    axes.axhline(np.log(classes), color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=1)
-    last = curves["epoch"].max()
-    axes.text(
-        last,
-        np.log(classes),
-        f"chance: ln {int(classes)}",
-        ha="right",
-        va="bottom",
-        size=style.SMALL,
-        color=style.FAINT,
-    )
-    axes.set_ylim(0, 1.15 * max(np.log(classes), curves["loss"].max()))
-    axes.set_xlim(0, last * 1.02)
+    n = curves.groupby("shape")["run_id"].nunique()
+    names = {shape: f"{SURROGATES[shape].label}, n = {n[shape]}" for shape in SURROGATES if shape in n}
+    look = {"x": "epoch", "y": "loss", "ax": axes, "hue": curves["shape"].map(names), "errorbar": None}
+    look["palette"] = {label: style.SURROGATE_COLOURS[shape] for shape, label in names.items()}
+    sns.lineplot(curves, **look, units="run_id", estimator=None, lw=0.5, alpha=0.6, legend=False)
+    finished = curves[curves["status"] == "finished"]
+    if len(finished):
+        sns.lineplot(finished, **look, lw=1.8)
+        axes.legend(loc="center right", title=None)
+    classes, last = curves["classes"].max(), curves["epoch"].max()
+    axes.set(xlim=(0, last * 1.02), ylim=(0, 1.15 * max(np.log(classes), curves["loss"].max())))
+    parts.chance_line(axes, np.log(classes), f"chance,\nln {int(classes)}")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("training loss (nats)")
-    axes.set_title("thin: one initialisation, thick: mean")
-    axes.legend(handles=handles, loc="center right", bbox_to_anchor=(1.0, 0.5))
+    axes.set(xlabel="epoch", ylabel="training loss (nats)", title="thin: one initialisation, thick: mean")
 
 
 def _accuracy(axes: Axes, networks: pd.DataFrame) -> None:
@@ -110,15 +93,16 @@ def _accuracy(axes: Axes, networks: pd.DataFrame) -> None:
     shapes = [name for name in SURROGATES if name in set(networks["shape"])]
     labels = {"superspike": "surr.", "true_derivative": "true"}
     for place, shape in enumerate(shapes):
-        own = networks[networks["shape"] == shape]
-        values = own["test_accuracy"].dropna()
-        if len(values):
-            axes.plot([place - 0.32, place + 0.32], [values.mean()] * 2, color=style.INK, lw=1.2, zorder=6)
-            parts.networks(axes, place, values, 0.6, style.SURROGATE_COLOURS[shape])
-        if lost := len(own) - len(values):
-            axes.text(place, 0.02, f"{lost} lost", rotation=90, ha="center", va="bottom", size=style.SMALL)
+        own = networks[networks["shape"] == shape].assign(at=place)
+        known = own.dropna(subset=["test_accuracy"])
+        if len(known):
+            axes.plot(
+                [place - 0.32, place + 0.32], [known["test_accuracy"].mean()] * 2, color=style.INK, lw=1.2, zorder=6
+            )
+            parts.points(axes, known, "test_accuracy", 0.6, style.SURROGATE_COLOURS[shape])
+        parts.count(axes, place, {"n": len(known), "cells": len(own)})
     axes.set_xticks(range(len(shapes)), [labels.get(shape, SURROGATES[shape].label) for shape in shapes])
     axes.set_xlim(-0.6, len(shapes) - 0.4)
     axes.tick_params(axis="x", length=0)
     parts.accuracy_axis(axes)
-    parts.chance_line(axes, networks["chance"].max(), "chance")
+    parts.chance_line(axes, networks["chance"].max())

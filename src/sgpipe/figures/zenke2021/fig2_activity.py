@@ -12,6 +12,7 @@ from sgpipe.figures import parts, style
 PANELS = {"before": "c", "after": "d"}
 SAMPLES = 4  # side by side, as in the paper
 GAP = 0.15  # between samples side by side, in durations of one
+ROOM = 0.55  # above the readouts, for the numbers of their maxima, in heights of the traces
 THRESHOLD = 1.0
 SPIKE_HEIGHT = 0.6  # of the marks on the membrane traces, in thresholds
 
@@ -111,8 +112,13 @@ def draw(axes: Sequence[Axes], data: pd.DataFrame, words: str) -> None:
         _verdict(top, start, start + duration, sample.label, sample.predicted)
         own = data[data["place"] == sample.place]
         traces = own[(own["layer"] == "readout") & (own["kind"] == "membrane")]
-        for unit, trace in traces.groupby("unit"):
-            top.plot(start + trace["time_ms"], trace["value"], color=_class_colour(unit), lw=0.9)
+        for place, (unit, trace) in enumerate(traces.groupby("unit")):
+            colour, highest = _class_colour(unit), trace.loc[trace["value"].idxmax()]
+            top.plot(start + trace["time_ms"], trace["value"], color=colour, lw=0.9)
+            top.plot(start + highest["time_ms"], highest["value"], "o", ms=2.6, mec="white", mew=0.3, color=colour)
+            at = {"xy": (start + duration / 2, 1), "xycoords": parts.XY, "xytext": (0, -2 - 7 * place)}
+            words = style.number(float(f"{highest['value']:.2g}"))
+            top.annotate(words, **at, textcoords="offset points", ha="center", va="top", size=style.SMALL, color=colour)
         for panel, layer in ((middle, "hidden1"), (bottom, "input")):
             spikes = own[(own["layer"] == layer) & (own["kind"] == "spike")]
             colour = _class_colour(sample.label)
@@ -131,7 +137,9 @@ def _frame(axes: Sequence[Axes], data: pd.DataFrame, across: tuple[float, float]
         parts.empty(
             middle, "no hidden spikes" if count["value"] == 0 else f"no spikes of the first {shown} hidden neurons"
         )
-    top.set_ylabel("readout U")
+    low, high = top.get_ylim()
+    top.set_ylim(low, high + ROOM * (high - low))
+    top.set_ylabel("readout U\n(numbers: maxima)")
     middle.set_ylabel(f"hidden neuron\n(first {shown})")
     middle.set(ylim=(0, shown + 1), yticks=[1, shown])
     inputs = int(data.loc[data["layer"] == "input", "unit"].max()) + 1

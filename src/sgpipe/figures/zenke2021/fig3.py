@@ -32,7 +32,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     groups |= {name: selection.of_sweep(runs, name) for name in ("no_hidden", "beta_zero")}
     pieces = [parts.shape_curves(shapes, betas).assign(panel="a"), _cells(searched[searched["hidden_layers"] == 1])]
     for sweep, group in groups.items():
-        chosen = selection.best_of_groups(group, ["shape", "hidden_layers"], experiment["best"])
+        chosen = parts.best_of_groups(group, ["shape", "hidden_layers"], experiment["best"])
         pieces.append(chosen.assign(panel="c", sweep=sweep))
     for sweep in ("data_sets", "inits"):
         pieces.append(selection.of_sweep(runs, sweep).assign(panel="d", sweep=sweep, kind="network"))
@@ -57,24 +57,26 @@ def _cells(runs: pd.DataFrame) -> pd.DataFrame:
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    figure = style.new_figure(WIDTH, HEIGHT, note, f"{parts.BARS_KEY} · boxes: quartiles and range")
+    panel = {letter: data[data["panel"] == letter] for letter in "abcd"}
+    repeated = len(panel["d"]) > 0  # an experiment of a user's own need not have the sweeps of panel d
+    more = ["boxes: quartiles, range"] if repeated else []
+    summaries = panel["c"][panel["c"]["kind"] == "summary"]
+    figure = style.new_figure(WIDTH, HEIGHT, note, parts.bars_key(summaries, *more))
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.75, 1.0])
-    curves, cells = data[data["panel"] == "a"], data[data["panel"] == "b"]
-    shapes = [name for name in SURROGATES if name in set(curves["shape"])]
+    shapes = [name for name in SURROGATES if name in set(panel["a"]["shape"])]
     grid = upper.subplots(2, len(shapes), height_ratios=[0.8, 1.0], squeeze=False)
-    _shapes(upper, grid[0], curves, shapes)
-    _heat_maps(upper, grid[1], cells, shapes)
-    repeated = data[data["panel"] == "d"]
-    if repeated.empty:  # an experiment of a user's own need not have the sweeps of panel d
-        _bars(lower.subplots(1, 1), data[data["panel"] == "c"])
-        return figure
-    left, right = lower.subplots(1, 2, width_ratios=[1.75, 1.0])
-    _bars(left, data[data["panel"] == "c"])
-    _whiskers(right, repeated)
+    _shapes(grid[0], panel["a"], shapes)
+    _heat_maps(upper, grid[1], panel["b"], shapes)
+    below = lower.subplots(1, 1 + repeated, squeeze=False, width_ratios=[1.75, 1.0][: 1 + repeated])[0]
+    _bars(below[0], summaries, panel["c"])
+    if repeated:
+        _boxes(below[1], panel["d"])
+    for letter, axes in zip("abcd", (grid[0, 0], grid[1, 0], *below), strict=False):
+        style.panel_letter(axes, letter)
     return figure
 
 
-def _shapes(figure, axes: Sequence[Axes], curves: pd.DataFrame, shapes: Sequence[str]) -> None:
+def _shapes(axes: Sequence[Axes], curves: pd.DataFrame, shapes: Sequence[str]) -> None:
     colours = style.ordered_colours(curves["beta"])
     for panel, shape in zip(axes, shapes, strict=True):
         parts.draw_shapes(panel, curves[curves["shape"] == shape], colours)
@@ -84,65 +86,45 @@ def _shapes(figure, axes: Sequence[Axes], curves: pd.DataFrame, shapes: Sequence
     axes[0].set_ylabel("h(U − threshold)")
     lines = [Line2D([], [], color=colour, label=style.number(beta)) for beta, colour in colours.items()]
     parts.beta_legend(axes[-1], lines, loc="center left", bbox_to_anchor=(1.02, 0.5))
-    style.panel_letter(axes[0], "a", up=12)
 
 
 def _heat_maps(figure, axes: Sequence[Axes], cells: pd.DataFrame, shapes: Sequence[str]) -> None:
     betas, etas = sorted(cells["beta"].dropna().unique()), sorted(cells["eta"].dropna().unique())
-    marked: set[str | None] = set()
     cell_mm = 0.78 * WIDTH / len(shapes) / max(len(betas), 1)
-    for place, (panel, shape) in enumerate(zip(axes, shapes, strict=True)):
-        own = cells[cells["shape"] == shape]
-        mesh = parts.heat_map(panel, own, betas, etas, cell_mm)
-        marked |= set(own["status"]) | ({None} if len(own) < len(betas) * len(etas) else set())
-        panel.set_xlabel("β")
-        if place:
+    marked: set[str | None] = set()
+    for panel, shape in zip(axes, shapes, strict=True):
+        marked |= parts.heat_map(panel, cells[cells["shape"] == shape], betas, etas, cell_mm)
+        if panel is not axes[0]:
             panel.tick_params(labelleft=False)
-    axes[0].set_ylabel("learning rate η")
-    bar = figure.colorbar(mesh, ax=list(axes), aspect=14, pad=0.015, ticks=parts.ACCURACY_TICKS)
-    bar.set_label("test accuracy, 1 hidden layer")
-    bar.outline.set_visible(False)
+            panel.set_ylabel("")
+    parts.colour_bar(figure, axes, "test accuracy, 1 hidden layer", aspect=14, pad=0.015, ticks=parts.ACCURACY_TICKS)
     if marks := parts.mark_legend(marked):
         axes[-1].legend(handles=marks, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, columnspacing=1)
-    style.panel_letter(axes[0], "b")
 
 
-def _bars(axes: Axes, data: pd.DataFrame) -> None:
+def _bars(axes: Axes, summaries: pd.DataFrame, data: pd.DataFrame) -> None:
     """Draw the best networks: the two controls first, then each shape with its numbers of hidden layers."""
-    summaries = data[data["kind"] == "summary"].reset_index(drop=True)
-    groups = {"control:\nno hidden layer": summaries[summaries["sweep"] == "no_hidden"]}
-    groups["control:\nβ = 0"] = summaries[summaries["sweep"] == "beta_zero"]
-    for shape in SURROGATES:
-        groups[SURROGATES[shape].label] = summaries[(summaries["sweep"] == "shapes") & (summaries["shape"] == shape)]
-    places, centres, order, points, colours = [], [], [], [], []
-    at = 0.0
-    for label, group in groups.items():
-        if not len(group):
-            continue
-        centres.append((at + (len(group) - 1) / 2, label))
-        for _, bar in group.sort_values("hidden_layers").iterrows():
-            same = (
-                (data["kind"] == "network")
-                & (data["sweep"] == bar["sweep"])
-                & (data["hidden_layers"] == bar["hidden_layers"])
-            )
-            if bar["sweep"] == "shapes":
-                same &= data["shape"] == bar["shape"]
-            order.append(bar)
-            points.append(data.loc[same, "test_accuracy"])
-            colours.append(_colour(bar))
-            places.append(at)
-            at += 1
-        at += 0.9
-    parts.bars(axes, pd.DataFrame(order), points, colours, places)
-    axes.set_xticks(places, [f"{int(bar['hidden_layers'])}" for bar in order])
+    order = {"no_hidden": "control:\nno hidden layer", "beta_zero": "control:\nβ = 0"}
+    order |= {name: SURROGATES[name].label for name in SURROGATES}
+    named = data.assign(group=data["sweep"].where(data["sweep"] != "shapes", data["shape"]))
+    depths = named[["group", "hidden_layers"]].drop_duplicates().sort_values("hidden_layers")
+    places, centres, at = {}, {}, 0.0
+    for group in order:
+        own = [(group, depth) for depth in depths.loc[depths["group"] == group, "hidden_layers"]]
+        places |= {bar: at + place for place, bar in enumerate(own)}
+        centres |= {order[group]: at + (len(own) - 1) / 2} if own else {}
+        at += len(own) + 0.9 if own else 0.0
+    named["at"] = [places[bar] for bar in zip(named["group"], named["hidden_layers"], strict=True)]
+    bars = named[named["kind"] == "summary"]
+    colours = {bar["at"]: _colour(bar) for _, bar in bars.iterrows()}
+    parts.bars(axes, bars, named[named["kind"] == "network"], colours)
+    axes.set_xticks(list(places.values()), [f"{int(depth)}" for _, depth in places])
     axes.xaxis.remove_overlapping_locs = False  # a control's label stands below its number of layers
-    axes.set_xticks([centre for centre, _ in centres], ["\n" + label for _, label in centres], minor=True)
+    axes.set_xticks(list(centres.values()), ["\n" + label for label in centres], minor=True)
     axes.tick_params(axis="x", which="both", length=0)
     axes.set_xlabel("number of hidden layers")
-    parts.choice_title(axes, summaries, "chosen by validation accuracy: {}")
+    parts.title(axes, "best networks by validation accuracy")
     parts.chance_line(axes, data["chance"].max())
-    style.panel_letter(axes, "c")
 
 
 def _colour(bar: pd.Series):
@@ -152,38 +134,36 @@ def _colour(bar: pd.Series):
     return colour if bar["sweep"] == "beta_zero" else style.depth_tint(colour, int(bar["hidden_layers"]))
 
 
-def _whiskers(axes: Axes, data: pd.DataFrame) -> None:
+def _boxes(axes: Axes, data: pd.DataFrame) -> None:
     """Draw the accuracy of repeated networks: over data sets, and over initial weights for each depth."""
     names = {"data_sets": "data sets", "inits": "inits"}
-    groups = sorted(data.groupby(["sweep", "hidden_layers"]), key=lambda item: item[0])
-    labels = []
+    groups = data.groupby(["sweep", "hidden_layers"], sort=True)
+    data, labels, colours = data.assign(at=groups.ngroup()), [], {}
     for place, ((sweep, layers), group) in enumerate(groups):
-        values = group["test_accuracy"].dropna()
-        lost = len(group) - len(values)
-        missing = f"\n{lost} lost" if lost else ""
-        labels.append(f"{names[sweep]}\n{int(layers)} hidden\nn = {len(values)}{missing}")
-        if not len(values):
-            continue
-        colour = style.depth_tint(style.SURROGATE_COLOURS.get(group["shape"].iloc[0], style.FAINT), int(layers))
-        line = {"color": style.INK, "lw": 0.8}
-        look = {
-            "boxprops": {"facecolor": colour, "lw": 0.6},
-            "medianprops": line,
-            "whiskerprops": line,
-            "capprops": line,
-        }
-        axes.boxplot([values], positions=[place], widths=0.6, whis=(0, 100), patch_artist=True, **look)
-        parts.networks(axes, place, values, 0.45)
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_xlim(-0.6, len(labels) - 0.4)
-    finite = data["test_accuracy"].dropna()
+        n = group["test_accuracy"].count()
+        lost = f"\n{len(group) - n} lost" if n < len(group) else ""
+        labels.append(f"{names[sweep]}\n{int(layers)} hidden\nn = {n}{lost}")
+        colours[place] = style.depth_tint(style.SURROGATE_COLOURS.get(group["shape"].iloc[0], style.FAINT), int(layers))
+    finite = data.dropna(subset=["test_accuracy"])
     if len(finite):
-        low = np.floor((finite.min() - 0.02) * 20) / 20
+        values, line = finite.groupby("at")["test_accuracy"], {"color": style.INK, "lw": 0.8}
+        boxes = axes.boxplot(  # seaborn's calls matplotlib in a way that ends with its release 3.13
+            [own for _, own in values],
+            positions=list(values.groups),
+            widths=0.6,
+            whis=(0, 100),
+            patch_artist=True,
+            **{f"{part}props": line for part in ("median", "whisker", "cap")},
+        )["boxes"]
+        for box, at in zip(boxes, values.groups, strict=True):
+            box.set(facecolor=colours[at], lw=0.6)
+        parts.points(axes, finite, "test_accuracy", 0.45)
+        low = np.floor((finite["test_accuracy"].min() - 0.02) * 20) / 20
         axes.set_ylim(max(0.0, min(low, 0.9)), 1.005)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set(xlim=(-0.6, len(labels) - 0.4), xlabel="", ylabel="test accuracy", title=_same(data))
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel("test accuracy")
-    axes.set_title(_same(data))
-    style.panel_letter(axes, "d")
+    parts.chance_line(axes, data["chance"].max())
 
 
 def _same(data: pd.DataFrame) -> str:

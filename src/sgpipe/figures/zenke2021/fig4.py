@@ -69,7 +69,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
         first = panel == panels[0]
         graph(axes, data[data["panel"] == panel], words=first)
         axes.set_title(title(data[data["panel"] == panel].iloc[0]), pad=2)
-        style.panel_letter(axes, panel, left=2, up=10)
+        style.panel_letter(axes, panel)
     drawn = {LINKS[link][0] for link in zip(data["source"], data["target"], strict=True)}
     handles = [Line2D([], [], color=colour, label=words) for colour, words in LEGEND.items() if colour in drawn]
     style.legend_above(figure, handles, columnspacing=2)

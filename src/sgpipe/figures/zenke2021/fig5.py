@@ -7,11 +7,10 @@ The caption's first "aDR" is a slip for sDR.
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from sgpipe.figures import parts, style
 from sgpipe.results import selection
@@ -37,6 +36,7 @@ SWEEPS = {
     "f": ("recurrent_depth", "network.recurrent_gradient", RECURRENT),
 }
 CURVES = ("sCtl", "aCtl", "aDR")
+SIDE_BY_SIDE = 0.36  # distance of the conditions of one depth, in layers
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         group = selection.of_sweep(runs, sweep)
         condition = group["surrogate.shape"].map(SHAPES).fillna("") + group[gradient].map(names).fillna("")
         group = parts.plain(group).assign(condition=condition)
-        chosen = selection.best_of_groups(group, ["condition", "hidden_layers"], experiment["best"])
+        chosen = parts.best_of_groups(group, ["condition", "hidden_layers"], experiment["best"])
         pieces.append(chosen.assign(panel=panel, sweep=sweep, chance=1 / runs["data.classes"].iloc[0]))
     reset = pieces[1]
     pieces.insert(1, _learning(tables["runs"], reset[(reset["kind"] == "network") & reset["condition"].isin(CURVES)]))
@@ -68,14 +68,15 @@ def _learning(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    figure = style.new_figure(WIDTH, HEIGHT, note, parts.BARS_KEY.replace("bars", "bars and dashes"))
-    grid = figure.subplots(2, 3)
     panel = {letter: data[data["panel"] == letter] for letter in "abcdef"}
+    summaries = data[(data["kind"] == "summary")]
+    figure = style.new_figure(WIDTH, HEIGHT, note, parts.bars_key(summaries, words="bars and large points"))
+    grid = figure.subplots(2, 3)
     _shape(grid[0, 0], panel["a"])
-    _learning_curves(grid[0, 1], panel["b"])
-    _bars(grid[0, 2], panel["c"], ["sCtl", "sDR", "aCtl", "aDR"], "spike reset")
+    _learning_curves(grid[0, 1], panel["b"], summaries["chance"].max())
+    _bars(grid[0, 2], panel["c"], ["sCtl", "sDR", "aCtl", "aDR"], "spike reset, 1 hidden layer")
     _depth(grid[1, 0], panel["d"], ["aCtl", "aDR"], "spike reset")
-    _bars(grid[1, 1], panel["e"], ["sCtl", "sProp", "aCtl", "aProp"], "recurrent connections")
+    _bars(grid[1, 1], panel["e"], ["sCtl", "sProp", "aCtl", "aProp"], "recurrent connections, 1 hidden layer")
     _depth(grid[1, 2], panel["f"], ["aCtl", "aProp"], "recurrent connections")
     for letter, axes in zip("abcdef", grid.flat, strict=True):
         style.panel_letter(axes, letter)
@@ -95,66 +96,67 @@ def _shape(axes: Axes, curves: pd.DataFrame) -> None:
     parts.beta_legend(axes, axes.get_lines(), loc="upper right", bbox_to_anchor=(1.08, 1.04))
 
 
-def _learning_curves(axes: Axes, curves: pd.DataFrame) -> None:
-    handles = []
-    for condition in CURVES:
-        own = curves[curves["condition"] == condition]
-        colour = style.CONDITION_COLOURS[condition]
-        for _, curve in own.groupby("run_id"):
-            axes.plot(curve["epoch"], curve["train_accuracy"], color=colour, lw=0.8)
-        label = f"{condition} ({own['run_id'].nunique()})"
-        handles.append(Line2D([], [], color=colour, label=label))
+def _learning_curves(axes: Axes, curves: pd.DataFrame, chance: float) -> None:
+    n = curves.groupby("condition")["run_id"].nunique()
+    named = curves.assign(networks=curves["condition"].map(lambda name: f"{name} ({n[name]})"))
+    colours = {f"{name} ({n[name]})": style.CONDITION_COLOURS[name] for name in CURVES if name in n}
+    look = {"units": "run_id", "estimator": None, "palette": colours, "hue_order": list(colours), "lw": 0.8}
+    if len(curves):
+        sns.lineplot(named, x="epoch", y="train_accuracy", hue="networks", **look, ax=axes)
+    else:
+        parts.empty(axes, "no run finished an epoch")
     parts.accuracy_axis(axes, "training accuracy")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("epoch")
+    axes.set(xlabel="epoch", title="networks of panel c\n(best by validation accuracy)")
     axes.set_xlim(left=0)
-    axes.legend(handles=handles, title="networks", loc="best")
-    axes.set_title("networks of panel c\n(best by validation accuracy)")
+    if legend := axes.get_legend():
+        legend.set(loc="lower right", bbox_to_anchor=(1, 0.1))  # above the chance line
+    parts.chance_line(axes, chance)
 
 
 def _bars(axes: Axes, data: pd.DataFrame, order: list[str], where: str) -> None:
-    summaries = data[data["kind"] == "summary"].set_index("condition")
-    shown = [name for name in order if name in summaries.index]
+    shown = [name for name in order if name in set(data["condition"])]
     if not shown:
         parts.empty(axes, "no runs")
         return
-    points = [data.loc[(data["kind"] == "network") & (data["condition"] == name), "test_accuracy"] for name in shown]
-    colours = [style.CONDITION_COLOURS[name] for name in shown]
-    parts.bars(axes, summaries.loc[shown], points, colours, range(len(shown)))
+    data = data.assign(at=data["condition"].map(shown.index).astype(float))
+    colours = {place: style.CONDITION_COLOURS[name] for place, name in enumerate(shown)}
+    parts.bars(axes, data[data["kind"] == "summary"], data[data["kind"] == "network"], colours)
     axes.set_xticks(range(len(shown)), shown)
     axes.tick_params(axis="x", length=0)
-    parts.choice_title(axes, summaries.loc[shown], f"{where}, 1 hidden layer\n{{}}")
+    parts.title(axes, where)
     parts.chance_line(axes, data["chance"].max())
 
 
 def _depth(axes: Axes, data: pd.DataFrame, order: list[str], where: str) -> None:
     """Draw mean and spread of the best networks against the number of hidden layers, the conditions side by side."""
-    summaries = data[data["kind"] == "summary"]
-    shown = [name for name in order if name in set(summaries["condition"])]
+    shown = [name for name in order if name in set(data["condition"])]
     if not shown:
         parts.empty(axes, "no runs")
         return
-    width = 0.36
-    for place, name in enumerate(shown):
-        own = summaries[summaries["condition"] == name].sort_values("hidden_layers")
-        x = own["hidden_layers"].to_numpy() + (place - (len(shown) - 1) / 2) * width
-        colour = style.CONDITION_COLOURS[name]
-        axes.plot(x, own["mean"], color=colour, lw=1.2, marker="_", ms=9, mew=1.6, label=name)
-        for at, (_, bar) in zip(x, own.iterrows(), strict=True):
-            parts.mean_and_spread(axes, at, bar)
-            same = (data["kind"] == "network") & (data["condition"] == name)
-            values = data.loc[same & (data["hidden_layers"] == bar["hidden_layers"]), "test_accuracy"]
-            parts.networks(axes, at, values, width * 0.85, colour)
-            parts.none_finished(axes, at, bar)
-    # One label for all conditions of a depth: side by side they would touch.
-    for depth, bars in summaries.groupby("hidden_layers"):
-        parts.choice_label(axes, depth, bars.to_dict("records"), summaries)
-    layers = np.sort(summaries["hidden_layers"].unique()).astype(int)
-    axes.set_xticks(layers, [str(n) for n in layers])
-    low, high = layers.min() - 0.6, layers.max() + 0.6
-    axes.set_xlim(low, high + 0.33 * (high - low))  # room for the legend, whatever the accuracies
-    axes.set_xlabel("number of hidden layers")
+    place = data["condition"].map(shown.index) - (len(shown) - 1) / 2
+    data = data.assign(at=data["hidden_layers"] + SIDE_BY_SIDE * place)
+    networks = data[(data["kind"] == "network") & data["test_accuracy"].notna()]
+    for name, own in networks.groupby("condition"):
+        look = {
+            "x": "at",
+            "y": "test_accuracy",
+            "native_scale": True,
+            "ax": axes,
+            "color": style.CONDITION_COLOURS[name],
+        }
+        sns.pointplot(own, **look, errorbar=parts.interval, err_kws=parts.INTERVAL, ms=5, lw=1.2)
+        parts.points(axes, own, "test_accuracy", 0.85 * SIDE_BY_SIDE, look["color"])
+        end = own["at"].max(), own.loc[own["at"] == own["at"].max(), "test_accuracy"].mean()
+        axes.annotate(name, end, (9, 2), textcoords="offset points", va="center", color=look["color"])
+    if len(networks):
+        parts.spreads(axes, networks, "test_accuracy")
+    summaries = data[data["kind"] == "summary"]
+    for depth, bars in summaries.groupby("hidden_layers"):  # side by side, numbers of conditions would touch
+        parts.count(axes, depth, *bars.to_dict("records"))
+    layers = sorted(summaries["hidden_layers"].unique())
+    axes.set_xticks(layers, [f"{n:g}" for n in layers])
+    axes.set(xlim=(layers[0] - 0.6, layers[-1] + 0.6 + 0.25 * len(layers)), xlabel="number of hidden layers")
     parts.accuracy_axis(axes)
-    axes.legend(loc="center right")
-    parts.choice_title(axes, summaries, f"{where}\n{{}}")
+    parts.title(axes, where)
     parts.chance_line(axes, data["chance"].max())

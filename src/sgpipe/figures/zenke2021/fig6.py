@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from sgpipe.figures import parts, style, tasks
@@ -49,7 +48,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         relu = own["network.neuron"] == "relu"
         kind = own["network.recurrent"].map({False: "ff_", True: "rc_"}) + own["objective.head"].astype(str)
         group = parts.plain(own).assign(bar=kind.where(~relu, "conventional"))
-        chosen = selection.best_of_groups(group, ["bar"], experiment["best"])
+        chosen = parts.best_of_groups(group, ["bar"], experiment["best"])
         known = own[~relu].iloc[0] if (~relu).any() else own.iloc[0]
         about = {"panel": panel, "name": tasks.title(known), "chance": tasks.chance(known)}
         pieces.append(chosen.assign(**about))
@@ -70,47 +69,40 @@ def _published(settings: Mapping, sweep: str, bars: set[str]) -> pd.DataFrame:
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    figure = style.new_figure(WIDTH, HEIGHT, note, parts.BARS_KEY)
+    summaries = data[data["kind"] == "summary"]
+    figure = style.new_figure(WIDTH, HEIGHT, note, parts.bars_key(summaries, "dashed: chance"))
     there = [panel for panel in SWEEPS if panel in set(data["panel"])]
-    bars = [bar for bar in BARS if bar in set(data["bar"])]
-    handles = [Patch(color=COLOURS[bar], label=LABELS[bar]) for bar in bars]
+    handles = [Patch(color=COLOURS[bar], label=LABELS[bar]) for bar in BARS if bar in set(data["bar"])]
     if (data["kind"] == "published").any():
-        handles.append(
-            Line2D([], [], color=style.INK, marker="D", ms=3, lw=0.7, mfc="white", mew=0.7, label="paper, its own data")
-        )
+        handles.append(parts.printed_handle())
     style.legend_above(figure, handles, columnspacing=1.2)
     widths = [len(set(data.loc[data["panel"] == panel, "bar"])) + 1 for panel in there]
     grid = figure.subplots(1, len(there), squeeze=False, width_ratios=widths)[0]
     for axes, panel in zip(grid, there, strict=True):
-        _panel(axes, data[data["panel"] == panel], first=panel == there[0])
-        style.panel_letter(axes, panel, left=22 if panel == there[0] else 14, up=12)
+        _panel(axes, data[data["panel"] == panel])
+        style.panel_letter(axes, panel)
+    for axes in grid[1:]:
+        axes.set_ylabel("")
+        axes.set_yticklabels([])
     return figure
 
 
-def _panel(axes: Axes, data: pd.DataFrame, first: bool) -> None:
-    summaries = data[data["kind"] == "summary"].set_index("bar")
-    shown = [bar for bar in BARS if bar in summaries.index]
+def _panel(axes: Axes, data: pd.DataFrame) -> None:
+    shown = [bar for bar in BARS if bar in set(data["bar"])]
     # A gap where the kind of network changes.
     places = np.cumsum([0.0, *(1.0 if one[:2] == other[:2] else 1.5 for one, other in pairwise(shown))])
-    points = [data.loc[(data["kind"] == "network") & (data["bar"] == bar), "test_accuracy"] for bar in shown]
-    parts.bars(axes, summaries.loc[shown], points, [COLOURS[bar] for bar in shown], places)
-    for place, bar in zip(places, shown, strict=True):
-        for _, paper in data[(data["kind"] == "published") & (data["bar"] == bar)].iterrows():
-            look = {"color": style.INK, "marker": "D", "ms": 3, "mfc": "white", "mew": 0.7, "elinewidth": 0.7}
-            axes.errorbar(place + 0.47, paper["mean"], paper["sd"], zorder=8, **look)
-    axes.set_xlim(min(places) - 0.7, max(places) + 0.8)
+    data = data.assign(at=data["bar"].map(dict(zip(shown, places, strict=True))))
+    kind = dict(tuple(data.groupby("kind")))
+    colours = {at: COLOURS[bar] for at, bar in zip(places, shown, strict=True)}
+    parts.bars(axes, kind["summary"], kind.get("network", data[:0]), colours)
+    parts.printed_values(axes, kind.get("published", data[:0]))
     axes.set_xticks(places, [SHORT[bar] for bar in shown], rotation=90)
     axes.tick_params(axis="x", length=0)
-    kinds = {"ff": "FF", "rc": "RC"}
-    for kind, words in kinds.items():
-        own = [place for place, bar in zip(places, shown, strict=True) if bar.startswith(kind)]
+    for words, prefix in (("FF", "ff"), ("RC", "rc")):
+        own = [place for place, bar in zip(places, shown, strict=True) if bar.startswith(prefix)]
         if own:
             at = {"xy": (np.mean(own), 0), "xycoords": parts.XY, "xytext": (0, -19), "textcoords": "offset points"}
             axes.annotate(words, **at, ha="center", va="top", size=style.SMALL, annotation_clip=False)
     name = data["name"].iloc[0]
-    lines = [name] if "\n" in name else [name, ""]
-    axes.set_title("\n".join(lines), pad=11 if len(parts.choices(summaries.loc[shown])) > 1 else 4)
-    axes.axhline(data["chance"].max(), color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=6)
-    if not first:
-        axes.set_ylabel("")
-        axes.set_yticklabels([])
+    parts.title(axes, name if "\n" in name else f"{name}\n")
+    parts.chance_line(axes, data["chance"].max(), "")

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
 from sgpipe.figures import parts, style, tasks
-from sgpipe.results import selection
+from sgpipe.results import selection, transition
 from sgpipe.results.transition import SILENT, Rise, distinct, rise
 
 NEEDS = {"table": "results", "any_of": ["randman", "mnist", "shd", "rawhd", "rawsc"]}  # see needs.py
@@ -21,8 +21,8 @@ SWEEPS = ("randman", "mnist", "shd", "rawhd", "rawsc")
 ROWS = {False: "feed-forward", True: "recurrent"}
 COLOURS = ("#0077BB", "#EE7733", "#009988", "#CC3311")  # of one hidden layer, of two, ...
 KEY = (
-    "points: single networks · lines: fitted sigmoids · ticks and numbers: spikes at half of the rise, 95 % confidence "
-    "interval · ?: none can be told"
+    "points: single networks · lines: fitted sigmoids, dashed where networks leave steepness or place open · "
+    "ticks and numbers: spikes at half of the rise, 95 % confidence interval · ?: none can be told · grey: chance"
 )
 # What the paper prints, by `mark`: words of the legend, and marker; a range of spikes is shaded.
 MARKS = {
@@ -36,9 +36,13 @@ BAND = {"color": style.FAINT, "alpha": 0.3, "lw": 0}
 COLUMNS = (
     *("panel", "kind", "mark", "sweep", "name", "recurrent", "hidden_layers", "chance"),
     *("run_id", "status", "strength", "threshold", "exponent", "spikes", "valid_accuracy", "test_accuracy"),
-    *("n", "transition", "low", "high", "steepness", "plateau"),  # of a fit; published: what the mark needs
+    *("n", "transition", "low", "high", "steepness", "plateau", "within"),  # of a fit; published: what the mark needs
 )
 PANELS = "abcde"
+FEW = 2 * transition.SIDE  # networks, of which no curve can be told
+OPEN = 10.0  # a transition whose interval spans as many times its lower end is not determined, nor is
+ON_THE_RISE = 2  # a steepness with fewer networks than these between a tenth and nine tenths of the rise
+GAP = 0.5  # decades between the sparsest network that spikes and the place of silent ones
 MOST_TICKS = 4
 ABOVE = 1.06  # accuracy at which marks of a number of spikes alone stand
 FIRST, LINE = 1.16, 0.13  # height of the lowest of the numbers, which stand above 1 on the accuracy axis, and of each
@@ -100,42 +104,47 @@ def _fit(group: pd.DataFrame, chance: float) -> dict:
     fit, resampled = found
     low, high = selection.middle(resampled.transition)
     numbers = {"transition": fit.transition[0], "steepness": fit.steepness[0], "plateau": fit.plateau[0]}
-    return {"n": len(spikes), **numbers, "low": low, "high": high}
+    within = (spikes > fit.saturation(0.1)[0]) & (spikes < fit.saturation(0.9)[0])
+    return {"n": len(spikes), **numbers, "low": low, "high": high, "within": int(within.sum())}
 
 
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
+    data, left_out = _worth_a_column(data)
+    figure = style.new_figure(WIDTH, HEIGHT, note, " · ".join([*left_out, KEY]))
     there = [panel for panel in PANELS if panel in set(data["panel"])]
+    depths = sorted(int(depth) for depth in data["hidden_layers"].dropna().unique())
     look = {"marker": "o", "ms": 3, "lw": 1.0}
-    depths = _depths(data)
     handles = [
         Line2D([], [], color=_colour(depth), label=f"{depth} hidden layer{'s' if depth > 1 else ''}", **look)
         for depth in depths
     ]
     style.legend_above(figure, handles + _handles(set(data["mark"].dropna())), columnspacing=1.2)
     grid = figure.subplots(2, len(there), squeeze=False, sharey=True)
-    for column, panel in enumerate(there):
+    for column, panel in zip(grid.T, there, strict=True):
         own = data[data["panel"] == panel]
-        printed = own.loc[own["kind"] == "published", ["transition", "low", "high"]]
-        spikes = pd.Series([*own["spikes"], *printed.to_numpy(float).ravel()]).dropna().clip(lower=SILENT)
-        for row, (recurrent, words) in enumerate(ROWS.items()):
-            axes = grid[row, column]
-            _panel(axes, own[own["recurrent"] == recurrent], depths)
-            _spike_axis(axes, spikes)
-            if row:
-                axes.set_xlabel("hidden spikes per input")
-            else:
-                name = own["name"].iloc[0]
-                axes.set_title(name if "\n" in name else f"{name}\n")
-                axes.set_xticklabels([])
-                style.panel_letter(axes, panel, left=22 if column == 0 else 6, up=10)
-            if column == 0:
-                axes.set_ylabel(f"{words}\ntest accuracy")
-            else:
-                axes.set_ylabel("")
+        silent = _spike_axes(column, own)
+        for axes, (recurrent, words) in zip(column, ROWS.items(), strict=True):
+            _panel(axes, own[own["recurrent"] == recurrent], depths, silent)
+            axes.set_ylabel(f"{words}\ntest accuracy" if panel == there[0] else "")
+        name = own["name"].iloc[0]
+        column[0].set_title(name if "\n" in name else f"{name}\n")
+        column[0].set_xticklabels([])
+        column[1].set_xlabel("hidden spikes per input")
+        style.panel_letter(column[0], panel)
     return figure
+
+
+def _worth_a_column(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out data sets with too few networks for any curve, unless no other has more; say which."""
+    fits = data[data["kind"] == "fit"]
+    most = fits.groupby("panel")["n"].max()
+    few = most.index[most < FEW] if (most >= FEW).any() else []
+    names = [data.loc[data["panel"] == panel, "name"].iloc[0].replace("\n", " ") for panel in few]
+    counts = [int(fits.loc[fits["panel"] == panel, "n"].sum()) for panel in few]
+    words = [f"left out: {name}, {count} networks" for name, count in zip(names, counts, strict=True)]
+    return data[~data["panel"].isin(few)], words
 
 
 def _handles(marks: set[str]) -> list[Artist]:
@@ -148,49 +157,83 @@ def _handles(marks: set[str]) -> list[Artist]:
     return handles
 
 
-def _depths(data: pd.DataFrame) -> list[int]:
-    return sorted(int(depth) for depth in data["hidden_layers"].dropna().unique())
-
-
 def _colour(depth: int) -> str:
     return COLOURS[(depth - 1) % len(COLOURS)]
 
 
-def _spike_axis(axes: Axes, spikes: pd.Series) -> None:
-    """Make the x axis decades of spikes, as many as the networks of both rows and what is printed of them span."""
-    low, high = (np.log10([spikes.min(), spikes.max()]) if len(spikes) else (0, 2)) + np.array([-0.2, 0.2])
+def _spike_axes(column: Sequence[Axes], data: pd.DataFrame) -> float:
+    """Make the x axes decades of spikes, as many as the networks of both rows and what is printed of them span.
+
+    Returns:
+        Where silent networks stand, beyond a break of the axis; NaN if there is none.
+    """
+    printed = data.loc[data["kind"] == "published", ["transition", "low", "high"]]
+    spikes = pd.Series([*data["spikes"], *printed.to_numpy(float).ravel()]).dropna()
+    heard = spikes[spikes >= SILENT]
+    low, high = (np.log10([heard.min(), heard.max()]) if len(heard) else (0, 2)) + np.array([-0.2, 0.2])
     decades = np.arange(np.ceil(low), np.floor(high) + 1)
-    if len(decades) > MOST_TICKS:
-        decades = decades[decades % 2 == 0]
-    axes.set_xscale("log")
-    axes.set_xlim(10**low, 10**high)
-    axes.set_xticks(10**decades, [style.number(10**decade) for decade in decades])
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    decades = decades[decades % 2 == 0] if len(decades) > MOST_TICKS else decades
+    ticks = {10.0**decade: style.number(10**decade) for decade in decades}
+    silent = 10 ** (low - GAP) if len(heard) < len(spikes) else np.nan
+    if not np.isnan(silent):
+        ticks = {silent: "0", **ticks}
+    for axes in column:
+        axes.set_xscale("log")
+        axes.set_xlim(10 ** (low - 1.5 * GAP) if silent in ticks else 10**low, 10**high)
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        minor = np.outer(10 ** np.arange(np.floor(low), np.ceil(high)), np.arange(1, 10)).ravel()
+        axes.set_xticks(minor[(minor > 10**low) & (minor < 10**high)], minor=True)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        if silent in ticks:  # a break of the axis between 0 and the rest
+            at = 10 ** (low - GAP / 2)
+            axes.plot(
+                at,
+                0,
+                marker=[(-1, -1), (1, 1)],
+                ms=7,
+                mew=3.5,
+                color="white",
+                clip_on=False,
+                transform=axes.get_xaxis_transform(),
+                zorder=9,
+            )
+            axes.annotate(
+                "//",
+                (at, 0),
+                xycoords=parts.XY,
+                ha="center",
+                va="center",
+                size=style.SMALL,
+                zorder=10,
+                annotation_clip=False,
+            )
+    return silent
 
 
-def _panel(axes: Axes, data: pd.DataFrame, depths: Sequence[int]) -> None:
+def _panel(axes: Axes, data: pd.DataFrame, depths: Sequence[int], silent: float) -> None:
     parts.accuracy_axis(axes)
     axes.set_ylim(0, FIRST + LINE * (len(depths) - 1) + 0.09)
     if not len(data):
         parts.empty(axes, "no runs")
         return
-    chance = data["chance"].iloc[0]
-    axes.axhline(chance, color=style.FAINT, lw=0.7, ls=(0, (4, 2)), zorder=1)
-    words = []
-    for depth in depths:
+    parts.chance_line(axes, data["chance"].iloc[0], "")
+    for place, depth in enumerate(depths):
         own, colour = data[data["hidden_layers"] == depth], _colour(depth)
-        points = own[(own["kind"] == "network") & own["test_accuracy"].notna()]
-        spikes = points["spikes"].clip(lower=SILENT)
-        axes.scatter(spikes, points["test_accuracy"], s=7, color=colour, alpha=0.75, linewidths=0, zorder=3)
+        networks = own[(own["kind"] == "network") & own["test_accuracy"].notna()]
+        spikes = networks["spikes"].where(networks["spikes"] >= SILENT, silent)
+        axes.scatter(spikes, networks["test_accuracy"], s=7, color=colour, alpha=0.75, linewidths=0, zorder=3)
         for _, fit in own[own["kind"] == "fit"].iterrows():
-            words.append((colour, _words(fit)))
+            at = {
+                "xy": (0.03, FIRST + LINE * (len(depths) - 1 - place)),
+                "xycoords": parts.XY[::-1],
+                "va": "center",
+                "size": style.SMALL,
+            }
+            axes.annotate(_words(fit), **at, ha="left", color=colour)
             if not np.isnan(fit["transition"]):
-                _curve(axes, fit, spikes, colour)
+                _curve(axes, fit, networks["spikes"].clip(lower=SILENT), colour)
     for _, paper in data[data["kind"] == "published"].iterrows():
         _mark(axes, paper)
-    for place, (colour, text) in enumerate(words):
-        up = FIRST + LINE * (len(depths) - 1 - place)
-        axes.annotate(text, (0.03, up), xycoords=parts.XY[::-1], ha="left", va="center", size=style.SMALL, color=colour)
 
 
 def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
@@ -198,10 +241,12 @@ def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
     x = np.geomspace(spikes.min(), spikes.max(), 200)
     sigmoid = Rise(*(np.array([fit[name]]) for name in ("transition", "steepness", "plateau")), fit["chance"])
     middle = (fit["plateau"] + fit["chance"]) / 2
-    axes.plot(x, sigmoid.accuracy(x), color=colour, lw=1.0, zorder=2)
-    axes.plot(
-        [fit["low"], fit["high"]], [middle, middle], color=colour, lw=2.4, alpha=0.35, zorder=4, solid_capstyle="butt"
-    )
+    vague = fit["within"] < ON_THE_RISE or fit["high"] > OPEN * fit["low"]
+    accuracy = sigmoid.accuracy(x)
+    accuracy[accuracy > 1] = np.nan  # a free plateau may lie above what is possible
+    axes.plot(x, accuracy, color=colour, lw=1.0, ls=style.DASHES if vague else "-", zorder=2)
+    band = {"lw": 2.4, "alpha": 0.35, "zorder": 4, "solid_capstyle": "butt"}
+    axes.plot([fit["low"], fit["high"]], [middle, middle], color=colour, **band)
     axes.plot(fit["transition"], middle, marker="|", ms=6, mew=1.0, color=colour, zorder=5)
 
 
@@ -217,10 +262,10 @@ def _mark(axes: Axes, paper: Mapping) -> None:
 
 
 def _words(fit: Mapping) -> str:
-    """Return a transition with its interval; a question mark where none can be told."""
+    """Return a transition with its interval; a question mark and the number of networks where none can be told."""
     if np.isnan(fit["transition"]):
-        return "?"
-    return " ".join([_short(fit["transition"]), f"[{_short(fit['low'])}, {_short(fit['high'])}]"])
+        return f"? (n = {int(fit['n'])})"
+    return f"{_short(fit['transition'])} [{_short(fit['low'])}, {_short(fit['high'])}]"
 
 
 def _short(value: float) -> str:
