@@ -16,6 +16,10 @@ LEGEND = {
     "code": "† not stated in the text at hand: from public code that reproduces the paper",
     "ours": "‡ not stated in the paper, or departing from it: chosen here",
 }
+PAPER = {
+    "[": "[ ] the paper's value, where its text states one",
+    "§": "§ of its Table 1, as public code that reproduces the paper quotes it",
+}
 LISTED = 4  # more swept values than these are printed as a range
 Value = bool | int | float | str
 
@@ -24,7 +28,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     """Make a row per hyperparameter in print order: `knob`, for each task the value and its mark, and the `source`.
 
     A value that holds in one figure only is followed by that figure. A `source` is one for all tasks, or a mapping from
-    tasks to theirs and `others`.
+    tasks to theirs and `others`. What the paper has is beside each value, if it is known.
     """
     knobs = tables["runs"].copy()
     for name in PROPERTIES:
@@ -36,7 +40,9 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         for task in (task for task in TASKS if task in set(knobs["data.task"])):
             value = _in_use(knobs[knobs["data.task"] == task], row["knob"]) if row["knob"] in knobs else "-"
             source = "" if value == "-" else sources.get(task, sources.get("others", ""))
-            cells |= {NAMES[task]: value, f"{NAMES[task]} mark": _mark(source)}
+            of_paper = row.get("printed", {})
+            paper = "" if value == "-" else str(of_paper.get(task, of_paper.get("others", "")))
+            cells |= {NAMES[task]: value, f"{NAMES[task]} mark": _mark(source), f"{NAMES[task]} paper": paper}
         named = {NAMES.get(task, task): sources[task] for task in (*TASKS, "others") if task in sources}
         where = "; ".join(f"{name}: {text}" for name, text in named.items()) if len(named) > 1 else sources["others"]
         rows.append({"hyperparameter": row["row"], "knob": row["knob"], **cells, "source": where})
@@ -98,14 +104,18 @@ def _figure(name: str) -> str:
 
 
 def printed(data: pd.DataFrame) -> pd.DataFrame:
-    """Format the table as text, marks behind the values."""
+    """Format the table as text, marks and the paper's values behind ours."""
     columns = {"Hyperparameter": data["hyperparameter"]}
-    tasks = [NAMES[task] for task in TASKS if NAMES[task] in data.columns]
-    columns |= {task: (data[task] + " " + data[f"{task} mark"].fillna("")).str.strip() for task in tasks}
+    for task in (NAMES[task] for task in TASKS if NAMES[task] in data.columns):
+        marked = (data[task] + " " + data[f"{task} mark"].fillna("")).str.strip()
+        paper = data[f"{task} paper"].fillna("")
+        columns[task] = marked.where(paper == "", marked + " [" + paper + "]")
     return pd.DataFrame({**columns, "Where it comes from": data["source"]})
 
 
 def legend(data: pd.DataFrame, experiment: Mapping) -> list[str]:
-    """Explain the marks."""
-    marks = "".join("".join(data[name].dropna()) for name in data.columns if name.endswith(" mark"))
-    return [LEGEND[word] for word, sign in MARKS.items() if sign in marks]
+    """Explain the marks and the brackets."""
+    text = "".join(printed(data).drop(columns="Where it comes from").to_numpy().ravel())
+    return [LEGEND[word] for word, sign in MARKS.items() if sign in text] + [
+        PAPER[sign] for sign in PAPER if sign in text
+    ]
