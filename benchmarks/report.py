@@ -239,10 +239,10 @@ def _race_panel(ax, found: dict) -> None:
     ax.set_yticks(range(len(names)), [found["titles"].get(name, name) for name in names])
     ax.set_xscale("log")
     ax.set_xlim(LEAST, ax.get_xlim()[1] * 1.6)
-    ax.set_ylim(-0.6, len(names) + 0.4)  # room for the legend
+    ax.set_ylim(-0.6, len(names) - 0.4)
     _plain(ax.xaxis, few=False)
     ax.set_xlabel(f"time of a training step, times sgpipe's ({threads} thread{'s' * (threads != '1')})")
-    ax.legend(loc="upper right", ncols=3, handlelength=1.2, borderaxespad=0)
+    ax.legend(loc="upper right", handlelength=1.2, borderaxespad=0)
 
 
 def _curves_panel(ax, curves: dict, label: str, names: dict[str, str] | None = None, markers=("o", "s", "^")) -> None:
