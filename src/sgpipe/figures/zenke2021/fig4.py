@@ -39,11 +39,7 @@ LINKS = {
     ("S", "I"): (EXPLICIT, "$V^{(1)}$", 0.26, (-3, -9)),
 }
 BENDS = {("S", "I"): -0.08}
-LEGEND = {
-    FORWARD: "feed-forward",
-    IMPLICIT: "implicit recurrence: decay, reset",
-    EXPLICIT: "explicit recurrence: V",
-}
+LEGEND = {FORWARD: "feed-forward", IMPLICIT: "implicit recurrence: decay, reset", EXPLICIT: "explicit recurrence: V"}
 KEY = "solid: gradients flow back along the link · dashed: the link is there, but detached from the gradient"
 
 
