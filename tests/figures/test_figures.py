@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
@@ -443,6 +444,15 @@ def test_intervals_and_spreads_of_accuracies_stay_within_what_is_possible():
     assert parts.interval(nearly_all)[1] == parts.spread(nearly_all)[1] == 1
     assert parts.interval([0.0, 0.1, 0.01])[0] == 0
     assert parts.interval([0.5, 0.6])[0] == pytest.approx(max(0, 0.55 - 12.706 * 0.05), abs=1e-4)  # Student t, 1 degree
+
+
+def test_bars_keep_their_width_where_their_neighbours_have_none():
+    axes, bars = Figure().subplots(), pd.DataFrame({"at": [0.0, 1.0, 2.5], "n": [2, 0, 2], "cells": 4})
+    networks = pd.DataFrame({"at": [0.0, 0.0, 2.5, 2.5], "test_accuracy": [0.2, 0.4, 0.6, 0.8]})
+    parts.bars(axes, bars, networks, dict.fromkeys(bars["at"], "red"))
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.8, 0.8])
+    words = [text.get_text() for text in axes.texts]
+    assert words.count("2/4") == 2 and "none of 4 finished" in words
 
 
 def test_a_key_says_what_is_drawn():

@@ -55,7 +55,7 @@ def bars_key(groups: pd.DataFrame, *more: str, words: str = "bars", above: str =
         words: What shows a mean.
         above: What the numbers above are.
     """
-    several = ["whiskers: sd", "broad grey lines: its 95 % confidence interval", "points: single networks"]
+    several = ["whiskers: sd", "broad grey: its 95 % confidence interval", "points: single networks"]
     shown = [f"{words}: mean", *several] if (groups["n"] > 1).any() else [f"{words}: single networks"]
     return " · ".join([*shown, f"above: {above}", *more])
 
@@ -83,14 +83,21 @@ def bars(
     networks = networks.dropna(subset=[value])
     if len(networks):
         look = {"x": "at", "y": value, "native_scale": True, "legend": False, "ax": axes}
-        fill = {"hue": "at", "palette": dict(colours), "saturation": 1, "width": width}
+        width *= _pitch(summaries["at"])
+        share = width / _pitch(networks["at"])  # seaborn knows no bars but those that it draws
+        fill = {"hue": "at", "palette": dict(colours), "saturation": 1, "width": share}
         sns.barplot(networks, **look, **fill, errorbar=interval, err_kws=INTERVAL, zorder=2)
         spreads(axes, networks, value)
-        points(axes, networks, value, width * min(np.diff(sorted(summaries["at"])), default=1.0))
+        points(axes, networks, value, width)
     for _, bar in summaries.iterrows() if counted else ():
         count(axes, bar["at"], bar)
     axes.set(xlim=(summaries["at"].min() - 0.7, summaries["at"].max() + 0.7), xlabel="")
     accuracy_axis(axes)
+
+
+def _pitch(places: pd.Series) -> float:
+    """Return the smallest distance of two places; 1 if there is one place."""
+    return min(np.diff(sorted(set(places))), default=1.0)
 
 
 def spreads(axes: Axes, networks: pd.DataFrame, value: str) -> None:

@@ -31,6 +31,7 @@ INPUTS = ShdData.units
 RIGHT, OTHER = "#8C510A", "#C7C7C7"  # the readout of the right class: brown, as in the paper
 FILL = "#9BB7D4"
 KEY = (
+    "shown: the network of median activity among those that classify the sample right, if any · "
     "±: sd over networks · brown: readout of the right class · filled: the network shown, lines: the others · "
     "dashed: most possible"
 )
@@ -122,11 +123,7 @@ def _counts(rows: pd.DataFrame) -> pd.DataFrame:
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
-    decisions = data[data["kind"] == "decision"]
-    right = (
-        " among those that classify the sample right" if (decisions["predicted"] == decisions["label"]).all() else ""
-    )
-    figure = style.new_figure(WIDTH, HEIGHT, note, f"shown: the network of median activity{right} · {KEY}")
+    figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
     upper, lower = figure.subfigures(2, 1, height_ratios=[2.1, 1.0])
     sides = upper.subfigures(1, 2)
     counts = lower.subplots(1, 2, sharex=True, sharey=True)

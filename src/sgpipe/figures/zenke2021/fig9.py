@@ -242,8 +242,7 @@ def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
     sigmoid = Rise(*(np.array([fit[name]]) for name in ("transition", "steepness", "plateau")), fit["chance"])
     middle = (fit["plateau"] + fit["chance"]) / 2
     vague = fit["within"] < ON_THE_RISE or fit["high"] > OPEN * fit["low"]
-    accuracy = sigmoid.accuracy(x)
-    accuracy[accuracy > 1] = np.nan  # a free plateau may lie above what is possible
+    accuracy = np.minimum(sigmoid.accuracy(x), 1)  # a free plateau may lie above what is possible
     axes.plot(x, accuracy, color=colour, lw=1.0, ls=style.DASHES if vague else "-", zorder=2)
     band = {"lw": 2.4, "alpha": 0.35, "zorder": 4, "solid_capstyle": "butt"}
     axes.plot([fit["low"], fit["high"]], [middle, middle], color=colour, **band)
