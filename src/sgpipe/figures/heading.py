@@ -31,11 +31,23 @@ def own_heading(experiment: Mapping[str, Any], module: str) -> list[str]:
 
 def heading_lines(title: str, words: Sequence[str]) -> list[str]:
     """Return a title and some words in lines that fit above a figure of two columns; those too many are counted."""
-    lines = style.fitted(" · ".join(words), style.DOUBLE)
+    lines = _broken(words, int(style.DOUBLE / style.CHARACTER))
     if len(lines) > MOST:
         more = sum(line.count(" · ") + 1 for line in lines[MOST:])
         lines = [*lines[: MOST - 1], f"{lines[MOST - 1]} · and {more} more"]
     return [title, *lines]
+
+
+def _broken(words: Sequence[str], most: int) -> list[str]:
+    """Join words with dots to lines of at most so many letters."""
+    lines = [""]
+    for word in words:
+        joined = f"{lines[-1]} · {word}" if lines[-1] else word
+        if len(joined) <= most or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return lines
 
 
 def change_words(sweeps: Iterable[MatchedSweep]) -> list[str]:

@@ -200,7 +200,7 @@ def heat_map(
     for row, column in np.argwhere((status != "finished").to_numpy()):
         found = status.iloc[row, column]
         marked.add(found if isinstance(found, str) else None)
-        axes.add_patch(Rectangle((column, row), 1, 1, **CELL_MARKS[found if isinstance(found, str) else None]))
+        mark_cell(axes, column + 0.5, row + 0.5, found if isinstance(found, str) else None)
     axes.set(xlabel="β", ylabel="learning rate η")
     axes.tick_params(axis="x", rotation=90 if len(betas) > 6 else 0)
     return marked
@@ -241,6 +241,18 @@ CELL_MARKS = {
     "diverged": {"facecolor": "#FFFFFF", "edgecolor": style.WARNING_COLOUR, "hatch": "xxxxx", "lw": 0.3},
     "failed": {"facecolor": "#FFFFFF", "edgecolor": style.INK, "hatch": ".....", "lw": 0.3},
 }
+
+
+def mark_cell(axes: Axes, x: float, y: float, status: str | None) -> None:
+    """Mark a cell of a heat map that has no accuracy.
+
+    Args:
+        axes: The heat map.
+        x: The middle of the cell.
+        y: The same, across rows.
+        status: Why it has none; None for a cell that was not run.
+    """
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **CELL_MARKS[status]))
 
 
 def mark_legend(statuses: set[str | None]) -> list[Patch]:
