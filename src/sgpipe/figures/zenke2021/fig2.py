@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgpipe.figures import parts, style
+from sgpipe.figures.seeds import in_order
 from sgpipe.figures.zenke2021 import fig2_activity, fig2_sketch
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
@@ -74,7 +75,7 @@ def _learning(axes: Axes, curves: pd.DataFrame) -> None:
         parts.empty(axes, "no run finished an epoch")
         return
     handles = []
-    for shape in [name for name in SURROGATES if name in set(curves["shape"])]:
+    for shape in in_order(curves["shape"]):
         own = curves[curves["shape"] == shape]
         colour = style.SURROGATE_COLOURS[shape]
         for _, curve in own.groupby("run_id"):
@@ -107,7 +108,7 @@ def _learning(axes: Axes, curves: pd.DataFrame) -> None:
 
 def _accuracy(axes: Axes, networks: pd.DataFrame) -> None:
     """Draw the test accuracy of every network and its mean."""
-    shapes = [name for name in SURROGATES if name in set(networks["shape"])]
+    shapes = in_order(networks["shape"])
     labels = {"superspike": "surr.", "true_derivative": "true"}
     for place, shape in enumerate(shapes):
         own = networks[networks["shape"] == shape]

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgpipe.figures import parts, style
+from sgpipe.figures.seeds import in_order
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
 
@@ -26,7 +27,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     """Select curves (a), cells (b), best networks and their summaries (c), and repeated networks (d)."""
     runs = parts.plain(selection.outcomes(tables["runs"]))
     searched = selection.of_sweep(runs, "shapes", "deeper")
-    shapes = [name for name in SURROGATES if name in set(searched["shape"])]
+    shapes = in_order(searched["shape"])
     betas = experiment["settings"].get("axis_betas") or sorted(searched["beta"].dropna().unique())
     groups = {"shapes": searched}
     groups |= {name: selection.of_sweep(runs, name) for name in ("no_hidden", "beta_zero")}
@@ -60,7 +61,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     figure = style.new_figure(WIDTH, HEIGHT, note, f"{parts.BARS_KEY} · boxes: quartiles and range")
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.75, 1.0])
     curves, cells = data[data["panel"] == "a"], data[data["panel"] == "b"]
-    shapes = [name for name in SURROGATES if name in set(curves["shape"])]
+    shapes = in_order(curves["shape"])
     grid = upper.subplots(2, len(shapes), height_ratios=[0.8, 1.0], squeeze=False)
     _shapes(upper, grid[0], curves, shapes)
     _heat_maps(upper, grid[1], cells, shapes)
@@ -112,7 +113,7 @@ def _bars(axes: Axes, data: pd.DataFrame) -> None:
     summaries = data[data["kind"] == "summary"].reset_index(drop=True)
     groups = {"control:\nno hidden layer": summaries[summaries["sweep"] == "no_hidden"]}
     groups["control:\nβ = 0"] = summaries[summaries["sweep"] == "beta_zero"]
-    for shape in SURROGATES:
+    for shape in in_order(summaries["shape"]):
         groups[SURROGATES[shape].label] = summaries[(summaries["sweep"] == "shapes") & (summaries["shape"] == shape)]
     places, centres, order, points, colours = [], [], [], [], []
     at = 0.0
