@@ -15,7 +15,7 @@ from sgpipe.engines.cpu.engine import CpuEngine, built
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.results.store import Store
 from sgpipe.spec.run import RunSpec
-from sgpipe.spec.surrogates import FAMILIES, SURROGATES, Surrogate
+from sgpipe.spec.surrogates import FAMILIES, FORMULA, SURROGATES, Surrogate
 from sgpipe.training.pack import Workshop, train_pack
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import initial_weights
@@ -134,7 +134,7 @@ def test_engines_know_every_family_of_surrogates():
     from sgpipe.engines.gpu.knobs import FAMILIES as KNOWN
 
     extension = pytest.importorskip("sgpipe.engines.cpu._cpu", reason="the C++ engine is not built")
-    assert set(extension.families()) == set(KNOWN) == FAMILIES.keys()
+    assert set(extension.families()) == set(KNOWN) == {*FAMILIES, FORMULA}
     assert {shape.family for shape in SURROGATES.values()} == FAMILIES.keys()
 
 

@@ -154,6 +154,23 @@ def test_a_pack_of_all_shapes_agrees_with_the_reference(tiny, layers, kernels):
     assert_agree(specs, task, [random_weights(spec, task, seed) for seed, spec in enumerate(specs)], kernels)
 
 
+@both
+@pytest.mark.parametrize("layers", ["two layers", "recurrent"])
+def test_formulas_beside_shapes_agree_with_the_reference(tiny, layers, kernels):
+    knobs = {"training.precision": "float64", "network.reset_gradient": "attached", **LAYERS[layers]}
+    formulas = ("1/(1 + abs(v))**3", "exp(-pi*(v - 0.2)**2)", "where(-2 < v <= 0.7, 1 + v/3, 0)", "1/(1 + abs(v))**3")
+    changes = [
+        {
+            **{"surrogate.shape": "formula", "surrogate.formula": text, "surrogate.dampening": 0.5 + 0.2 * place},
+            **({"surrogate.slope": "beta", "surrogate.beta": 2.5} if place % 2 else {"surrogate.sharpness": 0.7}),
+        }
+        for place, text in enumerate(formulas)
+    ]
+    specs = [tiny({**knobs, **one}) for one in [*changes[:2], *MIXED, *changes[2:]]]
+    task = random_task()
+    assert_agree(specs, task, [random_weights(spec, task, seed) for seed, spec in enumerate(specs)], kernels)
+
+
 EDGES = {
     "one sample": ({"samples": 1, "rate": 0}, {}),
     "four steps": ({"steps": 4}, {}),

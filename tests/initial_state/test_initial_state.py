@@ -443,3 +443,29 @@ def test_training_by_hand_makes_the_initial_states_too(tmp_path, monkeypatch, ca
     assert main(["train", "mine_fig1"]) == 0
     assert len(list(tmp_path.glob("results/init/*.parquet"))) == 3
     assert "7 trained" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.5])
+@pytest.mark.parametrize(
+    "conditions", [{"init.conditions": "III"}, FOURTH, {"init.conditions": "III", "network.hidden": [64, 64]}]
+)
+def test_the_theory_takes_a_formula_for_what_its_built_in_twin_is(conditions, factor):
+    text = {"surrogate.shape": "formula", "surrogate.formula": f"{factor}*exp(-2*abs(v))"}
+    knobs = {**conditions, "init.infeasible": "clip", "surrogate.dampening": 0.8}
+    twin = solved(example(knobs))
+    found = solved(example(knobs | text | {"surrogate.dampening": 0.8 / factor}))
+    for wanted, layer, row, own in zip(twin.layers, found.layers, twin.found, found.found, strict=True):
+        for name, scale in (("dampening", factor), ("sharpness", 1.0)):
+            one, other = getattr(wanted, name), getattr(layer, name)
+            assert (one is None) == (other is None)
+            assert one is None or other * scale == pytest.approx(one, rel=1e-6)
+        for name in ("first", "second", "deviations.III", "deviations.IV"):
+            assert own[name] == pytest.approx(row[name], rel=1e-6, abs=1e-9)
+
+
+def test_conditions_can_be_met_by_measurement_with_a_formula():
+    text = {"surrogate.shape": "formula", "surrogate.formula": "2*exp(-2*abs(v))"}
+    small = {"network.hidden": [24], "init.method": "calibrated", "init.conditions": "III"}
+    task = random_task(units=30, rate=0.1)
+    one, two = (initial_state(example(small | more), task).layers[0] for more in ({}, text))
+    assert two.dampening * 2 == pytest.approx(one.dampening, rel=0.02)

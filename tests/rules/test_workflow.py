@@ -5,13 +5,14 @@ import re
 import signal
 import time
 
+import pandas as pd
 import pytest
 import torch
 
 from sgpipe.plan.plan import make_plan
 from sgpipe.results.store import Result
 from sgpipe.spec.config import load_config
-from tests.conftest import Project
+from tests.conftest import ROOT, Project
 
 pytestmark = pytest.mark.workflow
 
@@ -213,3 +214,17 @@ def test_one_figure_and_the_report_from_users_own_yaml(project):
     assert "Two shapes" in page and "robust to the shape" in page  # a title, and the caption of what draws it
     assert "fig1.png" in page and "fig1.svg" in page and "fig2_compared.png" in page
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?://", page)
+
+
+def test_the_example_of_a_surrogate_of_ones_own_is_trained_and_drawn(project):
+    project.write("own.yaml", (ROOT / "examples" / "own_surrogate.yaml").read_text())
+    project.run("own_fig1", "--config", "scale=smoke", "experiments=[own.yaml]")
+    assert len(project.stored()) == 4
+    runs = pd.read_parquet(project.folder / "results/smoke/own_fig1.parquet")
+    formulas = runs[runs["surrogate.shape"] == "formula"]
+    assert set(formulas["surrogate.formula"]) == {"1/(1 + abs(v))**3"} and set(formulas["surrogate.beta"]) == {1, 10}
+    assert set(runs["status"]) == {"finished"}
+    figures = project.folder / "results/smoke/figures/own"
+    drawn = pd.read_parquet(figures / "fig1.parquet")
+    assert {"superspike", "cubic fast sigmoid: 1/(1 + abs(v))**3"} == set(drawn["shape"].dropna())
+    assert (figures / "fig1.png").stat().st_size > 0

@@ -173,3 +173,62 @@ def test_a_figure_may_have_any_name_and_a_table_begins_with_that_word(tmp_path):
     path.write_text("paper: mine\nexperiments:\n  mine_9: {title: T, sweeps: {s: {}}}\n")
     with pytest.raises(SgpipeError, match="mine_9"):
         load_experiments([path], "smoke")
+
+
+NAMED = """paper: mine
+surrogates:
+  cubic: {formula: "1/(1+(abs(v)))**3", label: cubic, slope: beta}
+  bell: {formula: exp(-v**2)}
+experiments:
+  mine_fig1:
+    title: T
+"""
+
+
+def named(tmp_path, body, head=NAMED):
+    path = tmp_path / "mine.yaml"
+    path.write_text(head + body)
+    return load_experiments([path], "smoke")["mine_fig1"]
+
+
+def test_a_surrogate_named_in_the_file_is_a_shape_like_any_other(tmp_path):
+    grid = "grid: {surrogate.shape: [superspike, cubic, bell], surrogate.beta: [1, 2]}"
+    record = "    record: {runs: {surrogate: {shape: bell}}, samples_per_class: 1}\n"
+    found = named(tmp_path, f"{record}    sweeps: {{s: {{{grid}}}}}")
+    assert points(found, "surrogate.shape").count(("formula",)) == 3  # bell has a sharpness, and no beta
+    specs = [spec.surrogate for spec in found.runs.values() if spec.surrogate.shape == "formula"]
+    assert sorted((one.formula, one.slope, one.beta or 0.0, one.sharpness or 0.0) for one in specs) == [
+        ("1/(1 + abs(v))**3", "beta", 1.0, 0.0),
+        ("1/(1 + abs(v))**3", "beta", 2.0, 0.0),
+        ("exp(-v**2)", "sharpness", 0.0, 1.0),
+    ]
+    assert found.metadata()["surrogates"] == {"1/(1 + abs(v))**3": "cubic"}
+    assert [spec.surrogate.formula for spec in found.recorded()] == ["exp(-v**2)"]
+
+
+def test_a_file_with_surrogates_that_an_experiment_does_not_use_leaves_it_as_it_is(tmp_path):
+    plain = load(tmp_path, "    sweeps: {s: {}}")
+    assert named(tmp_path, "    sweeps: {s: {}}").definition == plain.definition
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("exp(-v**2)", "exp(-x**2)", "surrogates.bell.formula: 'exp(-x**2)' has 'x', which is not v"),
+        ("exp(-v**2)", "1/v", "surrogates.bell.formula: '1/v' is infinite at v = 0"),
+        ("bell", "superspike", "surrogates.superspike: 'superspike' is a shape that there is already"),
+        ("bell", "Bell", "surrogates.Bell: 'Bell' is not a name of small letters"),
+        ("slope: beta", "slope: tail", "surrogates.cubic.slope: 'tail' is not one of sharpness, beta"),
+        ("formula: exp(-v**2)", "label: b", "surrogates.bell: 'formula' is a required property"),
+        (
+            "sweeps",
+            "base: {surrogate.slope: beta}\n    sweeps",
+            "surrogate.slope: is given twice, here and by surrogates.bell",
+        ),
+    ],
+)
+def test_a_wrong_surrogate_of_the_file_is_one_line(tmp_path, old, new, message):
+    text = NAMED + "    sweeps: {s: {base: {surrogate.shape: bell}}}"
+    with pytest.raises(SgpipeError) as caught:
+        named(tmp_path, "", text.replace(old, new, 1))
+    assert message in str(caught.value) and "\n" not in str(caught.value)

@@ -67,6 +67,7 @@ RUNS = {
     "dfast sigmoid": {"surrogate.shape": "dfast_sigmoid", "surrogate.sharpness": 3.0},
     "rectangular": {"surrogate.shape": "rectangular", "surrogate.sharpness": 1.5},
     "q-PseudoSpike": {"surrogate.shape": "q_pseudospike", "surrogate.tail": 1.2},
+    "formula": {"surrogate.shape": "formula", "surrogate.formula": "1/(1 + abs(v))**3", "surrogate.sharpness": 4.0},
     "recurrent": {"network.recurrent": True},
     "recurrent, detached": {"network.recurrent": True, "network.recurrent_gradient": "detached"},
     "two layers, sum head": {"network.hidden": [8, 6], "objective.head": "sum"},

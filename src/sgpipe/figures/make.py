@@ -120,9 +120,17 @@ def read_tables(tables: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], di
     metadata = read["runs"].schema.metadata or {}
     if b"sgpipe.experiment" not in metadata:
         raise SgpipeError(f"{tables['runs']}: no experiment in its metadata; delete it, and it is made anew")
-    return {name: table.to_pandas(use_threads=False) for name, table in read.items()}, json.loads(
-        metadata[b"sgpipe.experiment"]
-    )
+    experiment = json.loads(metadata[b"sgpipe.experiment"])
+    labels = experiment.get("surrogates", {})
+    return {name: _named(table.to_pandas(use_threads=False), labels) for name, table in read.items()}, experiment
+
+
+def _named(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table in which a formula is the name of its shape, after its label if it has one (see `SURROGATES`)."""
+    if "surrogate.formula" not in frame:
+        return frame
+    names = frame["surrogate.formula"].map(lambda text: f"{labels[text]}: {text}" if text in labels else text)
+    return frame.assign(**{"surrogate.shape": names.where(names.notna(), frame["surrogate.shape"])})
 
 
 def corner_note(experiment: Mapping, runs: pd.DataFrame, table: str = "results") -> str:

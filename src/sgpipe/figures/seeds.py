@@ -8,7 +8,7 @@ import pandas as pd
 from sgpipe.results.selection import summary
 from sgpipe.results.tables import spec_of_row
 from sgpipe.spec.run import RunSpec
-from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.spec.surrogates import FORMULA, SURROGATES
 
 # Short names of the columns that the numbers of these figures have.
 SHORT = {
@@ -62,8 +62,9 @@ def key(groups: pd.DataFrame, mean: str, *spreads: str) -> str:
 
 
 def in_order(names: Sequence[str]) -> list[str]:
-    """Sort shapes in the order in which they are defined, each once."""
-    return [name for name in SURROGATES if name in set(names)]
+    """Sort shapes in the order in which they are defined, each once; formulas are the last."""
+    own = {name for name in names if isinstance(name, str) and name not in SURROGATES}
+    return [*(name for name in SURROGATES if name in set(names)), *sorted(own)]
 
 
 def spread(groups: pd.DataFrame, value: str = "mean") -> float:
@@ -73,5 +74,8 @@ def spread(groups: pd.DataFrame, value: str = "mean") -> float:
 
 
 def spec_of(row: Mapping) -> RunSpec:
-    """Make the run that a row of knobs describes."""
-    return spec_of_row({key: value for key, value in row.items() if "." in key})
+    """Make the run that a row of knobs describes; in a figure's tables a formula is the name of its shape."""
+    known = {key: value for key, value in row.items() if "." in key}
+    if isinstance(row.get("surrogate.formula"), str):
+        known["surrogate.shape"] = FORMULA
+    return spec_of_row(known)

@@ -6,6 +6,7 @@ Sizes are those of the printed page: a figure is one column (85 mm) or two (180 
 import textwrap
 from collections.abc import Callable, Iterable
 from functools import wraps
+from zlib import crc32
 
 import matplotlib
 import numpy as np
@@ -62,32 +63,55 @@ RC = {
     "savefig.dpi": 300,
 }
 
+
+class Looks(dict[str, str]):
+    """What tells shapes apart, by name; a formula gets one of a few of its own, always the same."""
+
+    def __init__(self, named: dict[str, str], others: tuple[str, ...]):
+        super().__init__(named)
+        self.others = others
+
+    def __missing__(self, name: str) -> str:
+        return self.others[crc32(name.encode()) % len(self.others)]
+
+    def get(self, name, default=None):
+        """Look up a shape; what is no name of one, such as a missing value, has the default."""
+        return self[name] if isinstance(name, str) else default
+
+
 # Colour-blind-safe (Paul Tol's muted and vibrant sets); one meaning, one colour, in every figure.
-SURROGATE_COLOURS = {
-    "superspike": "#882255",
-    "sigmoid": "#44AA99",
-    "esser": "#999933",
-    "asymptotic_superspike": "#CC6677",
-    "constant": "#999999",
-    "true_derivative": "#777777",
-    # Table S1 of herranz2022; the shapes that zenke2021 has too have its colours.
-    "triangular": "#999933",
-    "exponential": "#332288",
-    "gaussian": "#55AADD",
-    "dsigmoid": "#44AA99",
-    "dfast_sigmoid": "#882255",
-    "rectangular": "#EEAA33",
-    "q_pseudospike": "#AA4499",
-}
-SURROGATE_MARKERS = {
-    "triangular": "^",
-    "exponential": "o",
-    "gaussian": "D",
-    "dsigmoid": "v",
-    "dfast_sigmoid": "P",
-    "rectangular": "s",
-    "q_pseudospike": "X",
-}
+FORMULA_COLOURS = ("#0077BB", "#CC3311", "#117733", "#EE7733", "#AA4466", "#225588")
+SURROGATE_COLOURS = Looks(
+    {
+        "superspike": "#882255",
+        "sigmoid": "#44AA99",
+        "esser": "#999933",
+        "asymptotic_superspike": "#CC6677",
+        "constant": "#999999",
+        "true_derivative": "#777777",
+        # Table S1 of herranz2022; the shapes that zenke2021 has too have its colours.
+        "triangular": "#999933",
+        "exponential": "#332288",
+        "gaussian": "#55AADD",
+        "dsigmoid": "#44AA99",
+        "dfast_sigmoid": "#882255",
+        "rectangular": "#EEAA33",
+        "q_pseudospike": "#AA4499",
+    },
+    FORMULA_COLOURS,
+)
+SURROGATE_MARKERS = Looks(
+    {
+        "triangular": "^",
+        "exponential": "o",
+        "gaussian": "D",
+        "dsigmoid": "v",
+        "dfast_sigmoid": "P",
+        "rectangular": "s",
+        "q_pseudospike": "X",
+    },
+    ("h", "p", "d", "<", ">"),
+)
 NO_HIDDEN_COLOUR = "#000000"
 # Which shape (s, a) with which gradient: controls are greys, a gradient through the recurrence is orange.
 CONDITION_COLOURS = {

@@ -145,7 +145,7 @@ def _solved(spec: RunSpec, layer: Layer, number: int, shapes: Mapping[str, tuple
 
     def solution(standard: tuple[np.ndarray, np.ndarray] | None) -> Solution:
         generator = stream(init.seed, f"init/sharpness{number}")
-        return solve(layer, spec.surrogate.shape, asked, standard=standard, generator=generator)
+        return solve(layer, spec.surrogate.name, asked, standard=standard, generator=generator)
 
     if init.extrema != "sample":
         return solution(None)

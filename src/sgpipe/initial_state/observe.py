@@ -66,7 +66,7 @@ def measured(
             weights[f"V{number}"],
             input_drive(feed, inputs),
             spec.init.seed,
-            derivative=Derivative(spec.surrogate.shape, **knobs),
+            derivative=Derivative(spec.surrogate.name, **knobs),
             tangent_drive=None if tangents is None else input_drive(feed, tangents),
             keep=True,
         )
@@ -84,7 +84,7 @@ def theory_of(spec: RunSpec, task: Task, state: Sequence[LayerSettings] | None =
     for number, units in enumerate(spec.network.hidden, start=1):
         layer = above(*found[-1], units) if found else lowest(spec, inputs_of(spec, task))
         layer = as_drawn(layer, spec, state[number - 1] if state else None)
-        found.append((layer, solve(layer, spec.surrogate.shape, Asked(()))))
+        found.append((layer, solve(layer, spec.surrogate.name, Asked(()))))
     return found
 
 
@@ -128,7 +128,7 @@ def moment_rows(spec: RunSpec, task: Task) -> Rows:
     """Compute E[sigma'^2] of the first layer over sharpness, as rows: by eq. 64 and its limit gamma^2 / s (eq. 2)."""
     layer, solution = theory_of(spec, task)[0]
     low, high = solution.y_min - layer.thr, solution.y_max - layer.thr
-    derivative = Derivative(spec.surrogate.shape, layer.dampening, SHARPNESSES, layer.tail)
+    derivative = Derivative(spec.surrogate.name, layer.dampening, SHARPNESSES, layer.tail)
     exact, wide = derivative.moment(2, low, high), derivative.wide_limit(low, high)
     return [
         {"sharpness": float(s), "theory_second": float(one), "wide": float(other)}

@@ -12,7 +12,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
 from sgpipe.results.store import ROW_SCHEMA, Result, Row
 from sgpipe.spec.knob import basic_type
-from sgpipe.spec.run import RunSpec, knobs
+from sgpipe.spec.run import RunSpec, knobs, rare_knobs
 from sgpipe.spec.tasks import TASKS
 from sgpipe.spec.tasks.data_knobs import DataKnobs
 
@@ -30,16 +30,17 @@ def runs_table(results: Sequence[Result]) -> pa.Table:
         rows = result.rows or (Row(0, "none", np.nan, np.nan, np.nan, ()),)
         table = pa.Table.from_pylist([asdict(row) for row in rows], schema=ROW_SCHEMA)
         columns = {"run_id": result.spec.id, "status": result.status}
-        arrays = [pa.repeat(pa.scalar(value, pa.string()), len(table)) for value in columns.values()]
-        names = list(columns)
+        before = {name: pa.repeat(pa.scalar(value, pa.string()), len(table)) for name, value in columns.items()}
+        after = {}  # knobs that not all tables have: last, so that they move no other column
         for name, value in result.spec.flat().items():
             if name == "network.hidden":
                 value, kind = "-".join(map(str, value)), pa.string()
             else:
                 kind = _arrow_type(result.spec, name)
-            names.append(name)
-            arrays.append(pa.repeat(pa.scalar(value, kind), len(table)))
-        parts.append(pa.table([*arrays, *table.columns], names=[*names, *table.column_names]))
+            place = after if name in rare_knobs() else before
+            place[name] = pa.repeat(pa.scalar(value, kind), len(table))
+        measured = dict(zip(table.column_names, table.columns, strict=True))
+        parts.append(pa.table({**before, **measured, **after}))
     if not parts:
         raise SgpipeError("a table of no runs was asked for")
     return pa.concat_tables(parts, promote_options="default")

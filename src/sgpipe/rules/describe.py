@@ -88,7 +88,7 @@ def knobs_of_sweeps(experiment: Experiment) -> pa.Table:
         | {key: as_cell(value) for key, value in spec.flat().items() if not key.startswith("data.")}
         for run_id, spec in experiment.runs.items()
     ]
-    return pa.Table.from_pylist(rows)
+    return _table(rows)
 
 
 def links_of_sweeps(experiment: Experiment) -> pa.Table:
@@ -137,7 +137,11 @@ def knobs_in_use(plan: Plan, experiment: Experiment) -> pa.Table:
     ]
     if not rows:
         raise SgpipeError(f"{experiment.id}: no experiment of {experiment.paper} trains anything")
-    names = dict.fromkeys(name for row in rows for name in row)  # each task has knobs of its own
+    return _table(rows)
+
+
+def _table(rows: list[dict[str, object]]) -> pa.Table:
+    names = dict.fromkeys(name for row in rows for name in row)  # not all have the same knobs
     return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
 
 

@@ -36,7 +36,7 @@ def idle_conditions(spec, where: str) -> list[str]:
         idle.append("infeasible")
     if "IV" not in chosen - drawn:
         idle.append("free")
-    elif init.free == "tail" and not SURROGATES[spec.surrogate.shape].tails:
+    elif init.free == "tail" and not SURROGATES[spec.surrogate.name].tails:
         raise SgpipeError(
             f"{where}: init.free: {spec.surrogate.shape} has no tail; set surrogate.shape: q_pseudospike, or "
             "init.free: sharpness"
@@ -56,7 +56,7 @@ def state_is_drawn(spec) -> bool:
 
 
 def _check(spec, where: str) -> None:
-    network, shape, asked = spec.network, SURROGATES[spec.surrogate.shape], spec.init.conditions
+    network, shape, asked = spec.network, SURROGATES[spec.surrogate.name], spec.init.conditions
     theory = spec.init.method == "theory"
     if not network.hidden:
         raise SgpipeError(f"{where}: init.conditions: {asked} needs a hidden layer; set none")
@@ -72,7 +72,12 @@ def _check(spec, where: str) -> None:
             f"{where}: init.method: theory is about recurrent layers of 2 units or more; set network.recurrent: true, "
             "or init.method: calibrated"
         )
-    if (theory or "IV" in spec.conditions) and shape.slope != "sharpness":
+    stretched = theory or "IV" in spec.conditions
+    if stretched and shape.formula and spec.surrogate.slope != "sharpness":
+        raise SgpipeError(
+            f"{where}: init.conditions: {asked} needs a formula with a sharpness; set surrogate.slope: sharpness"
+        )
+    if stretched and shape.slope != "sharpness":
         known = ", ".join(name for name, one in SURROGATES.items() if one.slope == "sharpness")
         raise SgpipeError(
             f"{where}: init.conditions: {asked} needs a shape with a sharpness, not {shape.name}; set surrogate.shape "

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from sgpipe.base.document import Document, Line, named
+from sgpipe.base.errors import SgpipeError
 from sgpipe.spec.points import Knobs, Sweep
 from sgpipe.spec.readings import Name, Readings, Setting
+from sgpipe.spec.surrogates import FORMULA, SURROGATES
 
 # Snakemake knows the workflow's own rules by these names, and would take a figure's or a paper's for one of them.
 RULES = (
@@ -20,6 +22,21 @@ def _no_rule(name: str) -> str:
     if name in RULES:
         raise ValueError("is the name of a rule of the workflow; give it another")
     return name
+
+
+def _no_shape(name: str) -> str:
+    if name in SURROGATES or name == FORMULA:
+        raise ValueError("is a shape that there is already (docs/knobs.md); give it another name")
+    return name
+
+
+def _formula(text: str) -> str:
+    from sgpipe.spec.formulas.formula import formula  # here: see sgpipe.spec.surrogates
+
+    try:
+        return formula(text).text
+    except SgpipeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _no_braces(title: str) -> str:
@@ -39,6 +56,10 @@ ExperimentName = Annotated[
     AfterValidator(_no_rule),
 ]
 Module = named("[A-Za-z][A-Za-z0-9_]*[.][A-Za-z][A-Za-z0-9_]*", "a folder and a module below sgpipe.figures")
+SurrogateName = Annotated[
+    named("[a-z][a-z0-9_]{0,39}", "a name of small letters, digits and _ that begins with a letter"),
+    AfterValidator(_no_shape),
+]
 SweepName = named("[A-Za-z0-9_+-]{1,60}", "a name of up to 60 letters, digits, _, + and -")
 Layer = named("hidden[1-9][0-9]*|readout", "a layer: hidden1, hidden2, ..., or readout")
 
@@ -126,6 +147,20 @@ class DeclaredExperiment(Document):
         return self
 
 
+class NamedSurrogate(Document):
+    """A surrogate derivative of the user's."""
+
+    formula: Annotated[str, AfterValidator(_formula)] = Field(description="f(v), e.g. 1/(1 + abs(v))**3")
+    label: Annotated[Line, AfterValidator(_no_braces)] = Field(
+        "", description="its name in figures; the formula if not given"
+    )
+    slope: Literal["sharpness", "beta"] = Field("sharpness", description="the knob that stretches v")
+
+    def knobs(self) -> Knobs:
+        """The knobs of a run that its name stands for."""
+        return {"surrogate.shape": FORMULA, "surrogate.formula": self.formula, "surrogate.slope": self.slope}
+
+
 class ExperimentFile(Document):
     """A file of experiments."""
 
@@ -135,6 +170,9 @@ class ExperimentFile(Document):
         None,
         description="another experiment file, beside this one, whose keys stand where this one has none; what is null "
         "here is left out",
+    )
+    surrogates: dict[SurrogateName, NamedSurrogate] = Field(
+        {}, description="by name: formulas that `surrogate.shape` may name in this file"
     )
     base: Knobs = Field({}, description="knobs that all experiments of the file share")
     lists: Any = Field(None, description="a place for YAML anchors; not read")

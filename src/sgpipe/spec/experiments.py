@@ -16,7 +16,7 @@ from pydantic import Field
 
 from sgpipe.base.document import Document, checked
 from sgpipe.base.errors import SgpipeError, shown
-from sgpipe.spec.experiment_file import DeclaredExperiment, ExperimentFile
+from sgpipe.spec.experiment_file import DeclaredExperiment, ExperimentFile, NamedSurrogate
 from sgpipe.spec.knob import MOST_SEED
 from sgpipe.spec.like import bases_of, read_experiments
 from sgpipe.spec.points import MOST_RUNS, at_scale, flatten, for_scale, points_of
@@ -43,6 +43,7 @@ class Experiment:
     shows: str | None = None  # it is drawn from its sweeps alone: their `knobs`, or the `graph` of each network
     citation: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    surrogates: Mapping[str, str] = field(default_factory=dict)  # labels of formulas
     stands_for: str = ""  # the experiment whose claims are about this one too
     compare: str = ""  # the experiment that it is drawn beside
     set_here: Mapping[str, Any] = field(default_factory=dict)  # what a file sets of another file's figure, see `like`
@@ -52,7 +53,7 @@ class Experiment:
     def metadata(self) -> dict[str, Any]:
         """Collect what a reader of its table needs to know about it, as plain JSON values."""
         names = ("id", "paper", "title", "scale", "best", "citation")
-        more = {name: getattr(self, name) for name in ("reading", "set_here") if getattr(self, name)}
+        more = {name: getattr(self, name) for name in ("reading", "set_here", "surrogates") if getattr(self, name)}
         return {**{name: getattr(self, name) for name in names}, "settings": dict(self.settings), **more}
 
     @cached_property
@@ -153,7 +154,7 @@ def _experiment(name: str, document: ExperimentFile, path: str, choice: _Choice)
         here = f"{where}: sweeps.{sweep}"
         base = over(shared, at_scale(parts.base, scale, here))
         for point in points_of(parts, scale, here):
-            values = over(base, point)
+            values = spelled_out(over(base, point), document.surrogates, here)
             if "data.files" in values:
                 raise SgpipeError(f"{here}: data.files: the plan finds the files and sets it; leave it out")
             try:
@@ -180,12 +181,13 @@ def _experiment(name: str, document: ExperimentFile, path: str, choice: _Choice)
         runs=runs,
         sweeps={run_id: tuple(names) for run_id, names in asked.items()},
         best=best,
-        record=_record(body, scale, choice.seed, f"{where}: record"),
+        record=_record(body, document.surrogates, scale, choice.seed, f"{where}: record"),
         samples=body.samples,
         simulate=_simulate(body, scale, f"{where}: simulate"),
         shows=body.shows,
         citation=document.citation,
         settings=at_scale(body.settings, scale, f"{where}: settings"),
+        surrogates=_labels(runs.values(), document),
         stands_for=body.stands_for or name,
         compare=body.compare or "",
         set_here={} if draw == name.replace("_", ".", 1) else _set_here(path, name, scale, runs),
@@ -233,11 +235,15 @@ class _Labels(Document):
     labels: list[int] = Field(min_length=1, description="a list of classes, e.g. [5]")
 
 
-def _record(body: DeclaredExperiment, scale: str, seed: int, where: str) -> dict[str, Any] | None:
+def _record(
+    body: DeclaredExperiment, surrogates: Mapping[str, NamedSurrogate], scale: str, seed: int, where: str
+) -> dict[str, Any] | None:
     """Return what is to be recorded at this scale; seeds that select the runs are shifted as theirs are."""
     if body.record is None:
         return None
     asked = {**body.record.model_dump(exclude_unset=True)}
+    if surrogates:
+        asked["runs"] = spelled_out(flatten(asked["runs"], f"{where}.runs"), surrogates, where)
     if seed:
         wanted = flatten(asked["runs"], f"{where}.runs")
         asked["runs"] = _with_seed(wanted, seed, f"{where}.runs", wanted.keys() & SEEDS)
@@ -272,6 +278,35 @@ def _simulate(body: DeclaredExperiment, scale: str, where: str) -> dict[str, Any
     top = {key: value for key, value in asked.items() if not key.startswith("phase.")}
     checked(_Simulation, {**top, **({"phase": phase} if phase else {})}, where)
     return asked
+
+
+def spelled_out(values: Mapping[str, Any], surrogates: Mapping[str, NamedSurrogate], where: str) -> dict[str, Any]:
+    """Put the knobs of a surrogate that an experiment file names in the place of its name.
+
+    Args:
+        values: Dotted knobs.
+        surrogates: The file's own surrogates.
+        where: Names the knobs' place in error messages.
+
+    Raises:
+        SgpipeError: The knobs that the name stands for are given too.
+    """
+    shape = values.get("surrogate.shape")
+    if not isinstance(shape, str) or shape not in surrogates:
+        return dict(values)
+    known = surrogates[shape].knobs()
+    for key in known:
+        if key != "surrogate.shape" and key in values:
+            raise SgpipeError(f"{where}: {key}: is given twice, here and by surrogates.{shape}; give it once")
+    return {**values, **known}
+
+
+def _labels(specs: Iterable[RunSpec], document: ExperimentFile) -> dict[str, str]:
+    """Return the labels of the formulas that some runs have."""
+    used = {(spec.surrogate.formula, spec.surrogate.slope) for spec in specs}
+    return {
+        one.formula: one.label for one in document.surrogates.values() if one.label and (one.formula, one.slope) in used
+    }
 
 
 def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field, field
 from functools import cache
 from typing import Any
@@ -14,7 +14,17 @@ MOST_SEED = 2**63 - 1  # the largest whole number of a table's column
 
 
 def knob(
-    default, meaning: str, unit: str = "", choices=None, above=None, least=None, below=None, most=None, longest=None
+    default,
+    meaning: str,
+    unit: str = "",
+    choices=None,
+    above=None,
+    least=None,
+    below=None,
+    most=None,
+    longest=None,
+    spelling: Callable[[str], str] | None = None,
+    rare: bool = False,
 ) -> Any:
     """Declare one knob of a frozen dataclass.
 
@@ -31,6 +41,8 @@ def knob(
         below: Numbers must be less than this.
         most: Numbers must be at most this.
         longest: Most entries of a list.
+        spelling: Of a text that can be written in several ways: gives the one that counts, or raises SgpipeError.
+        rare: Whether only tables with a run that uses it have a column of it.
 
     Returns:
         A dataclass field.
@@ -44,6 +56,8 @@ def knob(
         "below": below,
         "most": most,
         "longest": longest,
+        "spelling": spelling,
+        "rare": rare,
     }
     return field(default=default, metadata=rule)
 
@@ -92,6 +106,11 @@ def read_value(item: Field, value: Any, where: str) -> Any:
         raise SgpipeError(f"{where}: a list of {len(value)} must have at most {rule['longest']} numbers")
     if rule["choices"] is not None and value not in rule["choices"]:
         raise one_of(where, value, rule["choices"])
+    if rule["spelling"] is not None and value != item.default:
+        try:
+            value = rule["spelling"](value)
+        except SgpipeError as error:
+            raise SgpipeError(f"{where}: {shown(value)} {error}") from None
     for part in value if kind is tuple else (value,):
         if kind in (int, float, tuple):
             _check_range(rule, part, where)

@@ -6,7 +6,7 @@ the surrogates stand in their own table, `sgpipe.spec.surrogates`.
 """
 
 from sgpipe.spec.run import RunSpec
-from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.spec.surrogates import FORMULA, SURROGATES
 
 # Beside the store: of the simulated initial networks of a figure (`sgpipe.initial_state.observe`).
 SIMULATION = 1
@@ -33,6 +33,7 @@ VERSIONS: dict[str, int] = {
     "accuracy.mode": 1,
     "label_smoothing": 1,
     **{f"surrogate.{name}": shape.version for name, shape in SURROGATES.items()},
+    f"surrogate.{FORMULA}": 1,
     "init.uniform": 1,
     "init.glorot_uniform": 1,
     "init.glorot_normal": 1,

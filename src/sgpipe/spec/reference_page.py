@@ -76,6 +76,8 @@ def _words(field: FieldInfo) -> str:
 
 
 def _show(value: object) -> str:
+    if value == "":
+        return "none"
     return f"`{list(value)}`" if isinstance(value, tuple | list) else f"`{value}`"
 
 

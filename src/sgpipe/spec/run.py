@@ -18,7 +18,7 @@ from sgpipe.spec.condition_choices import CHOICES, idle_conditions, state_is_dra
 from sgpipe.spec.initialisers import INITIALISERS
 from sgpipe.spec.knob import MOST_SEED, knob, read_value
 from sgpipe.spec.resets import RESETS
-from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.spec.surrogates import FORMULA, SURROGATES
 from sgpipe.spec.tasks import TASKS
 
 
@@ -95,17 +95,54 @@ NEURON_KNOBS: dict[str | None, tuple[str, ...]] = {
 }
 
 
+def _canonical_formula(text: str) -> str:
+    from sgpipe.spec.formulas.formula import formula  # here: see sgpipe.spec.surrogates
+
+    return formula(text).text
+
+
 @dataclass(frozen=True)
 class SurrogateChoice:
     """The surrogate derivative h(x) (zenke2021 section 4.2.6; herranz2022 Table S1)."""
 
-    shape: str | None = knob("superspike", "its shape", choices=tuple(SURROGATES))
+    shape: str | None = knob("superspike", "its shape", choices=(*SURROGATES, FORMULA))
     beta: float | None = knob(
         10.0, "slope of a shape of zenke2021; for beta = 0 use shape: constant", "1/threshold", above=0, most=1e9
     )
     dampening: float | None = knob(1.0, "factor gamma on the height of any shape", above=0, most=1e9)
     sharpness: float | None = knob(1.0, "slope s of a shape of herranz2022", "1/threshold", above=0, most=1e9)
     tail: float | None = knob(2.0, "exponent q of q_pseudospike; 2 makes it dfast_sigmoid", above=1, most=1e6)
+    formula: str | None = knob(
+        "",
+        "shape formula: h = dampening f(v), v = slope (U - threshold), e.g. 1/(1 + abs(v))**3 (docs/formulas.md)",
+        spelling=_canonical_formula,
+        rare=True,
+    )
+    slope: str | None = knob(
+        "sharpness", "shape formula: the knob that stretches v", choices=("sharpness", "beta"), rare=True
+    )
+
+    @property
+    def name(self) -> str | None:
+        """The key of `SURROGATES`: the shape's, or a formula itself."""
+        return self.formula if self.shape == FORMULA else self.shape
+
+    def numbers(self) -> dict[str, Any]:
+        """Gather the arguments of `lower`."""
+        return {
+            "shape": self.name,
+            "beta": None if self.slope == "sharpness" else self.beta,  # by which alone a formula would go
+            "dampening": self.dampening,
+            "sharpness": self.sharpness,
+            "tail": self.tail,
+        }
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The knobs that the shape depends on."""
+        if self.shape == FORMULA:
+            return ("shape", "formula", "slope", "dampening", self.slope)
+        return ("shape", *SURROGATES[self.shape].knobs)
 
 
 @dataclass(frozen=True)
@@ -261,6 +298,10 @@ class RunSpec:
                 raise one_of(f"{where}: unknown key", key, known)
             section, _, name = key.partition(".")
             given[section][name] = read_value(known[key], value, f"{where}: {key}")
+        if values.get("surrogate.shape") == FORMULA and not values.get("surrogate.formula"):
+            raise SgpipeError(f"{where}: surrogate.shape: {FORMULA} needs surrogate.formula, e.g. 1/(1 + abs(v))**3")
+        if values.get("surrogate.formula") and "surrogate.shape" not in values:
+            raise SgpipeError(f"{where}: surrogate.formula: needs surrogate.shape: {FORMULA} beside it")
         spec = cls(TASKS[task](**given["data"]), **{name: kind(**given[name]) for name, kind in SECTIONS.items()})
         return spec._without_idle_knobs(where)
 
@@ -298,7 +339,7 @@ class RunSpec:
             idle += [f"surrogate.{name}" for name in vars(self.surrogate)]
             idle += [] if self.network.hidden else ["init.gain"]
         else:
-            used = ("shape", *SURROGATES[self.surrogate.shape].knobs)
+            used = self.surrogate.used
             idle += [f"surrogate.{name}" for name in vars(self.surrogate) if name not in used]
         if self.optimiser.name == "smorms3":
             idle += ["optimiser.beta1", "optimiser.beta2"]
@@ -374,11 +415,13 @@ class RunSpec:
         return self.data.words
 
     def flat(self) -> dict[str, Any]:
-        """List every knob as `section.name: value`, None where it does not apply."""
+        """List every knob as `section.name: value`, None where it does not apply; rare ones only where they do."""
+        rare = rare_knobs()
         return {
-            f"{section}.{name}": value
+            key: value
             for section in ("data", *SECTIONS)
             for name, value in getattr(self, section).__dict__.items()
+            if (key := f"{section}.{name}") not in rare or value is not None
         }
 
     def canonical(self) -> str:
@@ -435,6 +478,12 @@ def knobs(task: str) -> dict[str, Field]:
 @cache
 def _defaults(task: str) -> dict[str, Any]:
     return {key: item.default for key, item in knobs(task).items()}
+
+
+@cache
+def rare_knobs() -> frozenset[str]:
+    """Name the knobs of which a table has a column only where one of its runs uses them."""
+    return frozenset(key for key, item in knobs("randman").items() if item.metadata["rare"])
 
 
 def from_canonical(text: str) -> RunSpec:

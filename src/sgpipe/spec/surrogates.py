@@ -6,7 +6,8 @@ spike. All have one form,
     h(x) = height * F(slope * x; tail),
 
 where F is one of a few families, even and largest at 0. A shape of the table is a family, a stretch of the slope that a
-run gives it and a height; `lower` makes family and numbers of it, which is all that an engine knows of a shape.
+run gives it and a height; `lower` makes family and numbers of it, which is all that an engine knows of a shape. A
+formula of the user's (`sgpipe.spec.formulas`) is a family of its own, and its text is the name of its shape.
 
 Zenke & Vogels 2021 (section 4.2.6) call the slope beta; Herranz-Celotti & Rouat (Table S1) call it sharpness and scale
 each shape to a peak and an area of 1. The formulas take the array module as an argument, so that the torch networks
@@ -15,9 +16,15 @@ and the numpy figures share one definition.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
+
+if TYPE_CHECKING:  # a job without a formula need not load what reads them
+    from sgpipe.spec.formulas.formula import Formula
+
+FORMULA = "formula"  # the shape, and the family, of what a run's `surrogate.formula` says
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ class Surrogate:
     name: str
     label: str
     tex: str
-    family: str  # a key of FAMILIES
+    family: str  # a key of FAMILIES, or FORMULA
     stretch: float = 1.0  # factor on the slope; 0 makes the shape flat
     height: float = 1.0
     slope: str | None = "beta"  # the knob that scales x: beta, sharpness or none
@@ -134,6 +141,12 @@ class Surrogate:
     dampens: bool = True
     note: str = ""
     version: int = 1  # of its numerics (`sgpipe.spec.numerics`); raised when its results change
+    formula: Optional["Formula"] = None  # of the family FORMULA
+
+    @property
+    def peak(self) -> float:
+        """The largest value of h where slope and dampening are 1; 1 for the shapes of Table S1."""
+        return self.formula.peak if self.formula else float(self(np.zeros(1), beta=1.0, tail=2.0)[0])
 
     @property
     def knobs(self) -> tuple[str, ...]:
@@ -149,13 +162,16 @@ class Surrogate:
 class Lowered(NamedTuple):
     """h(x) = height * F(slope * x; tail), F of a family. The numbers may be arrays, one value a neuron."""
 
-    family: str  # a key of FAMILIES
+    family: str  # a key of FAMILIES, or FORMULA
     slope: Any
     height: Any
     tail: Any  # None for a family without
+    formula: Optional["Formula"] = None  # F of the family FORMULA
 
     def __call__(self, x, xp=np):
         """Return h(x) like `x`, an array of `xp` (numpy or torch)."""
+        if self.formula:
+            return self.height * self.formula(self.slope * x, xp)
         return self.height * FAMILIES[self.family].profile(self.slope * x, self.tail, xp)
 
 
@@ -163,7 +179,7 @@ def lower(shape: str | Surrogate, *, beta=None, sharpness=None, dampening=None, 
     """Lower a shape with its knobs to a family and numbers.
 
     Args:
-        shape: A shape, or its name.
+        shape: A shape, or its name. A formula takes as its slope what is given: beta, or else the sharpness.
         beta: Slope of a shape of zenke2021, in units of 1/threshold.
         sharpness: Slope of a shape of herranz2022, in the same units; 1 unless given.
         dampening: Factor on the height; 1 unless given.
@@ -173,15 +189,32 @@ def lower(shape: str | Surrogate, *, beta=None, sharpness=None, dampening=None, 
         What an engine needs to evaluate h. Knobs may be numbers or arrays; one that the shape does not use is ignored.
     """
     shape = SURROGATES[shape] if isinstance(shape, str) else shape
-    slope = {"beta": beta, "sharpness": 1.0 if sharpness is None else sharpness}.get(shape.slope, 1.0)
+    named = "beta" if shape.formula and beta is not None else shape.slope
+    slope = {"beta": beta, "sharpness": 1.0 if sharpness is None else sharpness}.get(named, 1.0)
     height = shape.height * (1.0 if dampening is None else dampening)
     if shape.peak_is_slope:
         height = height * slope
-    return Lowered(shape.family, shape.stretch * slope, height, tail if shape.tails else None)
+    return Lowered(shape.family, shape.stretch * slope, height, tail if shape.tails else None, shape.formula)
 
 
-SURROGATES: dict[str, Surrogate] = {
-    shape.name: shape
+class _Shapes(dict[str, Surrogate]):
+    """The named shapes. What is no name of one is taken for a formula, perhaps after a label: `mine: 1/(1 + v**2)`."""
+
+    def __missing__(self, name: str) -> Surrogate:
+        return _of_formula(name)
+
+
+@cache
+def _of_formula(name: str) -> Surrogate:
+    from sgpipe.spec.formulas.formula import formula
+
+    label, _, text = name.rpartition(": ")
+    f = formula(text)
+    return Surrogate(name, label or f.tex, f.tex, FORMULA, slope="sharpness", formula=f)
+
+
+SURROGATES: dict[str, Surrogate] = _Shapes(
+    (shape.name, shape)
     for shape in (
         # Zenke & Vogels 2021, section 4.2.6
         Surrogate("superspike", "SuperSpike", r"$1/(\beta|x|+1)^2$", "inverse_square"),
@@ -238,7 +271,7 @@ SURROGATES: dict[str, Surrogate] = {
             tails=True,
         ),
     )
-}
+)
 
 
 def moment(shape: str | Surrogate, power: int, low, high, tail: float | None = None):
@@ -252,6 +285,10 @@ def moment(shape: str | Surrogate, power: int, low, high, tail: float | None = N
         raise ValueError(f"power: {power!r} is not 1 or 2")
     shape = SURROGATES[shape] if isinstance(shape, str) else shape
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    if shape.formula:
+        from sgpipe.spec.formulas.integral import integral as integral_of
+
+        return (integral_of(shape.formula, high, power) - integral_of(shape.formula, low, power))[()]
     if shape.height == 0:
         return np.zeros(np.broadcast_shapes(low.shape, high.shape))[()]
     if shape.stretch == 0:

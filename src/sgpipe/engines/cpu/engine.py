@@ -9,14 +9,16 @@ from sgpipe.base.rng import key
 from sgpipe.data.samples import Analog, Events, Task, Words
 from sgpipe.engines.cpu.lacks import lacks
 from sgpipe.engines.cpu.optimisers import COMPILED
+from sgpipe.engines.fraction import fraction_of
 from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.engines.minibatch import MinibatchSession, Sums
 from sgpipe.engines.reading import WordSession
+from sgpipe.engines.table import lacks_table, table_of
 from sgpipe.model.neurons.decay import decay
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
-from sgpipe.spec.surrogates import SURROGATES, lower
+from sgpipe.spec.surrogates import SURROGATES, Lowered, lower
 
 try:
     from sgpipe.engines.cpu import _cpu
@@ -64,9 +66,9 @@ class CpuEngine:
     takes_packs = False
 
     def refuses(self, spec: RunSpec) -> str | None:
-        shape = spec.surrogate.shape
+        shape = spec.surrogate.name
         unknown = shape and built() and SURROGATES[shape].family not in _cpu.families()
-        return lacks(spec) or (f"it has no surrogate {shape}" if unknown else None)
+        return lacks(spec) or (f"it has no surrogate {shape}" if unknown else lacks_table(spec))
 
     def open(
         self,
@@ -186,8 +188,21 @@ def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None =
         "nu_upper": objective.upper_threshold,
         "upper_power": objective.upper_exponent,
     }
-    surrogate = lower(**vars(spec.surrogate))._asdict() if spec.spikes else {}
+    surrogate = lowered(lower(**spec.surrogate.numbers()), spec.training.precision) if spec.spikes else {}
     return {name: value for name, value in (known | surrogate | neuron).items() if value is not None}
+
+
+def lowered(surrogate: Lowered, precision: str) -> dict[str, object]:
+    """Return what the extension needs to know of a surrogate derivative: a formula as a table."""
+    known = surrogate._asdict()
+    if surrogate.formula is not None:
+        fraction, names = fraction_of(surrogate.formula.text, precision), ("over", "under", "end")
+        if fraction is None:
+            table = table_of(surrogate.formula.text, precision)
+            names = ("rows", "edges", "one", "top", "shift", "even", "compact")
+        given, of = ("table", table) if fraction is None else ("fraction", fraction)
+        known[given] = {name: getattr(of, name) for name in names}
+    return {name: value for name, value in known.items() if value is not None and name != "formula"}
 
 
 def _current_based(spec: RunSpec) -> dict[str, object]:
@@ -222,6 +237,6 @@ def _stacked(spec: RunSpec) -> dict[str, object]:
 
 def _chosen(spec: RunSpec, layer: LayerSettings) -> dict[str, float | list[float]]:
     """Return the numbers of a layer's surrogate for which a theory chose knobs: one, or one for each unit."""
-    lowered = lower(**vars(spec.surrogate) | layer.surrogate())
-    numbers = {"slope": lowered.slope, "height": lowered.height, "tail": lowered.tail}
+    found = lower(**spec.surrogate.numbers() | layer.surrogate())
+    numbers = {"slope": found.slope, "height": found.height, "tail": found.tail}
     return {name: np.asarray(value, float).tolist() for name, value in numbers.items() if value is not None}

@@ -15,6 +15,7 @@ from sgpipe.engines.gpu.memory import bytes_of, free_bytes
 from sgpipe.engines.gpu.pack import Pack
 from sgpipe.engines.gpu.session import GpuSession
 from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
+from sgpipe.engines.table import lacks_table
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
 
@@ -102,8 +103,10 @@ def _unknown(spec: RunSpec) -> str | None:
         return f"it has no {network.neuron} neurons"
     if objective.head not in ("max", "sum"):
         return f"it has no {objective.head} head"
-    if spec.surrogate.shape and SURROGATES[spec.surrogate.shape].family not in FAMILIES:
-        return f"it has no surrogate {spec.surrogate.shape}"
+    if spec.surrogate.name and SURROGATES[spec.surrogate.name].family not in FAMILIES:
+        return f"it has no surrogate {spec.surrogate.name}"
+    if reason := lacks_table(spec):
+        return reason
     if network.dropout:
         return "it has no dropout"
     return "it has no label smoothing" if objective.label_smoothing else None

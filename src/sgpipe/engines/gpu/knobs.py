@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
+from sgpipe.engines.table import table_of
 from sgpipe.model.neurons.decay import decay
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import Lowered, lower
 
 # Of surrogates, those that the kernels know; in a table of knobs a family is its place here.
-FAMILIES = ("inverse_square", "logistic", "exponential", "gaussian", "triangle", "rectangle", "power")
+FAMILIES = ("inverse_square", "logistic", "exponential", "gaussian", "triangle", "rectangle", "power", "formula")
 
 
 class Row(NamedTuple):
@@ -43,7 +45,7 @@ class Row(NamedTuple):
         network, objective, dt = spec.network, spec.objective, spec.data.dt
         membrane = decay(dt, network.tau_membrane) if network.hidden else 0.0
         readout = decay(dt, network.tau_readout)
-        surrogate = lower(**vars(spec.surrogate)) if spec.spikes else Lowered(FAMILIES[0], 0.0, 0.0, None)
+        surrogate = lower(**spec.surrogate.numbers()) if spec.spikes else Lowered(FAMILIES[0], 0.0, 0.0, None)
         return cls(
             membrane_decay=membrane,
             membrane_gain=1 - membrane,
@@ -67,6 +69,45 @@ class Row(NamedTuple):
         )
 
 
+class Place(NamedTuple):
+    """Where a run's formula lies in `Formulas`, and what its table is like."""
+
+    rows: int  # of its first coefficient
+    edges: int  # of its `one`, which its `top` and its edges follow
+    count: int  # of edges
+    cells: int
+    shift: int
+    first: int
+    even: bool
+
+
+class Formulas(NamedTuple):
+    """The tables of formulas (`sgpipe.engines.table`) of all runs of a pack, one behind the other."""
+
+    rows: torch.Tensor  # coefficients
+    edges: torch.Tensor  # of each table: one, top and its edges
+    places: torch.Tensor  # (runs, len(Place._fields)), int64
+
+    @classmethod
+    def of(cls, specs: Sequence[RunSpec], like: torch.Tensor) -> "Formulas":
+        """Gather the tables in the type and on the device of a tensor; each formula has one, whoever uses it."""
+        rows, edges, places = [], [], {None: Place(*[0] * len(Place._fields))}
+        precision = str(like.dtype).removeprefix("torch.")
+        for text in dict.fromkeys(spec.surrogate.formula for spec in specs if spec.surrogate.formula):
+            table = table_of(text, precision)
+            start, edge = sum(part.size for part in rows), sum(map(len, edges))
+            count, cells = len(table.edges), table.rows.shape[1]
+            places[text] = Place(start, edge, count, cells, table.shift, table.first, table.even)
+            rows.append(table.rows.ravel())
+            edges.append([table.one, table.top, *table.edges.tolist()])
+        own = [[int(value) for value in places[spec.surrogate.formula]] for spec in specs]
+        return cls(
+            torch.from_numpy(np.concatenate(rows)).to(like),
+            torch.tensor([value for part in edges for value in part], dtype=torch.float64).to(like),
+            torch.tensor(own, dtype=torch.int64, device=like.device),
+        )
+
+
 class Knobs:
     """The knobs of all runs of a pack."""
 
@@ -75,7 +116,8 @@ class Knobs:
     def __init__(self, specs: Sequence[RunSpec], device: str):
         rows = [[float(value) for value in Row.of(spec)] for spec in specs]
         self.table = torch.tensor(rows, dtype=getattr(torch, specs[0].training.precision), device=device)
-        self.surrogates = [lower(**vars(spec.surrogate)) for spec in specs if spec.spikes]
+        self.surrogates = [lower(**spec.surrogate.numbers()) for spec in specs if spec.spikes]
+        self.formulas = Formulas.of(specs, self.table) if any(spec.surrogate.formula for spec in specs) else None
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """Return one knob of all runs, (runs, 1, 1)."""

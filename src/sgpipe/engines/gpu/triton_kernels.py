@@ -85,9 +85,10 @@ class TritonKernels:
         out = torch.empty_like(scan.potential)
         grid, shape = _scan_layout(runs, rows, units, recurrent)
         weights = out if recurrent is None else recurrent.transpose(1, 2).contiguous()
+        formulas = knobs.formulas or (knobs.table, knobs.table, knobs.table)  # of none, nothing is read
         triton_scan.backward_scan[grid](
             scan.potential, scan.spikes, spike_gradient, count_gradient, out, weights, weights.stride(0),
-            knobs.table, steps, **shape,
+            knobs.table, *formulas, steps, FORMULAS=knobs.formulas is not None, **shape,
         )  # fmt: skip
         return out
 

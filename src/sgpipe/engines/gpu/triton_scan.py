@@ -7,7 +7,7 @@ is the last axis of the grid. Offsets that grow with the number of steps are 64 
 import triton
 import triton.language as tl
 
-from sgpipe.engines.gpu.knobs import FAMILIES, Row
+from sgpipe.engines.gpu.knobs import FAMILIES, Place, Row
 
 # Places in the table of knobs, and the number of them
 KNOBS = tl.constexpr(len(Row._fields))
@@ -25,14 +25,42 @@ MEMBRANE_DECAY, MEMBRANE_GAIN, SYNAPSE_DECAY, FAMILY, SLOPE, HEIGHT, TAIL, RESET
         "recurrent_propagated",
     )
 )
-INVERSE_SQUARE, LOGISTIC, EXPONENTIAL, GAUSSIAN, TRIANGLE, RECTANGLE = (
+INVERSE_SQUARE, LOGISTIC, EXPONENTIAL, GAUSSIAN, TRIANGLE, RECTANGLE, FORMULA = (
     tl.constexpr(FAMILIES.index(name))
-    for name in ("inverse_square", "logistic", "exponential", "gaussian", "triangle", "rectangle")
+    for name in ("inverse_square", "logistic", "exponential", "gaussian", "triangle", "rectangle", "formula")
 )
+PLACES = tl.constexpr(len(Place._fields))
 
 
 @triton.jit
-def _surrogate(x, knobs):
+def _tabulated(v, rows, edges, place):
+    # A formula as polynomials: the cell of v is in the bits of |v| + one (sgpipe.engines.table).
+    rows += tl.load(place)
+    edges += tl.load(place + 1)
+    cells, shift = tl.load(place + 3), tl.load(place + 4)
+    one, top = tl.load(edges), tl.load(edges + 1)
+    size = tl.abs(v)
+    size = tl.where(size > top, top, size)  # what is not a number stays so
+    wide: tl.constexpr = v.dtype == tl.float64
+    integer: tl.constexpr = tl.int64 if wide else tl.int32
+    terms: tl.constexpr = 6 if wide else 4
+    bits = (size + one).to(integer, bitcast=True)
+    shift = shift.to(integer)
+    named = bits >> shift
+    t = size - ((named << shift).to(v.dtype, bitcast=True) - one)
+    cell = tl.minimum(tl.maximum(named.to(tl.int64) - tl.load(place + 5), 0), cells - 1)
+    side = tl.where(tl.load(place + 6) != 0, size, v)
+    for k in range(tl.load(place + 2)):
+        cell += tl.where(side >= tl.load(edges + 2 + k), cells, 0)
+    polynomial = rows + cell * terms
+    h = tl.load(polynomial + terms - 1)
+    for k in tl.static_range(1, terms):
+        h = h * t + tl.load(polynomial + terms - 1 - k)
+    return tl.where(h < 0.0, 0.0, h)
+
+
+@triton.jit
+def _surrogate(x, knobs, rows, edges, place, FORMULAS: tl.constexpr):
     # `family` is one number for the whole program: a branch, not a divergence. Comparisons that a NaN fails choose
     # as the reference does: its triangle stays NaN, its rectangle is 0.
     family, height = tl.load(knobs + FAMILY), tl.load(knobs + HEIGHT)
@@ -55,6 +83,9 @@ def _surrogate(x, knobs):
         above = size + 1.0
         logarithm = tl.where(above == 1.0, size, tl.log(above) * (size / (above - 1.0)))
         h = tl.exp(-tl.load(knobs + TAIL) * logarithm)
+    if FORMULAS:  # noqa: SIM102 (known to the compiler, which then leaves out what is below)
+        if family == FORMULA:
+            h = _tabulated(tl.load(knobs + SLOPE) * x, rows, edges, place)
     return height * h
 
 
@@ -141,9 +172,13 @@ def backward_scan(
     recurrent,
     recurrent_stride,
     knobs,
+    formula_rows,
+    formula_edges,
+    formula_places,
     steps,
     rows,
     units,
+    FORMULAS: tl.constexpr,
     RECURRENT: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_UNITS: tl.constexpr,
@@ -152,6 +187,7 @@ def backward_scan(
     run, knobs, b_membrane, gain, b_synapse = _run_of(knobs)
     row, unit, cell, inside = _tile(rows, units, BLOCK_ROWS, BLOCK_UNITS)
     weights = recurrent + run * recurrent_stride
+    place = formula_places + run * PLACES
     attached, propagated = tl.load(knobs + RESET_ATTACHED) != 0, tl.load(knobs + RECURRENT_PROPAGATED) != 0
 
     to_membrane = tl.zeros((BLOCK_ROWS, BLOCK_UNITS), potential.dtype.element_ty)  # adjoints of step n + 1
@@ -174,6 +210,7 @@ def backward_scan(
         membrane = before_reset * (1.0 - earlier_spike)
         kept = to_membrane * (1.0 - spike)
         to_current = b_synapse * to_current + gain * kept
-        to_membrane = b_membrane * kept + to_spike * _surrogate(membrane - 1.0, knobs)
+        slope = _surrogate(membrane - 1.0, knobs, formula_rows, formula_edges, place, FORMULAS)
+        to_membrane = b_membrane * kept + to_spike * slope
         next_before_reset, spike = before_reset, earlier_spike
         here -= rows * units

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sgpipe.figures import parts, style
+from sgpipe.figures.seeds import in_order
 from sgpipe.figures.zenke2021 import fig2_activity, fig2_sketch
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
@@ -73,7 +74,7 @@ def _learning(axes: Axes, curves: pd.DataFrame) -> None:
         parts.empty(axes, "no run finished an epoch")
         return
     n = curves.groupby("shape")["run_id"].nunique()
-    names = {shape: f"{SURROGATES[shape].label}, n = {n[shape]}" for shape in SURROGATES if shape in n}
+    names = {shape: f"{SURROGATES[shape].label}, n = {n[shape]}" for shape in in_order(n.index)}
     look = {"x": "epoch", "y": "loss", "ax": axes, "hue": curves["shape"].map(names), "errorbar": None}
     look["palette"] = {label: style.SURROGATE_COLOURS[shape] for shape, label in names.items()}
     sns.lineplot(curves, **look, units="run_id", estimator=None, lw=0.5, alpha=0.6, legend=False)
@@ -90,7 +91,7 @@ def _learning(axes: Axes, curves: pd.DataFrame) -> None:
 
 def _accuracy(axes: Axes, networks: pd.DataFrame) -> None:
     """Draw the test accuracy of every network and its mean."""
-    shapes = [name for name in SURROGATES if name in set(networks["shape"])]
+    shapes = in_order(networks["shape"])
     labels = {"superspike": "surr.", "true_derivative": "true"}
     for place, shape in enumerate(shapes):
         own = networks[networks["shape"] == shape].assign(at=place)

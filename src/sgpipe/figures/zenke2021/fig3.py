@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgpipe.figures import parts, style
+from sgpipe.figures.seeds import in_order
 from sgpipe.results import selection
 from sgpipe.spec.surrogates import SURROGATES
 
@@ -26,7 +27,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     """Select curves (a), cells (b), best networks and their summaries (c), and repeated networks (d)."""
     runs = parts.plain(selection.outcomes(tables["runs"]))
     searched = selection.of_sweep(runs, "shapes", "deeper")
-    shapes = [name for name in SURROGATES if name in set(searched["shape"])]
+    shapes = in_order(searched["shape"])
     betas = experiment["settings"].get("axis_betas") or sorted(searched["beta"].dropna().unique())
     groups = {"shapes": searched}
     groups |= {name: selection.of_sweep(runs, name) for name in ("no_hidden", "beta_zero")}
@@ -63,7 +64,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     summaries = panel["c"][panel["c"]["kind"] == "summary"]
     figure = style.new_figure(WIDTH, HEIGHT, note, parts.bars_key(summaries, *more))
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.75, 1.0])
-    shapes = [name for name in SURROGATES if name in set(panel["a"]["shape"])]
+    shapes = in_order(panel["a"]["shape"])
     grid = upper.subplots(2, len(shapes), height_ratios=[0.8, 1.0], squeeze=False)
     _shapes(grid[0], panel["a"], shapes)
     _heat_maps(upper, grid[1], panel["b"], shapes)
@@ -104,21 +105,7 @@ def _heat_maps(figure, axes: Sequence[Axes], cells: pd.DataFrame, shapes: Sequen
 
 def _bars(axes: Axes, summaries: pd.DataFrame, data: pd.DataFrame) -> None:
     """Draw the best networks: the two controls first, then each shape with its numbers of hidden layers."""
-    order = {"no_hidden": "control:\nno hidden layer", "beta_zero": "control:\nβ = 0"}
-    order |= {name: SURROGATES[name].label for name in SURROGATES}
-    named = data.assign(group=data["sweep"].where(data["sweep"] != "shapes", data["shape"]))
-    depths = named[["group", "hidden_layers"]].drop_duplicates().sort_values("hidden_layers")
-    places, centres, at = {}, {}, 0.0
-    for group in order:
-        own = [(group, depth) for depth in depths.loc[depths["group"] == group, "hidden_layers"]]
-        places |= {bar: at + place for place, bar in enumerate(own)}
-        centres |= {order[group]: at + (len(own) - 1) / 2} if own else {}
-        at += len(own) + 0.9 if own else 0.0
-    named["at"] = [places[bar] for bar in zip(named["group"], named["hidden_layers"], strict=True)]
-    bars = named[named["kind"] == "summary"]
-    colours = {bar["at"]: _colour(bar) for _, bar in bars.iterrows()}
-    parts.bars(axes, bars, named[named["kind"] == "network"], colours)
-    axes.set_xticks(list(places.values()), [f"{int(depth)}" for _, depth in places])
+    shapes = in_order(panel["a"]["shape"])
     axes.xaxis.remove_overlapping_locs = False  # a control's label stands below its number of layers
     axes.set_xticks(list(centres.values()), ["\n" + label for label in centres], minor=True)
     axes.tick_params(axis="x", which="both", length=0)

@@ -27,8 +27,8 @@ class Derivative:
     """A surrogate derivative sigma' = gamma f(s v) of the centred voltage v (Table S1).
 
     Attributes:
-        shape: Names f, of a surrogate that has a sharpness.
-        dampening: gamma, its peak, one value or an array.
+        shape: Names f, of a surrogate that has a sharpness, or is its formula.
+        dampening: gamma, its peak if that of f is 1, one value or an array.
         sharpness: s, likewise.
         tail: q of the q-PseudoSpike, likewise.
     """
@@ -42,6 +42,11 @@ class Derivative:
         """Compute sigma'(v)."""
         knobs = {"dampening": self.dampening, "sharpness": self.sharpness, "tail": self.tail}
         return SURROGATES[self.shape](v, **knobs)
+
+    @property
+    def peak(self) -> Value:
+        """The largest value of sigma'."""
+        return self.dampening * SURROGATES[self.shape].peak
 
     def moment(self, power: int, low: Value, high: Value) -> Value:
         """Compute E[sigma'^power] for v uniform over a range (eq. 64); arrays broadcast.

@@ -16,6 +16,7 @@ class Solution:
     that condition IV asks for, `second`: what the surrogate has, `first`: its mean, `wide`: eq. 2's limit, proportional
     to gamma^2 / s. `y_min`, `y_max`: the bounds of the voltage. `residuals`: of the equations solved, `deviations`:
     of the corrected ones, both 0 where a condition holds. `messages`: one line per condition without a solution.
+    `peak`: the largest sigma', which for the shapes of Table S1 is the dampening.
     With sample extrema all but mean and variance are arrays (n_rec,).
     """
 
@@ -33,10 +34,12 @@ class Solution:
     residuals: dict[str, Value]
     deviations: dict[str, Value]
     messages: tuple[str, ...]
+    peak: Value
 
     def row(self) -> dict[str, object]:
         """Flatten it to a row of a table; a value per neuron becomes its mean, a residual the largest one."""
         values = asdict(self)
+        del values["peak"]
         flat = {
             f"{part}.{name}": float(np.max(np.abs(value)))
             for part in ("residuals", "deviations")
@@ -50,7 +53,7 @@ def above(below: Layer, solution: Solution, n_rec: int | None = None) -> Layer:
     """Put a layer on a solved one: its z are spikes of mean 1/2 and variance 1/4, and xi is 1.
 
     Its own weights start as Glorot's; everything else is as in the layer below. Where that has values per neuron, the
-    largest dampening and the mean moments stand for it.
+    largest peak and the mean moments stand for it.
 
     Args:
         below: The layer below.
@@ -72,7 +75,7 @@ def above(below: Layer, solution: Solution, n_rec: int | None = None) -> Layer:
         w_in=Weights(2 / (below.n_rec + n_rec), family=below.w_in.family),
         w_rec=Weights(1 / n_rec, family=below.w_rec.family),
         xi=1,
-        gamma_in=float(np.max(solution.dampening)),
+        gamma_in=float(np.max(solution.peak)),
         mean_in=float(np.mean(solution.first)),
         square_in=float(np.mean(solution.second)),
     )

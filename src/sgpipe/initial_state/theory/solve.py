@@ -33,7 +33,7 @@ def solve(
 
     Args:
         layer: The layer as it is without conditions.
-        shape: The surrogate's, one that has a sharpness.
+        shape: The surrogate's, one that has a sharpness, or a formula.
         asked: Which conditions to solve, and how.
         standard: The draws of `standard_weights` from which the weights will be made; needed by `extrema: sample`.
         generator: Of the sharpness that the `authors` reading of IV draws, once per neuron; the mean of the draws is
@@ -53,7 +53,8 @@ def solve(
         sums = sample(layer, drawn(w_rec, standard[0]), drawn(layer.w_in, standard[1]))
     else:
         sums = ensemble(layer, w_rec)
-    surrogate = Derivative(shape, _dampening(layer, sums, asked, failed), layer.sharpness, layer.tail)
+    gamma = _dampening(layer, sums, SURROGATES[shape].peak, asked, failed)
+    surrogate = Derivative(shape, gamma, layer.sharpness, layer.tail)
     if "IV" in asked.conditions and readings.moment == "authors":
         surrogate = replace(surrogate, sharpness=_authors_sharpness(layer, generator))
     elif "IV" in asked.conditions:
@@ -65,7 +66,7 @@ def solve(
 
 def _check(shape: str, asked: Asked, standard: Draws | None) -> None:
     shapes = [name for name, one in SURROGATES.items() if one.slope == "sharpness"]
-    if shape not in shapes:
+    if shape.isidentifier() and shape not in shapes:  # a word, and so no formula
         raise one_of("shape", shape, shapes)
     if asked.free == "tail" and not SURROGATES[shape].tails:
         raise SgpipeError(f"free: {shape} has no tail; choose shape: q_pseudospike or free: sharpness")
@@ -90,11 +91,11 @@ def _recurrent(layer: Layer, asked: Asked, failed: Failures) -> Weights:
     return Weights(variance, mean, layer.w_rec.family)
 
 
-def _dampening(layer: Layer, sums: Sums, asked: Asked, failed: Failures) -> Value:
-    """Solve III for the dampening."""
+def _dampening(layer: Layer, sums: Sums, peak: float, asked: Asked, failed: Failures) -> Value:
+    """Solve III for the dampening of a shape with some peak."""
     if "III" not in asked.conditions:
         return layer.dampening
-    found = theory.dampening(layer, sums, asked.readings.maxima)
+    found = theory.dampening(layer, sums, asked.readings.maxima) / peak
     why = f"the dampening would be {np.min(found):.4g}: alpha_decay and the layer below already exceed 1"
     gamma = failed.settle("III", ~(np.asarray(found) > 0), found, why, 0.0, layer.dampening)
     if asked.free == "tail":
@@ -176,8 +177,9 @@ def _solution(
         residuals=residuals(layer, w_rec, found, sums, readings),
         deviations=residuals(layer, w_rec, true, sums, Readings()),
         messages=tuple(messages),
+        peak=surrogate.peak,
     )
 
 
 def _moments(surrogate: Derivative, centred: Bounds) -> Moments:
-    return Moments(surrogate.dampening, surrogate.moment(1, *centred), surrogate.moment(2, *centred))
+    return Moments(surrogate.peak, surrogate.moment(1, *centred), surrogate.moment(2, *centred))

@@ -29,7 +29,7 @@ def spike(centred: torch.Tensor, shape: str, **knobs: float | None) -> torch.Ten
 
     Args:
         centred: U - threshold, any shape.
-        shape: A key of `sgpipe.spec.surrogates.SURROGATES`.
+        shape: A key of `sgpipe.spec.surrogates.SURROGATES`, or a formula.
         knobs: The surrogate's own.
 
     Returns:
@@ -50,4 +50,4 @@ def surrogate_knobs(spec: RunSpec, settings: LayerSettings | None, like: torch.T
     for name, value in given.items():
         if isinstance(value, np.ndarray):
             given[name] = torch.from_numpy(value).to(like)
-    return vars(spec.surrogate) | given
+    return spec.surrogate.numbers() | given

@@ -33,7 +33,7 @@ SGPIPE_INLINE void reverse_step(const H &h, bool attached, Vec<T> P, Mask<T> s_b
 // Feed-forward layer, NV vectors in registers over all steps. FILTERED: the layer
 // under the readout; otherwise S' is read from `above`.
 template <class T, class H, int NV, bool ATTACHED, bool FILTERED>
-static __attribute__((noinline)) void reverse_group(const H &h, Reverse<T> t, int v0,
+static __attribute__((noinline)) void reverse_group(const H h, Reverse<T> t, int v0,
                                                     const Filters<T> *f, const T *above) {
   constexpr int W = LANES<T>;
   const Vec<T> b_mem = splat(t.d.mem), b_syn = splat(t.d.syn), b_out = splat(t.d.out);

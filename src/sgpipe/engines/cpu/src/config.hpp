@@ -5,10 +5,13 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <string>
+#include <type_traits>
 #include <vector>
 
+#include "arguments.hpp"
 #include "neurons.hpp"
 #include "refuse.hpp"
 
@@ -34,6 +37,10 @@ class Reader {
     return cast<std::vector<double>>(key);
   }
   nb::object raw(const char *key) { return has(key) ? nb::borrow(dict_[key]) : nb::none(); }
+  bool has(const char *key) {
+    asked_.push_back(key);
+    return dict_.contains(key);
+  }
   int choice(const char *key, const std::vector<const char *> &names) {
     const std::string given = get<std::string>(key, names.front());
     std::string known;
@@ -54,10 +61,6 @@ class Reader {
   }
 
  private:
-  bool has(const char *key) {
-    asked_.push_back(key);
-    return dict_.contains(key);
-  }
   template <class U> U cast(const char *key) {
     try {
       return nb::cast<U>(dict_[key]);
@@ -69,11 +72,65 @@ class Reader {
   std::vector<std::string> asked_;
 };
 
-inline Surrogate surrogate_of(Family family, double slope, double height, double tail) {
+template <class T> int64_t first_cell(double one, int shift) {
+  const T y = T(one);
+  std::conditional_t<sizeof(T) == 8, int64_t, int32_t> bits;
+  std::memcpy(&bits, &y, sizeof y);
+  return bits >> shift;
+}
+
+// The table of a formula; none where there is no such key.
+inline Table read_table(Reader &c) {
+  Table t;
+  if (!c.has("table")) return t;
+  Reader r(c.need<nb::dict>("table"));
+  const Input rows = as_array<Input>(r.raw("rows"), "table: rows"), edges = as_array<Input>(r.raw("edges"), "table: edges");
+  t.wide = rows.dtype() == nb::dtype<double>();
+  const auto type = t.wide ? nb::dtype<double>() : nb::dtype<float>();
+  check(rows, "table: rows", type, "float32 or float64", {-1, -1, t.wide ? Table::terms<double>() : Table::terms<float>()});
+  t.regions = (int64_t)rows.shape(0);
+  t.cells = (int64_t)rows.shape(1);
+  if (t.regions < 1 || t.cells < 1 || t.regions * t.cells > (1 << 24)) refuse("table: rows: too few or too many");
+  check(edges, "table: edges", type, "the type of the rows", {t.regions - 1});
+  t.rows = rows.data();
+  t.edges = edges.data();
+  t.one = r.need<double>("one");
+  t.top = r.need<double>("top");
+  t.shift = r.need<int>("shift");
+  t.even = r.need<bool>("even");
+  t.compact = r.need<bool>("compact");
+  r.finish();
+  if (!(t.one > 0 && t.top > 0) || t.shift < 1 || t.shift > (t.wide ? 52 : 23)) refuse("table: one, top or shift is out of range");
+  t.first = t.wide ? first_cell<double>(t.one, t.shift) : first_cell<float>(t.one, t.shift);
+  return t;
+}
+
+// The fraction that a formula is; none where there is no such key.
+inline Fraction read_fraction(Reader &c) {
+  Fraction f;
+  if (!c.has("fraction")) return f;
+  Reader r(c.need<nb::dict>("fraction"));
+  const Input over = as_array<Input>(r.raw("over"), "fraction: over"), under = as_array<Input>(r.raw("under"), "fraction: under");
+  check(over, "fraction: over", nb::dtype<double>(), "float64", {Fraction::terms_over});
+  check(under, "fraction: under", nb::dtype<double>(), "float64", {Fraction::terms_under});
+  std::memcpy(f.over, over.data(), sizeof f.over);
+  std::memcpy(f.under, under.data(), sizeof f.under);
+  f.end = r.need<double>("end");
+  r.finish();
+  if (!(f.end > 0)) refuse("fraction: end must be above 0");
+  for (double term : f.under)
+    if (!(term >= 0)) refuse("fraction: under must not be negative");
+  return f;
+}
+
+inline Surrogate surrogate_of(Family family, double slope, double height, double tail, const Table &table,
+                              const Fraction &fraction) {
   if (!(slope >= 0 && height >= 0)) refuse("config: slope and height must not be negative");
   if (!(tail > 1)) refuse("config: tail must be above 1");
+  if (family == Family::formula && !table.rows && fraction.end == 0) refuse("config: a formula needs a fraction or a table");
   // Nothing flows through a height of 0, by which some families divide.
-  return height == 0 ? Surrogate{Family::rectangle, 0, 0, tail} : Surrogate{family, slope, height, tail};
+  return height == 0 ? Surrogate{Family::rectangle, 0, 0, tail, {}, {}}
+                     : Surrogate{family, slope, height, tail, table, fraction};
 }
 
 // A layer's surrogates (sgpipe.spec.surrogates.lower), one for all its neurons or, where `own` has lists, one a
@@ -89,10 +146,12 @@ inline std::vector<Surrogate> read_surrogates(Reader &c, Reader &own, int units)
     count = std::max(count, values.size());
     return values;
   };
+  const Table table = read_table(c);
+  const Fraction fraction = read_fraction(c);
   const std::vector<double> slope = knob("slope", 1.0), height = knob("height", 1.0), tail = knob("tail", 2.0);
   std::vector<Surrogate> all;
   auto at = [](const std::vector<double> &values, size_t i) { return values[values.size() == 1 ? 0 : i]; };
-  for (size_t i = 0; i < count; i++) all.push_back(surrogate_of(family, at(slope, i), at(height, i), at(tail, i)));
+  for (size_t i = 0; i < count; i++) all.push_back(surrogate_of(family, at(slope, i), at(height, i), at(tail, i), table, fraction));
   return all;
 }
 

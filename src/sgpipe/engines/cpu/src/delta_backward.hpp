@@ -100,16 +100,16 @@ template <class T, class H, bool ADAPTIVE>
 static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network &net,
                                                        const Projection<T> &w, const Projection<T> *v,
                                                        const Neurons<T> &q, DeltaScan<T> *scan,
-                                                       int count, Near<T> near, T *sums) {
+                                                       int count, bool narrow, Near<T> near, T *sums) {
   const int vectors = w.post_vectors, bytes = bits_row(w.post);
   const ptrdiff_t row = (ptrdiff_t)vectors * LANES<T>;
   for (int n = net.steps - 1; n >= 0; n--) {
     if (v) {
       bool few = false;
       if constexpr (H::compact) {
-        for (int r = 0; r < count; r++)
+        for (int r = 0; r < count && narrow; r++)
           list_near<T>(h, net.reset, ADAPTIVE, q, scan[r].t, n, w.post, vectors, r, near);
-        few = near.few(count, w.post);
+        few = narrow && near.few(count, w.post);
       }
       if (few) near_product<T>(scan->dI, *v, {scan->B, row, 1}, {scan->dS, row, 1}, count, near);
       else product<T>({scan->dI, row, 1}, v->panels, v->post, vectors, {scan->B, row, 1}, {scan->dS, row, 1}, count);
@@ -136,8 +136,9 @@ static void reverse_delta(const Network &net, const Surrogate &shape, const Proj
   }
   with_surrogate<T>(shape, [&](auto h) {
     typedef decltype(h) H;
-    if (net.adaptive) reverse_delta_of<T, H, true>(h, net, w, v, q, scan, count, near, sums);
-    else reverse_delta_of<T, H, false>(h, net, w, v, q, scan, count, near, sums);
+    const bool narrow = shape.compact();
+    if (net.adaptive) reverse_delta_of<T, H, true>(h, net, w, v, q, scan, count, narrow, near, sums);
+    else reverse_delta_of<T, H, false>(h, net, w, v, q, scan, count, narrow, near, sums);
   });
 }
 

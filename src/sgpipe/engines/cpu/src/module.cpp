@@ -141,6 +141,15 @@ bool is_wide(nb::sequence weights) {
   return wide;
 }
 
+// The same for a network, whose tables must be of that precision.
+bool is_wide(nb::sequence weights, const Network &net, const Constants &constants) {
+  const bool wide = is_wide(weights);
+  for (int l = 0; l < net.layers; l++)
+    for (const Surrogate &s : constants.surrogate[l])
+      if (s.table.rows && s.table.wide != wide) refuse("table: not of the precision of the weights");
+  return wide;
+}
+
 nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const Input *dense,
                   nb::handle labels, nb::handle indices, nb::object grads, int threads,
                   nb::object logits) {
@@ -148,7 +157,7 @@ nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const 
   Constants constants;
   const Network net = read_network(config, constants, isa);
   if (net.words) refuse("config: words are read by batch_words");
-  const bool wide = is_wide(weights);
+  const bool wide = is_wide(weights, net, constants);
   if (dense) {
     const auto type = wide ? nb::dtype<double>() : nb::dtype<float>();
     check(*dense, "x", type, "the type of the weights", {-1, -1, net.inputs});
@@ -259,7 +268,7 @@ nb::dict batch_words(nb::dict config, nb::sequence weights, nb::handle words, nb
   x.unit = (const int32_t *)word.data();
   x.events = rows * steps;
   x.numbers = (const int64_t *)number.data();
-  return (is_wide(weights) ? run_words<double> : run_words<float>)(net, constants, engine_named(isa), x, weights, target,
+  return (is_wide(weights, net, constants) ? run_words<double> : run_words<float>)(net, constants, engine_named(isa), x, weights, target,
                                                                   state, grads, threads);
 }
 
@@ -272,6 +281,7 @@ void surrogate(nb::dict config, nb::handle x, nb::handle out) {
   Array to = as_array<Array>(out, "out");
   if (from.size() != to.size() || from.dtype() != to.dtype()) refuse("surrogate: x and out must agree in size and type");
   const int64_t n = (int64_t)from.size();
+  if (s.table.rows && s.table.wide != (from.dtype() == nb::dtype<double>())) refuse("table: not of the precision of x");
   if (from.dtype() == nb::dtype<double>()) e.f64.surrogate(s, (const double *)from.data(), (double *)to.data(), n);
   else if (from.dtype() == nb::dtype<float>()) e.f32.surrogate(s, (const float *)from.data(), (float *)to.data(), n);
   else refuse("x: expected float32 or float64");

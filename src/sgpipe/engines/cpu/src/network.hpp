@@ -3,6 +3,7 @@
 // Plain data only: these types cross between the portable driver and the
 // translation units compiled per instruction set.
 #pragma once
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -14,18 +15,41 @@ constexpr int MAX_LAYERS = 8;
 constexpr int STATES = 3;
 
 // The families of sgpipe.spec.surrogates, and their names in the same order.
-enum class Family { inverse_square, logistic, exponential, gaussian, triangle, rectangle, power };
-inline constexpr const char *FAMILIES[] = {"inverse_square", "logistic", "exponential", "gaussian",
-                                           "triangle",       "rectangle", "power"};
+enum class Family { inverse_square, logistic, exponential, gaussian, triangle, rectangle, power, formula };
+inline constexpr const char *FAMILIES[] = {"inverse_square", "logistic",  "exponential", "gaussian",
+                                           "triangle",       "rectangle", "power",       "formula"};
+
+// A formula as polynomials of a precision; see sgpipe.engines.table.Table. The arrays are the caller's.
+struct Table {
+  const void *rows = nullptr, *edges = nullptr;
+  int64_t regions = 0, cells = 0, first = 0;
+  int shift = 0;
+  double one = 1, top = 0;
+  bool even = false, compact = false, wide = false;  // wide: doubles
+  template <class T> static constexpr int terms() { return sizeof(T) == 8 ? 6 : 4; }
+};
+
+// A formula as a polynomial of |v| or one over it; see sgpipe.engines.fraction.Fraction.
+struct Fraction {
+  static constexpr int terms_over = 3, terms_under = 5;
+  double over[terms_over] = {}, under[terms_under] = {};
+  double end = 0;  // where it becomes 0; 0 if this is none
+};
 
 // h(x) = height * F(slope * x; tail), F of the family
 struct Surrogate {
   Family family = Family::inverse_square;
   double slope = 1, height = 1;
-  double tail = 2;  // of the power alone
+  double tail = 2;    // of the power alone
+  Table table;        // of a formula alone,
+  Fraction fraction;  // or this
 
   // Whether h vanishes from a certain distance on, which spares work.
-  bool compact() const { return (family == Family::triangle || family == Family::rectangle) && slope > 0; }
+  bool compact() const {
+    const bool ends = family == Family::triangle || family == Family::rectangle || table.compact ||
+                      (fraction.end > 0 && std::isfinite(fraction.end));
+    return ends && slope > 0;
+  }
 };
 
 // How a spike of the step before acts on a delta neuron; see sgpipe.spec.resets.Reset.

@@ -1,11 +1,13 @@
 // Surrogate derivatives of a spike, h(x) = height * F(slope * x; tail), x = membrane - threshold.
 //
 // A family is a small object made once from the numbers of a run and called on vectors; compact ones vanish from a
-// certain distance on. To add one: a name in Family and FAMILIES, a struct here, a case in with_surrogate().
+// certain distance on, or may do so. To add one: a name in Family and FAMILIES, a struct here, a case in
+// with_surrogate().
 #pragma once
 #include <cmath>
 #include "elementary.hpp"
 #include "network.hpp"
+#include "tabulated.hpp"
 
 namespace SGPIPE_ISA {
 using namespace sgpipe;
@@ -75,6 +77,11 @@ template <class T, class F> SGPIPE_INLINE void with_surrogate(const Surrogate &s
     case Family::inverse_square: f(InverseSquare<T>(s)); break;
     case Family::triangle: f(Triangle<T>(s)); break;
     case Family::rectangle: f(Rectangle<T>(s)); break;
+    case Family::formula:
+      if (s.fraction.end == 0) f(Tabulated<T>(s));
+      else if (s.compact()) f(Arch<T>(s));
+      else f(Ratio<T>(s));
+      break;
     default: f(Exponentials<T>(s));
   }
 }
