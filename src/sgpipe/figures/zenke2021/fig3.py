@@ -105,7 +105,21 @@ def _heat_maps(figure, axes: Sequence[Axes], cells: pd.DataFrame, shapes: Sequen
 
 def _bars(axes: Axes, summaries: pd.DataFrame, data: pd.DataFrame) -> None:
     """Draw the best networks: the two controls first, then each shape with its numbers of hidden layers."""
-    shapes = in_order(panel["a"]["shape"])
+    order = {"no_hidden": "control:\nno hidden layer", "beta_zero": "control:\nβ = 0"}
+    order |= {name: SURROGATES[name].label for name in in_order(data["shape"])}
+    named = data.assign(group=data["sweep"].where(data["sweep"] != "shapes", data["shape"]))
+    depths = named[["group", "hidden_layers"]].drop_duplicates().sort_values("hidden_layers")
+    places, centres, at = {}, {}, 0.0
+    for group in order:
+        own = [(group, depth) for depth in depths.loc[depths["group"] == group, "hidden_layers"]]
+        places |= {bar: at + place for place, bar in enumerate(own)}
+        centres |= {order[group]: at + (len(own) - 1) / 2} if own else {}
+        at += len(own) + 0.9 if own else 0.0
+    named["at"] = [places[bar] for bar in zip(named["group"], named["hidden_layers"], strict=True)]
+    bars = named[named["kind"] == "summary"]
+    colours = {bar["at"]: _colour(bar) for _, bar in bars.iterrows()}
+    parts.bars(axes, bars, named[named["kind"] == "network"], colours)
+    axes.set_xticks(list(places.values()), [f"{int(depth)}" for _, depth in places])
     axes.xaxis.remove_overlapping_locs = False  # a control's label stands below its number of layers
     axes.set_xticks(list(centres.values()), ["\n" + label for label in centres], minor=True)
     axes.tick_params(axis="x", which="both", length=0)
