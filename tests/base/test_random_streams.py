@@ -16,6 +16,7 @@ from sgpipe.data.samples import SPLITS
 from sgpipe.engines.interface import Measures
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.spec.run import NEURON_KNOBS, RunSpec, knobs
+from sgpipe.spec.surrogates import FORMULA
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import initial_weights
 from tests.conftest import states_of
@@ -196,6 +197,7 @@ MOVES = {
     "training.seed": {"order"},
 }
 OTHERS = {
+    "surrogate.formula": "exp(-v**2)",
     "objective.max_from": 5,
     "data.seed": 1,
     "data.classes": 2,
@@ -246,6 +248,7 @@ OTHERS = {
 # What else a run needs for a knob to matter.
 EQ_1 = {"network.neuron": "delta_lif"}
 ASKED = {**EQ_1, "surrogate.shape": "q_pseudospike"}  # what conditions on the initial state need
+OWN_SHAPE = {"surrogate.shape": FORMULA, "surrogate.formula": "1/(1 + v**2)"}
 NEEDS = {
     "surrogate.sharpness": {"surrogate.shape": "gaussian"},
     "surrogate.tail": {"surrogate.shape": "q_pseudospike"},
@@ -263,6 +266,7 @@ NEEDS = {
     "optimiser.clip_scope": {"optimiser.clip": 0.1},
     "optimiser.average_start": {"optimiser.average": "swa"},
     "optimiser.average_period": {"optimiser.average": "swa"},
+    **dict.fromkeys(("surrogate.formula", "surrogate.slope"), OWN_SHAPE),
 }
 TEXT = {"data.task": "ptb", "data.limit": 500, "network.hidden": [5], "training.epochs": 2, "training.batch_size": 6}
 
@@ -307,7 +311,7 @@ def equal(one, other):
 def test_a_knob_moves_only_its_own_streams(name):
     small = TEXT if name == "network.embedding" else {**SMALL, **NEEDS.get(name, {})}
     rule, base = knobs("randman")[name].metadata, RunSpec.make(small)
-    choices = [choice for choice in rule["choices"] or () if choice != base.flat()[name]]
+    choices = [choice for choice in rule["choices"] or () if choice not in (base.flat()[name], FORMULA)]
     if rule["choices"] and not choices:
         return  # nothing to turn it to yet
     turned = RunSpec.make({**small, name: choices[0] if choices else OTHERS[name]})
