@@ -120,13 +120,13 @@ def about(claims: Iterable[Claim], experiments: Mapping[str, Experiment]) -> lis
 
 
 def own_id(claim: Claim, paper: str) -> str:
-    """Name the claim of a paper that one about experiments which stand for that paper's was made from."""
+    """Name a claim as another paper's: that of the paper itself, or of experiments that stand for it."""
     return f"{paper}_{claim.id.removeprefix(f'{claim.paper}_')}"
 
 
 def _made_about(claim: Claim, paper: str, names: Mapping[str, str]) -> Claim:
     groups = tuple(replace(group, experiment=names[group.experiment]) for group in claim.groups)
-    return replace(claim, id=f"{paper}_{claim.id.removeprefix(claim.paper + '_')}", paper=paper, groups=groups)
+    return replace(claim, id=own_id(claim, paper), paper=paper, groups=groups)
 
 
 def load_claims(paths: Iterable[Path | str]) -> list[Claim]:

@@ -146,8 +146,8 @@ def _forest(figure: Any, data: pd.DataFrame, rows: Sequence, colours: Mapping, b
         _interval(panels[1], at, own[own["kind"] == "difference"], colour)
         if active:
             _interval(panels[2], at, own[own["kind"] == "ratio"], colour)
-    labels = panels[0].set_yticks(places, [sweep if group is None else group for sweep, group in rows])
-    for label, (sweep, group) in zip(labels and panels[0].get_yticklabels(), rows, strict=True):
+    panels[0].set_yticks(places, [sweep if group is None else group for sweep, group in rows])
+    for label, (sweep, group) in zip(panels[0].get_yticklabels(), rows, strict=True):
         label.set(weight="bold" if group is None else "normal", color=colours.get((sweep, group), style.INK))
     panels[0].set_ylim(len(rows) - 0.4, -0.6)
     for axes in panels:

@@ -17,16 +17,12 @@ class Compiled(Moments):
 
     rule: str
 
-    def numbers(self) -> tuple[float, float]:
-        """Return the step and the divisor of the second moment's root."""
-        return self.rates()
-
     def move(self, name, gradient, factor):
         settings, weight = self.settings, self.weights[name]
-        fresh, keeps = (1 - settings.beta1, settings.beta2)
+        fresh, keeps = 1 - settings.beta1, settings.beta2
         _cpu.update(
             self.rule,
-            [factor, self.shrinking(weight), *self.numbers(), fresh, keeps, 1 - keeps, settings.eps],
+            [factor, self.shrinking(weight), *self.rates(), fresh, keeps, 1 - keeps, settings.eps],
             weight,
             gradient,
             self.moments[f"first.{name}"],
@@ -56,7 +52,8 @@ class CompiledSmorms3(Compiled, Smorms3):
 
     rule = "smorms3"
 
-    def numbers(self):
+    def rates(self):
+        """Return the largest step, and no correction."""
         return self.settings.lr, 1.0
 
 
