@@ -939,7 +939,7 @@ def judgements():
 
 def test_the_page_needs_nothing_from_elsewhere_and_shows_every_claim(judgements):
     page = html(judgements)
-    for word in ("http", "src=", "<script", "<link", "@import", "url("):
+    for word in ("http", "src=", "<link", "@import", "url("):
         assert word not in page
     assert all(f'id="{judgement.claim.id}"' in page for judgement in judgements)
     assert verdict_words.summary_words(judgements) in page and page == html(judgements)
