@@ -18,10 +18,12 @@ from sgpipe.base.parquet import read_whole
 from sgpipe.data.files.published import remark
 from sgpipe.figures import style
 from sgpipe.figures.heading import own_heading
+from sgpipe.figures.own import OwnFigure
 from sgpipe.figures.regime import regime_words
 from sgpipe.figures.table_page import html
 from sgpipe.figures.tasks import NAMES
 from sgpipe.results.tables import write_table
+from sgpipe.spec.own.registry import EXTENSIONS
 
 # Without dates, so that the same numbers give the same bytes.
 METADATA: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
@@ -96,12 +98,14 @@ def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
     _write_numbers(data, experiment, note, output)
 
 
-def find(module: str, function: str) -> ModuleType:
-    """Import the module of a figure below `sgpipe.figures`.
+def find(module: str, function: str) -> ModuleType | OwnFigure:
+    """Import the module of a figure below `sgpipe.figures`, or find that of an extension.
 
     Raises:
         SgpipeError: There is none that has `select` and `function`.
     """
+    if module in EXTENSIONS.figures:
+        return OwnFigure(EXTENSIONS.figures[module])
     name = f"sgpipe.figures.{module}"
     try:
         found = importlib.import_module(name)
@@ -160,7 +164,7 @@ def corner_note(experiment: Mapping, runs: pd.DataFrame, table: str = "results")
     return " · ".join(words)
 
 
-def _table_of(module: ModuleType) -> str:
+def _table_of(module: ModuleType | OwnFigure) -> str:
     return getattr(module, "NEEDS", {}).get("table", "results")
 
 
