@@ -46,12 +46,24 @@ def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
         tables: Its tables by name.
         output: The files without suffix.
     """
+    save(*drawn(module, tables), output)
+
+
+def drawn(module: str, tables: Mapping[str, Path]) -> tuple[Figure, pd.DataFrame, dict[str, Any], str]:
+    """Draw a figure.
+
+    Args:
+        module: Of the figure, e.g. `zenke2021.fig3`.
+        tables: Its tables by name.
+
+    Returns:
+        The figure, its numbers, the experiment's metadata, and the note in its corner.
+    """
     drawer = find(module, "draw")
     frames, experiment = read_tables(tables)
     data = drawer.select(frames, experiment)
     note = corner_note(experiment, frames["runs"], _table_of(drawer))
-    figure = drawer.draw(data, experiment, "\n".join([*own_heading(experiment, module), note]))
-    save(figure, data, experiment, note, output)
+    return drawer.draw(data, experiment, "\n".join([*own_heading(experiment, module), note])), data, experiment, note
 
 
 def save(figure: Figure, data: pd.DataFrame, experiment: Mapping[str, Any], note: str, output: Path) -> None:

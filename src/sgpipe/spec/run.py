@@ -14,7 +14,7 @@ from dataclasses import Field, dataclass, fields
 from functools import cache, cached_property
 from typing import Any
 
-from sgpipe.base.errors import SgpipeError, one_of
+from sgpipe.base.errors import OtherVersion, SgpipeError, one_of
 from sgpipe.spec.condition_choices import CHOICES, idle_conditions, state_is_drawn
 from sgpipe.spec.initialisers import INITIALISERS
 from sgpipe.spec.knob import MOST_SEED, knob, read_value, with_choices
@@ -541,14 +541,14 @@ def _made(kind: type, given: Mapping[str, Any], where: str) -> Any:
     """Make a section of its values; one of an extension has the digest of its file among them.
 
     Raises:
-        SgpipeError: The values are of another version of the extension.
+        OtherVersion: The values are of another version of the extension.
     """
     own = getattr(kind, "OWN", None)
     if own is None:
         return kind(**given)
     code = given.get("code")
     if code not in (None, own.code):
-        raise SgpipeError(f"{where}.code: {own.file} is another version now ({own.code}, not {code})")
+        raise OtherVersion(f"{where}.code: {own.file} is another version now ({own.code}, not {code})")
     return kind(**{**given, "code": own.code})
 
 
