@@ -5,6 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.figures import style
 from sgpipe.figures.make import drawn, save
 
 
@@ -31,4 +32,7 @@ def figure(table: Path | str, draw: str | None = None, output: Path | str | None
     picture, data, experiment, note = drawn(draw or path.stem.replace("_", ".", 1), tables)
     if output is not None:
         save(picture, data, experiment, note, Path(output))
+        return picture
+    with style.look():
+        style.lay_out(picture)
     return picture

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from sgpipe.base.errors import SgpipeError, first_line
+from sgpipe.base.errors import SgpipeError, first_line, one_of
 from sgpipe.data.samples import Task, Words
 from sgpipe.engines.choose import chooser
 from sgpipe.initial_state.make import initial_state
@@ -19,6 +19,8 @@ from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 from sgpipe.training.failures import OWN_FAILURES
 from sgpipe.training.trainer import train_run
+
+ENGINES = ("auto", "cpu", "gpu", "reference")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def train(
             be computed with.
     """
     spec = make_run(run)
+    if engine not in ENGINES:
+        raise one_of("engine", engine, ENGINES)
     task = make_task(spec, folder) if task is None else _fitting(spec, task)
     layers = initial_state(spec, task).layers if spec.conditions else None
     states = {spec.init_id: layers} if layers is not None and spec.init_id else {}
