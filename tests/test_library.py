@@ -113,25 +113,41 @@ experiments:
   mine_fig1:
     title: Two shapes
     sweeps: {shapes: {grid: {surrogate.shape: [superspike, sigmoid], surrogate.beta: [1, 10]}}}
-    draw: zenke2021.fig3
+"""
+FIGURE = """
+from sgpipe.extend import figure
+
+@figure("mine.fig1")
+class Accuracies:
+    def select(self, tables, experiment):
+        return tables["runs"].query("split == 'test'")[["surrogate.shape", "accuracy"]]
+
+    def draw(self, data, experiment, note):
+        from sgpipe.figures import style
+
+        figure = style.new_figure(style.SINGLE, 40, note)
+        figure.subplots().plot(data["accuracy"])
+        return figure
 """
 
 
-def test_a_figure_is_drawn_from_a_table(tmp_path, monkeypatch):
+def test_a_figure_is_drawn_from_a_table(tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(EXPERIMENT)
-    plan = make_plan(read_config({"scale": "smoke", "experiments": ["mine.yaml"]}))
+    (tmp_path / "figure.py").write_text(FIGURE)
+    request.addfinalizer(lambda: sg.use_extensions([]))
+    plan = make_plan(read_config({"scale": "smoke", "experiments": ["mine.yaml"], "extensions": ["figure.py"]}))
     runs = list(plan.experiments["mine_fig1"].runs.values())
     train_pack(runs, prepare(runs[0]), Workshop(plan.store, chooser("auto", "cpu")))
     table = tmp_path / "mine_fig1.parquet"
     collect(plan, "mine_fig1", table)
-    picture = sg.figure(table, draw="zenke2021.fig3", output=tmp_path / "drawn")
+    picture = sg.figure(table, output=tmp_path / "drawn")
     assert picture.axes and (tmp_path / "drawn.png").stat().st_size > 1000 and (tmp_path / "drawn.parquet").exists()
     assert sg.runs(table).attrs["experiment"]["id"] == "mine_fig1" and len(sg.runs(table, rows="runs")) == 4
     with pytest.raises(sg.SgpipeError, match="none.parquet: no such table"):
         sg.figure(tmp_path / "none.parquet")
-    with pytest.raises(sg.SgpipeError, match="there is no module sgpipe.figures.mine.fig1"):
-        sg.figure(table)
+    with pytest.raises(sg.SgpipeError, match="there is no module sgpipe.figures.mine.fig2"):
+        sg.figure(table, draw="mine.fig2")
 
 
 @pytest.mark.parametrize(

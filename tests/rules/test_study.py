@@ -62,7 +62,9 @@ def test_the_example_runs_beside_an_installed_package(python, tmp_path):
     assert len(drawn) == 2 * 2 * 2 and drawn["accuracy"].between(0, 1).all()
 
 
-def test_each_module_of_the_example_is_short_and_its_profile_the_projects():
+def test_each_module_of_the_example_is_short_and_what_stands_twice_is_equal():
+    documented = (ROOT / "docs" / "extensions.md").read_text()
+    assert (STUDY / "neuron.py").read_text() in documented and (STUDY / "Snakefile").read_text() in documented
     for name in MODULES:
         assert len((STUDY / f"{name}.py").read_text().splitlines()) < 40
     profile = Path("profiles/default/config.yaml")

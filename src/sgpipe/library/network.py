@@ -68,7 +68,7 @@ class Network(torch.nn.Module):
         readout, objective = torch.stack(activity.readout), self.spec.objective
         logits = readout
         if not self.spec.words:
-            logits = head(readout[objective.max_from or 0 :], objective.head, objective.accuracy)
+            logits = head(readout[objective.max_from or 0 :], objective.head or "max", objective.accuracy)
         spikes, membranes = (
             [torch.stack(layer) for layer in layers] for layers in (activity.spikes, activity.membrane)
         )

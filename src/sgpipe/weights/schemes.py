@@ -11,6 +11,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import stream, uniform
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.own.faults import faults
+from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.run import RunSpec
 
 # What `network.trained_neurons` trains, one value a neuron. Decays are trained as time constants in steps,
@@ -147,7 +148,13 @@ def _drawn(
 
 
 def variance_of(scheme: str, shape: tuple[int, int]) -> float:
-    """Compute the variance of a scheme's elements, for a matrix (units out, units in)."""
+    """Compute the variance of a scheme's elements, for a matrix (units out, units in).
+
+    Raises:
+        SgpipeError: The scheme is an extension's, of which nothing is known but its draws.
+    """
+    if scheme in EXTENSIONS.initialisers:
+        raise SgpipeError(f"init.scheme: the theory knows no variance of {scheme}, an extension's; name another")
     from sgpipe.weights.distributions import VARIANCES
 
     kind = scheme.partition("_")[0]

@@ -19,11 +19,6 @@ def _state_of(names: str) -> type:
     return type("OwnState", (plain,), {"__slots__": (), "output": property(lambda state: state.spikes)})
 
 
-@cache
-def _step_of(made: type) -> Callable:
-    return torch.compile(made.step, dynamic=False) if made.OWN.told["compiled"] else made.step
-
-
 @dataclass(frozen=True)
 class OwnNeuron:
     """A layer: the knobs of the extension's neuron, and `fire`, which maps a centred membrane to spikes."""
@@ -45,7 +40,7 @@ class OwnNeuron:
         """
         own = self.knobs.OWN
         try:
-            after = _step_of(type(self.knobs))(self.knobs, state, drive, self.fire)
+            after = self.knobs.step(state, drive, self.fire)
         except (SgpipeError, MemoryError):
             raise
         except Exception as error:

@@ -20,7 +20,7 @@ class Declaration:
 
 
 def neuron(
-    name: str, *, state: str = "voltage spikes", readout: Literal["linear", "leaky"] = "linear", compiled: bool = False
+    name: str, *, state: str = "voltage spikes", readout: Literal["linear", "leaky"] = "linear"
 ) -> Callable[[Class], Class]:
     """Register a neuron: a frozen dataclass of knobs with a method `step`.
 
@@ -32,9 +32,8 @@ def neuron(
         name: The value of `network.neuron`, and the section of its knobs.
         state: Names of the parts of its state; `voltage` and `spikes` are among them.
         readout: The layer behind it: linear with a bias, as in herranz2022, or zenke2021's leaky one.
-        compiled: Whether `torch.compile` makes one kernel of the step, which takes a C++ compiler.
     """
-    return _noted("neuron", name, {"state": state, "readout": readout, "compiled": compiled})
+    return _noted("neuron", name, {"state": state, "readout": readout})
 
 
 def initialiser(name: str) -> Callable[[Class], Class]:

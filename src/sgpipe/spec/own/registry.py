@@ -48,7 +48,7 @@ class Registry:
         self.versions: dict[str, Any] = {}  # by component: the digest of its file is its version
         self.key: tuple[tuple[str, str, str], ...] = ()  # of what caches depend on
 
-    def fill(self, things: Iterable[type]) -> None:
+    def fill(self, things: Iterable[Any]) -> None:
         """Hold these and no others, their names being known to be different."""
         for table in vars(self).values():
             if isinstance(table, dict):
@@ -66,11 +66,6 @@ class Registry:
             key.append((own.kind, own.name, own.code))
         self.sections |= {**self.neurons, **self.initialisers}
         self.key = tuple(key)
-
-    def files(self) -> tuple[str, ...]:
-        """The files that what is registered comes from."""
-        tables = (self.neurons, self.initialisers, self.data_sets, self.figures)
-        return tuple(dict.fromkeys(made.OWN.file for table in tables for made in table.values()))
 
 
 EXTENSIONS = Registry()
