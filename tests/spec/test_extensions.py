@@ -201,6 +201,11 @@ def test_an_own_figure_is_redrawn_with_its_file_and_says_what_it_needs(files):
     files(one=NEURON, three=FIGURE.replace('["a"]', '["b"]'))
     with pytest.raises(SgpipeError, match="mine_curves: sweeps: mine.curves needs one called b"):
         check_figures(make_plan(read_config(settings)).experiments)
+    files(one=NEURON, three=FIGURE.replace('["a"]', "7"))
+    with pytest.raises(
+        SgpipeError, match="three.py: figure mine.curves: NEEDS: TypeError: 'int' object is not iterable"
+    ):
+        check_figures(make_plan(read_config(settings)).experiments)
 
 
 def bad(old, new, text=NEURON):
@@ -221,6 +226,10 @@ def bad(old, new, text=NEURON):
         ("x = 1\n", "one.py: registers nothing; put a decorator of sgpipe.extend above a class"),
         (NEURON + NEURON, "one.py: neuron mine: it has already one of this name; give it another"),
         (bad('"mine"', '"alif"'), "one.py: neuron alif: sgpipe has one of this name"),
+        (bad('"mine"', '"trained"'), "one.py: neuron trained: sgpipe has one of this name"),  # a component of numerics
+        (bad('"mine"', '"paper"'), "one.py: neuron paper: sgpipe has one of this name"),  # a scale
+        (bad('"flat"', '"theory"', INITIALISER), "one.py: initialiser theory: sgpipe has one of this name"),
+        (bad("NEEDS = {", "NEEDS = {}, {", FIGURE), "one.py: figure 'mine.curves': NEEDS: is not a dict"),
         (bad('"mine"', '"training"'), "one.py: neuron training: sgpipe has one of this name"),
         (bad('"mine"', '"Mine One"'), "one.py: neuron 'Mine One': is no name; give it small letters"),
         (bad('"mine"', "7"), "one.py: neuron 7: is no name"),

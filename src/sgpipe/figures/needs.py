@@ -17,6 +17,7 @@ The modules are read, not imported: matplotlib would slow down every job that re
 
 import ast
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from sgpipe.figures.comparable import comparison_problems
 from sgpipe.plan.outputs import kind_of
 from sgpipe.plan.sources import module_of
 from sgpipe.spec.experiments import Experiment
+from sgpipe.spec.own.faults import faults
 from sgpipe.spec.own.registry import EXTENSIONS
 
 FUNCTIONS = {"figures": ("select", "draw"), "tables": ("select", "printed", "legend")}
@@ -39,8 +41,10 @@ def check_figures(experiments: Mapping[str, Experiment]) -> None:
     """
     for experiment in experiments.values():
         experiment.recorded()
-        for problem in problems(experiment, experiments):
-            raise SgpipeError(f"{experiment.id}: {problem}")
+        own = EXTENSIONS.figures.get(experiment.draw)
+        with faults(own.OWN.file, f"{own.OWN.words}: NEEDS") if own else nullcontext():
+            for problem in problems(experiment, experiments):
+                raise SgpipeError(f"{experiment.id}: {problem}")
 
 
 def problems(experiment: Experiment, experiments: Mapping[str, Experiment]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from sgpipe.spec.surrogates import FORMULA, SURROGATES
 # Beside the store: of the simulated initial networks of a figure (`sgpipe.initial_state.observe`).
 SIMULATION = 1
 
-_BUILT_IN: dict[str, int] = {
+BUILT_IN_VERSIONS: dict[str, int] = {
     "trainer": 1,
     "task.randman": 1,
     "task.mnist_latency": 1,
@@ -60,7 +60,7 @@ _BUILT_IN: dict[str, int] = {
     "average.swa": 1,
 }
 # Of extensions it is the digest of their file.
-VERSIONS: Mapping[str, int | str] = ChainMap(EXTENSIONS.versions, _BUILT_IN)
+VERSIONS: Mapping[str, int | str] = ChainMap(EXTENSIONS.versions, BUILT_IN_VERSIONS)
 
 
 def components(spec: RunSpec) -> tuple[str, ...]:

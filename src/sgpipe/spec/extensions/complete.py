@@ -65,6 +65,8 @@ def _problems(one: Declaration) -> Iterator[str]:
     for name in METHODS[one.kind]:
         if not callable(getattr(made, name, None)):
             yield f"has no method `{name}`"
+    if not isinstance(getattr(made, "NEEDS", {}), dict):
+        yield 'NEEDS: is not a dict, e.g. {"table": "results"}'
     if one.kind == "neuron":
         names = one.told["state"].split() if isinstance(one.told["state"], str) else [""]
         if not all(name.isidentifier() and not name.startswith("_") and name != "output" for name in names):

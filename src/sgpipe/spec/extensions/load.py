@@ -11,15 +11,18 @@ import sgpipe
 from sgpipe.base.errors import SgpipeError
 from sgpipe.spec.extensions.complete import completed
 from sgpipe.spec.initialisers import INITIALISERS
+from sgpipe.spec.numerics import BUILT_IN_VERSIONS
 from sgpipe.spec.own.declare import NOTES
 from sgpipe.spec.own.faults import faults
 from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.run import BUILT_IN_NEURONS, SECTIONS
 from sgpipe.spec.tasks import BUILT_IN_TASKS
 
+# Neurons and initialisers have a section of knobs with their name; a scale's would be taken for a value per scale.
+OTHER_KEYS = (*SECTIONS, "data", "smoke", "laptop", "paper")
 TAKEN = {
-    "neuron": (*BUILT_IN_NEURONS, *SECTIONS, "data"),
-    "initialiser": ("uniform", *INITIALISERS, *SECTIONS, "data"),
+    "neuron": (*BUILT_IN_NEURONS, *OTHER_KEYS),
+    "initialiser": ("uniform", *INITIALISERS, *OTHER_KEYS),
     "data_set": tuple(BUILT_IN_TASKS),
 }
 
@@ -86,6 +89,8 @@ def _check_names(things: Iterable[type]) -> None:
         # Both kinds have a section of knobs with their name.
         kinds = ("neuron", "initialiser") if own.kind in ("neuron", "initialiser") else (own.kind,)
         holder = next((taken[kind, own.name] for kind in kinds if (kind, own.name) in taken), None)
+        if own.component in BUILT_IN_VERSIONS:
+            holder = "sgpipe"
         if own.kind == "figure" and (figures / f"{own.name.replace('.', '/')}.py").is_file():
             holder = "sgpipe"
         if holder:

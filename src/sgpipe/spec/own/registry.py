@@ -30,6 +30,12 @@ class Own:
     told: dict[str, Any] = field(hash=False)
 
     @property
+    def component(self) -> str:
+        """What `sgpipe.spec.numerics` calls it; nothing for a figure, which decides no result."""
+        room = {"neuron": "neuron", "initialiser": "init", "data_set": "task"}.get(self.kind)
+        return f"{room}.{self.name}" if room else ""
+
+    @property
     def words(self) -> str:
         """What it is and what it is called, for messages."""
         return f"{self.kind.replace('_', ' ')} {self.name}"
@@ -57,9 +63,8 @@ class Registry:
         for made in things:
             own = made.OWN
             getattr(self, f"{own.kind}s")[own.name] = made
-            component = {"neuron": "neuron", "initialiser": "init", "data_set": "task"}.get(own.kind)
-            if component:
-                self.versions[f"{component}.{own.name}"] = own.code
+            if own.component:
+                self.versions[own.component] = own.code
             if own.kind == "neuron":
                 leaky = ("tau_synapse", "tau_readout", "readout_start") if own.told["readout"] == "leaky" else ()
                 self.neuron_knobs[own.name] = ("bias", *leaky)
