@@ -1,16 +1,21 @@
 """A neuron of one's own is a neuron: a copy of a built-in one trains as that one does, with either readout."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
+import sgpipe as sg
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data import prepare
 from sgpipe.engines.choose import chooser
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.model.network import as_tensors, forward
 from sgpipe.model.neurons.decay import decay
+from sgpipe.results.store import Store
 from sgpipe.spec.extensions import use_extensions
+from sgpipe.training.pack import Workshop, train_pack
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import initial_weights, layout
 
@@ -111,3 +116,20 @@ def test_a_step_that_is_none_stops_the_job_with_one_line(tiny, twin, old, new, s
     with pytest.raises(SgpipeError) as caught:
         train_run(spec, prepare(spec), ReferenceEngine())
     assert str(caught.value).startswith(said)
+
+
+def test_a_stored_network_is_loaded_with_the_file_that_it_was_trained_with(tiny, twin, tmp_path):
+    twin()
+    spec = tiny({"network.neuron": "twin", "objective.head": "sum", "training.precision": "float64"})
+    task, store = prepare(spec), Store(tmp_path / "results" / "runs")
+    (result,) = train_pack([spec], task, Workshop(store, chooser("auto", "cpu")))
+    twin("0.9", "0.8")
+    with pytest.raises(
+        sg.SgpipeError, match="twin.py is another version now .* the files that it was trained"
+    ) as caught:
+        sg.load(spec.id)
+    sg.use_extensions(re.findall(r"'(.*?)'", str(caught.value)))
+    network = sg.load(spec.id)
+    spikes = network(network.inputs(task)).spikes[0].sum((0, 2)).mean().item()
+    (row,) = [row for row in result.rows if row.best and row.split == "test"]
+    assert spikes == pytest.approx(row.spikes[0], abs=1e-9)

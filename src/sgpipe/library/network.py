@@ -1,5 +1,6 @@
 """A trained network as a torch module."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from sgpipe.base.errors import SgpipeError
+from sgpipe.base.errors import OtherVersion, SgpipeError
 from sgpipe.base.parquet import read_metadata
 from sgpipe.data.samples import Task
 from sgpipe.initial_state.state import read_state
@@ -117,8 +118,19 @@ def _stored(store: Store, run: str) -> RunSpec:
         raise SgpipeError(f"run {run!r}: is no run id, which has 16 digits from 0 to f (column run_id of a table)")
     for path in store.files_of(run):
         if path.suffix == ".parquet":
-            return from_canonical(read_metadata(path)["sgpipe.spec"])
+            text = read_metadata(path)["sgpipe.spec"]
+            try:
+                return from_canonical(text)
+            except OtherVersion as error:
+                raise SgpipeError(f"run {run}: {error}; {_kept(store, text)}") from error
     raise SgpipeError(f"run {run}: not in {store.root}; train it first, or give another `results`")
+
+
+def _kept(store: Store, text: str) -> str:
+    """Say where the files of extensions are that a run was trained with."""
+    codes = {value for key, value in json.loads(text).items() if key.endswith(".code")}
+    paths = [next(store.root.glob(f"extensions/*-{code}.py"), None) for code in sorted(codes)]
+    return f"use_extensions({[str(path) for path in paths if path]}) takes the files that it was trained with"
 
 
 def _layers(spec: RunSpec, results: Path) -> Sequence[LayerSettings] | None:
