@@ -1,8 +1,43 @@
-"""sgpipe: surrogate-gradient studies of spiking networks, rerun from data to figures."""
+"""sgpipe: surrogate-gradient studies of spiking networks, rerun from data to figures.
 
+As a library (docs/library.md): `train`, `runs`, `figure`, `conditions`, `load`, and `make_run` and `make_task`. What
+a file of extensions needs is in `sgpipe.extend`. Each is imported when it is first used, since every job of the
+pipeline imports this module, and few need torch or pandas.
+"""
+
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 try:
     __version__ = version("sgpipe")
 except PackageNotFoundError:  # a source tree on the path, not installed
     __version__ = "0+unknown"
+
+# Their types are in __init__.pyi.
+_PLACES = {
+    "Network": "library.network",
+    "RunSpec": "spec.run",
+    "SgpipeError": "base.errors",
+    "Task": "data.samples",
+    "Trained": "library.train",
+    "conditions": "library.theory",
+    "figure": "library.figures",
+    "load": "library.network",
+    "make_run": "library.runs",
+    "make_task": "library.runs",
+    "runs": "library.runs",
+    "snakefile": "base.workflow",
+    "train": "library.train",
+    "use_extensions": "spec.extensions",
+}
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'sgpipe' has no attribute {name!r}")
+    return getattr(import_module(f"sgpipe.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

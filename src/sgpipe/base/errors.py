@@ -7,6 +7,10 @@ class SgpipeError(Exception):
     """Bad input. The message is one line: which file or key, what is wrong, what to type instead."""
 
 
+class OtherVersion(SgpipeError):
+    """A run that another version of an extension describes."""
+
+
 class DamagedFile(SgpipeError):
     """A file that sgpipe has made, or another program since, and that is not whole."""
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.base.workflow import home
 from sgpipe.claims.claim_file import ClaimFile, DeclaredClaim, DeclaredGroup, read_claims
 from sgpipe.results.transition import FREE
 from sgpipe.spec.experiments import Experiment
-
-SOURCE_TREE = Path(__file__).resolve().parents[3]
 
 # How many groups of runs a rule compares; with a contrast, several groups give one number.
 GROUPS_OF = {
@@ -84,8 +83,8 @@ class Claim:
 
 
 def claim_files(folder: Path | str | None = None) -> list[Path]:
-    """Return the claim files of a workflow by year: those of this folder, or else those beside the sources."""
-    for root in [Path(folder)] if folder else [Path(), SOURCE_TREE]:
+    """Return the claim files of a workflow by year: those of this folder, or else those of the package."""
+    for root in [Path(folder)] if folder else [Path(), home()]:
         found = (root / "workflow" / "claims").glob("*.yaml")
         if ordered := sorted(found, key=lambda path: (re.sub(r"\D", "", path.stem), path.stem)):
             return ordered

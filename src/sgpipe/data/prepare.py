@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.data.own import own_of, own_task
 from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
 from sgpipe.spec.run import RunSpec
 
@@ -36,6 +37,8 @@ def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, k
     needs_files = data.source in ("original", "derived")
     if needs_files and folder is None:
         raise SgpipeError(f"{data.task}: source {data.source} needs the folder of the data files")
+    if own := own_of(data):
+        return own_task(own, data, Path(folder) if needs_files else None)
     module = importlib.import_module(f"sgpipe.data.{data.task}")
     kept = {"keep": Path(keep)} if keep is not None and "keep" in inspect.signature(module.make).parameters else {}
     return module.make(data, Path(folder) if needs_files else None, workers, **kept).check(data.task)

@@ -18,10 +18,12 @@ from sgpipe.base.parquet import read_whole
 from sgpipe.data.files.published import remark
 from sgpipe.figures import style
 from sgpipe.figures.heading import own_heading
+from sgpipe.figures.own import OwnFigure
 from sgpipe.figures.regime import regime_words
 from sgpipe.figures.table_page import html
 from sgpipe.figures.tasks import NAMES
 from sgpipe.results.tables import write_table
+from sgpipe.spec.own.registry import EXTENSIONS
 
 # Without dates, so that the same numbers give the same bytes.
 METADATA: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
@@ -44,12 +46,24 @@ def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
         tables: Its tables by name.
         output: The files without suffix.
     """
+    save(*drawn(module, tables), output)
+
+
+def drawn(module: str, tables: Mapping[str, Path]) -> tuple[Figure, pd.DataFrame, dict[str, Any], str]:
+    """Draw a figure.
+
+    Args:
+        module: Of the figure, e.g. `zenke2021.fig3`.
+        tables: Its tables by name.
+
+    Returns:
+        The figure, its numbers, the experiment's metadata, and the note in its corner.
+    """
     drawer = find(module, "draw")
     frames, experiment = read_tables(tables)
     data = drawer.select(frames, experiment)
     note = corner_note(experiment, frames["runs"], _table_of(drawer))
-    figure = drawer.draw(data, experiment, "\n".join([*own_heading(experiment, module), note]))
-    save(figure, data, experiment, note, output)
+    return drawer.draw(data, experiment, "\n".join([*own_heading(experiment, module), note])), data, experiment, note
 
 
 def save(figure: Figure, data: pd.DataFrame, experiment: Mapping[str, Any], note: str, output: Path) -> None:
@@ -96,12 +110,14 @@ def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
     _write_numbers(data, experiment, note, output)
 
 
-def find(module: str, function: str) -> ModuleType:
-    """Import the module of a figure below `sgpipe.figures`.
+def find(module: str, function: str) -> ModuleType | OwnFigure:
+    """Import the module of a figure below `sgpipe.figures`, or find that of an extension.
 
     Raises:
         SgpipeError: There is none that has `select` and `function`.
     """
+    if module in EXTENSIONS.figures:
+        return OwnFigure(EXTENSIONS.figures[module])
     name = f"sgpipe.figures.{module}"
     try:
         found = importlib.import_module(name)
@@ -160,7 +176,7 @@ def corner_note(experiment: Mapping, runs: pd.DataFrame, table: str = "results")
     return " · ".join(words)
 
 
-def _table_of(module: ModuleType) -> str:
+def _table_of(module: ModuleType | OwnFigure) -> str:
     return getattr(module, "NEEDS", {}).get("table", "results")
 
 

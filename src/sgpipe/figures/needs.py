@@ -17,6 +17,7 @@ The modules are read, not imported: matplotlib would slow down every job that re
 
 import ast
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from sgpipe.figures.comparable import comparison_problems
 from sgpipe.plan.outputs import kind_of
 from sgpipe.plan.sources import module_of
 from sgpipe.spec.experiments import Experiment
+from sgpipe.spec.own.faults import faults
+from sgpipe.spec.own.registry import EXTENSIONS
 
 FUNCTIONS = {"figures": ("select", "draw"), "tables": ("select", "printed", "legend")}
 
@@ -38,8 +41,10 @@ def check_figures(experiments: Mapping[str, Experiment]) -> None:
     """
     for experiment in experiments.values():
         experiment.recorded()
-        for problem in problems(experiment, experiments):
-            raise SgpipeError(f"{experiment.id}: {problem}")
+        own = EXTENSIONS.figures.get(experiment.draw)
+        with faults(own.OWN.file, f"{own.OWN.words}: NEEDS") if own else nullcontext():
+            for problem in problems(experiment, experiments):
+                raise SgpipeError(f"{experiment.id}: {problem}")
 
 
 def problems(experiment: Experiment, experiments: Mapping[str, Experiment]) -> Iterator[str]:
@@ -49,8 +54,7 @@ def problems(experiment: Experiment, experiments: Mapping[str, Experiment]) -> I
         experiment: The experiment.
         experiments: All experiments by id.
     """
-    path = module_of(experiment)
-    functions, needs = _declared(path, path.stat().st_mtime_ns)
+    functions, needs = _told(experiment)
     draw, kind = experiment.draw, kind_of(experiment)
     if missing := [name for name in FUNCTIONS[kind] if name not in functions]:
         yield f"draw: {draw} has no function `{missing[0]}`, so it draws no {kind[:-1]}; name another"
@@ -107,6 +111,14 @@ def _knobs(experiment: Experiment, needs: Mapping[str, Any]) -> Iterator[str]:
 
 def _has(settings: Mapping[str, Any], key: str) -> bool:
     return any(name == key or name.startswith(f"{key}.") for name in settings)
+
+
+def _told(experiment: Experiment) -> tuple[frozenset[str], dict[str, Any]]:
+    """Return the functions and the `NEEDS` of what draws an experiment."""
+    if own := EXTENSIONS.figures.get(experiment.draw):
+        return frozenset(dir(own)), getattr(own, "NEEDS", {})
+    path = module_of(experiment)
+    return _declared(path, path.stat().st_mtime_ns)
 
 
 @cache

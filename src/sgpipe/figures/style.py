@@ -5,6 +5,7 @@ Sizes are those of the printed page: a figure is one column (85 mm) or two (180 
 
 import textwrap
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from functools import wraps
 from zlib import crc32
 
@@ -132,7 +133,7 @@ WARNING = "smoke test: not a result"
 LEGEND = 6.0  # mm that a legend above all panels takes
 
 
-def look():
+def look() -> AbstractContextManager[None]:
     """Make the context in which figures are drawn and saved."""
     return matplotlib.rc_context(RC)
 

@@ -21,6 +21,7 @@ from sgpipe.model.neurons.decay import decay
 from sgpipe.model.neurons.delta_lif import DeltaLIF
 from sgpipe.model.neurons.lif import LIF, Readout
 from sgpipe.model.neurons.neuron import Neuron
+from sgpipe.model.neurons.own import OwnNeuron
 from sgpipe.model.neurons.relu import ReLU
 from sgpipe.model.neurons.slstm import SpikingLSTM
 from sgpipe.model.neurons.spike import spike, surrogate_knobs
@@ -70,7 +71,7 @@ def forward(
         ends.append(end)
         signal = torch.stack([at.output for at in passed])
     drives = signal @ (weights["E"] if "E" in weights else weights["W_out"]).T
-    if spec.network.neuron not in (None, "lif"):
+    if not spec.leaky:
         logits = drives if "E" in weights else drives + weights["b_out"]
         return Activity(spikes, list(logits.unbind(0)), membrane, ends)
     readout = _leaky_readout(spec)
@@ -118,6 +119,8 @@ def neuron_of(spec: RunSpec, weights: Weights, layer: int, settings: LayerSettin
     if network.neuron == "relu":
         return ReLU()
     fire = partial(spike, **surrogate_knobs(spec, settings, weights[f"W{layer}"]))
+    if spec.own_neuron is not None:
+        return OwnNeuron(spec.own_neuron, fire)
     attached = network.reset_gradient == "attached"
     if network.neuron == "lif":
         dt = spec.data.dt

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.plan import cost
+from sgpipe.plan.changed import changed_extensions
 from sgpipe.plan.plan import Plan
 
 LONG_HOURS = 1_000  # of one core, all together
@@ -25,6 +26,7 @@ def notices(plan: Plan, names: Iterable[str] = ()) -> Iterator[str]:
         SgpipeError: No machine could ever do it.
     """
     chosen = [plan.experiment(name) for name in names or plan.experiments]
+    yield from changed_extensions(plan, chosen)
     runs = {run_id: (one.id, spec) for one in chosen if one.trains for run_id, spec in one.runs.items()}
     if not runs:
         return

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sgpipe.base.workflow import home
 from sgpipe.spec.experiments import Experiment
 
 FORMATS = {"figures": ("png", "pdf", "svg", "parquet"), "tables": ("csv", "md", "tex", "html", "parquet")}
@@ -38,11 +39,13 @@ def tables_of(experiment: Experiment, folder: Path | str) -> dict[str, Path]:
     return tables
 
 
-def caption_of(experiment: Experiment, folder: Path | str = "workflow/report") -> str:
+def caption_of(experiment: Experiment, folder: Path | str | None = None) -> str:
     """Choose the caption file for the report: the experiment's own, else that of the figure it is drawn as.
 
     An experiment of a file that is like another has a general one: the other's caption tells the other's settings.
     """
     alike = experiment.stands_for not in ("", experiment.id)
     names = (experiment.id, "alike" if alike else experiment.draw.replace(".", "_"), "any")
-    return next(f"{name}.rst" for name in names if name == "any" or (Path(folder) / f"{name}.rst").exists())
+    own = Path("workflow") / "report"  # of a checkout; without one the package has it
+    folder = Path(folder) if folder is not None else own if own.is_dir() else home() / own
+    return next(f"{name}.rst" for name in names if name == "any" or (folder / f"{name}.rst").exists())

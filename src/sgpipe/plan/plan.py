@@ -14,7 +14,7 @@ from sgpipe.spec.config import Config
 from sgpipe.spec.experiments import Experiment, in_readings, load_experiments
 from sgpipe.spec.numerics import VERSIONS, init_version, versions
 from sgpipe.spec.readings import FOLDER as READINGS
-from sgpipe.spec.run import SEEDS, RunSpec, canonical_json, digest, knobs
+from sgpipe.spec.run import SECTIONS, SEEDS, RunSpec, canonical_json, digest, knobs
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class Pack:
     @cached_property
     def columns(self) -> str:
         """A digest of the names of the knobs: a table from before a knob was added lacks its column."""
-        return digest(",".join(knobs(self.runs[0].data.task)))
+        sections = ("data", *SECTIONS)  # and not those of extensions, whose tables have other runs
+        names = (name for name in knobs(self.runs[0].data.task) if name.partition(".")[0] in sections)
+        return digest(",".join(names))
 
     @cached_property
     def numerics(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import sgpipe
 from sgpipe.base.errors import SgpipeError
 from sgpipe.spec.experiments import Experiment
+from sgpipe.spec.own.registry import EXTENSIONS
 
 PACKAGE = Path(sgpipe.__file__).parent
 FOLLOWED = ("claims/", "figures/", "results/", "spec/surrogates.py")
@@ -45,6 +46,8 @@ def claim_sources(package: Path = PACKAGE) -> list[str]:
 
 def module_of(experiment: Experiment, package: Path = PACKAGE) -> Path:
     """Find the module that draws an experiment; raises SgpipeError if there is none."""
+    if experiment.draw in EXTENSIONS.figures:
+        return Path(EXTENSIONS.figures[experiment.draw].OWN.file)
     path = package / "figures" / f"{experiment.draw.replace('.', '/')}.py"
     if not path.is_file():
         raise SgpipeError(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgpipe.base.errors import SgpipeError
+from sgpipe.base.errors import OtherVersion, SgpipeError
 from sgpipe.base.log import LOG
 from sgpipe.base.parquet import read_metadata
 from sgpipe.results.store import check_format
@@ -23,8 +23,10 @@ class StoredRun:
 def stored_runs(root: Path | str) -> Iterator[StoredRun]:
     """Yield every run in the store that this version can read, sorted by file name.
 
-    A file that is damaged, or of another version, is named on the error stream and left as it is.
+    A file that is damaged, or of another version, is named on the error stream and left as it is. Runs with another
+    version of an extension are only counted there.
     """
+    others: dict[str, int] = {}
     for path in sorted(Path(root).glob("??/*.parquet")):
         try:
             about = read_metadata(path)
@@ -32,10 +34,15 @@ def stored_runs(root: Path | str) -> Iterator[StoredRun]:
             run = StoredRun(from_canonical(about["sgpipe.spec"]), about["sgpipe.status"], about["sgpipe.error"])
         except FileNotFoundError:
             continue  # another process has removed it meanwhile
+        except OtherVersion as error:
+            others[str(error)] = others.get(str(error), 0) + 1
+            continue
         except (SgpipeError, KeyError, ValueError, TypeError, AttributeError) as error:
             LOG.warning(f"{path}: passed over: {_reason(path, error)}")
             continue
         yield run
+    for reason, count in others.items():
+        LOG.warning(f"{root}: {count} runs passed over: {reason}")
 
 
 def _reason(path: Path, error: Exception) -> str:

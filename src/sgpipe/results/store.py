@@ -17,6 +17,7 @@ from sgpipe.base.errors import DamagedFile, SgpipeError, first_line
 from sgpipe.base.files import DISK_FULL, atomic, disk_full, set_aside
 from sgpipe.base.parquet import metadata_of, read_whole
 from sgpipe.spec.numerics import versions
+from sgpipe.spec.own.registry import Own
 from sgpipe.spec.run import RunSpec, digest
 
 STORE_FORMAT = 1
@@ -154,6 +155,8 @@ class Store:
         path = self.path(result.spec)
         if result.weights:
             save_arrays(self.weights_path(result.spec), result.weights)
+        for own in result.spec.extensions:
+            self._keep(own)
         metadata = {
             "sgpipe.format": str(STORE_FORMAT),
             "sgpipe.spec": result.spec.canonical(),
@@ -166,6 +169,18 @@ class Store:
         with atomic(path) as temporary:
             pq.write_table(table.replace_schema_metadata(metadata), temporary)
         self.checkpoint_path(result.spec).unlink(missing_ok=True)
+
+    def texts_of(self, own: Own) -> dict[str, Path]:
+        """List the files that an extension had when runs with it were filed, by their digest."""
+        paths = self.root.glob(f"extensions/{own.kind}-{own.name}-*.py")
+        return {path.stem.rpartition("-")[2]: path for path in paths}
+
+    def _keep(self, own: Own) -> None:
+        """Keep the file of an extension, without which its runs could not be made again."""
+        path = self.root / "extensions" / f"{own.kind}-{own.name}-{own.code}.py"
+        if not path.exists():
+            with atomic(path) as temporary:
+                temporary.write_bytes(own.text)
 
     def weights(self, spec: RunSpec) -> dict[str, np.ndarray]:
         """Read a finished run's weights at its best validation epoch; raises SgpipeError if they are gone."""

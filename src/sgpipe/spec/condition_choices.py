@@ -60,6 +60,8 @@ def _check(spec, where: str) -> None:
     theory = spec.init.method == "theory"
     if not network.hidden:
         raise SgpipeError(f"{where}: init.conditions: {asked} needs a hidden layer; set none")
+    for own in spec.own:
+        raise SgpipeError(f"{where}: init.conditions: {asked} is not for {own.OWN.words} of an extension; set none")
     if network.neuron == "relu":
         raise SgpipeError(f"{where}: init.conditions: {asked} is about neurons that spike, not relu; set none")
     if theory and network.neuron not in THEORY_NEURONS:

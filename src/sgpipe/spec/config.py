@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 from sgpipe.base.document import Document, Line, checked
 from sgpipe.base.errors import SgpipeError, shown
 from sgpipe.base.yamlfile import read_yaml
+from sgpipe.spec.extensions import use_extensions
 from sgpipe.spec.knob import MOST_SEED
 
 SCALES = ("smoke", "laptop", "paper")
@@ -63,6 +64,9 @@ class Settings(Document):
         ["workflow/experiments/zenke2021.yaml", "workflow/experiments/herranz2022.yaml"],
         min_length=1,
         description="experiment files; add your own to get its figures",
+    )
+    extensions: Files = Field(
+        [], description="Python files that register neurons, initialisers, data sets and figures (docs/extensions.md)"
     )
     engine: Literal["auto", "cpu", "gpu", "reference"] = Field(
         "auto",
@@ -117,7 +121,7 @@ class Config(Settings):
 
 
 def read_config(values: Mapping[str, Any], where: str = "config.yaml", fetching: bool = False) -> Config:
-    """Check settings and fill in defaults.
+    """Check settings and fill in defaults; register what its extensions declare, and nothing else.
 
     `~` in a path is the home folder.
 
@@ -137,6 +141,7 @@ def read_config(values: Mapping[str, Any], where: str = "config.yaml", fetching:
         "data_dir": _home(folder, key),
         "results": _home(full["results"], f"{where}: results"),
         "experiments": tuple(_home(path, f"{where}: experiments") for path in full["experiments"]),
+        "extensions": tuple(_home(path, f"{where}: extensions") for path in full["extensions"]),
     }
     _check_folder(paths["results"], f"{where}: results")
     _check_folder(paths["data_dir"], key)
@@ -146,6 +151,7 @@ def read_config(values: Mapping[str, Any], where: str = "config.yaml", fetching:
             f"{key}: {paths['data_dir']}: no such folder; correct the path, make the folder with "
             "`snakemake --cores 1 download`, or leave it out to use stand-ins"
         )
+    use_extensions(paths["extensions"], f"{where}: extensions")
     data = "auto" if fetching else full["data"]
     return Config.model_construct(**{**full, **paths, "data": data, "fetching": fetching})
 

@@ -3,7 +3,7 @@
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, field
 from functools import cache
 from typing import Any
@@ -60,6 +60,13 @@ def knob(
         "rare": rare,
     }
     return field(default=default, metadata=rule)
+
+
+def with_choices(item: Field, more: Iterable[str]) -> Field:
+    """Return a knob that allows some more words."""
+    wider = field(default=item.default, metadata={**item.metadata, "choices": (*item.metadata["choices"], *more)})
+    wider.name, wider.type = item.name, item.type
+    return wider
 
 
 @cache

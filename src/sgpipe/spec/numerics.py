@@ -5,13 +5,17 @@ back to training. `tests/spec/test_numerics.py` notices a change of results and 
 the surrogates stand in their own table, `sgpipe.spec.surrogates`.
 """
 
+from collections import ChainMap
+from collections.abc import Mapping
+
+from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import FORMULA, SURROGATES
 
 # Beside the store: of the simulated initial networks of a figure (`sgpipe.initial_state.observe`).
 SIMULATION = 1
 
-VERSIONS: dict[str, int] = {
+BUILT_IN_VERSIONS: dict[str, int] = {
     "trainer": 1,
     "task.randman": 1,
     "task.mnist_latency": 1,
@@ -55,6 +59,8 @@ VERSIONS: dict[str, int] = {
     "clip": 1,
     "average.swa": 1,
 }
+# Of extensions it is the digest of their file.
+VERSIONS: Mapping[str, int | str] = ChainMap(EXTENSIONS.versions, BUILT_IN_VERSIONS)
 
 
 def components(spec: RunSpec) -> tuple[str, ...]:
@@ -65,14 +71,13 @@ def components(spec: RunSpec) -> tuple[str, ...]:
         names.append(f"neuron.{network.neuron}")
     if spec.spikes:
         names.append(f"surrogate.{spec.surrogate.shape}")
-    leaky = network.neuron in (None, "lif")
     used = {
         f"init.{spec.init.method}": spec.conditions,
         "neuron.trained": network.trained_neurons,
         "dropout": network.dropout,
         "embedding": network.embedding,
-        "readout": leaky,
-        "readout.linear": not leaky and not network.embedding,
+        "readout": spec.leaky,
+        "readout.linear": not spec.leaky and not network.embedding,
         "head.steps": objective.head in (None, "steps"),
         "accuracy.mode": objective.accuracy == "mode",
         "label_smoothing": objective.label_smoothing,

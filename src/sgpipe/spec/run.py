@@ -8,18 +8,22 @@ A default is part of every run id that does not mention the knob: never change o
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from functools import cache, cached_property
 from typing import Any
 
-from sgpipe.base.errors import SgpipeError, one_of
+from sgpipe.base.errors import OtherVersion, SgpipeError, one_of
 from sgpipe.spec.condition_choices import CHOICES, idle_conditions, state_is_drawn
 from sgpipe.spec.initialisers import INITIALISERS
-from sgpipe.spec.knob import MOST_SEED, knob, read_value
+from sgpipe.spec.knob import MOST_SEED, knob, read_value, with_choices
+from sgpipe.spec.own.registry import EXTENSIONS, Own
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.surrogates import FORMULA, SURROGATES
 from sgpipe.spec.tasks import TASKS
+
+BUILT_IN_NEURONS = ("lif", "delta_lif", "alif", "slstm", "relu")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Network:
         "hidden neuron model: zenke2021's current-based leaky integrate-and-fire, eq. 4.1; herranz2022's eq. 1, whose "
         "voltage jumps with each spike; the same with an adaptive threshold; its LSTM of steps; or the rectified "
         "linear units of a conventional network",
-        choices=("lif", "delta_lif", "alif", "slstm", "relu"),
+        choices=BUILT_IN_NEURONS,
     )
     hidden: tuple[int, ...] = knob(
         (100,), "units of each hidden layer; [] for none", least=1, most=100_000, longest=100
@@ -83,16 +87,20 @@ class Network:
 
 
 # What hidden neurons of each kind depend on, of what others may not; without hidden layer there is zenke2021's readout.
+# Those of extensions are among them.
 _EQ_1 = ("membrane_decay", "threshold", "reset", "reset_gradient", "trained_neurons", "bias")
 _READOUT = ("tau_synapse", "tau_readout", "readout_start")
-NEURON_KNOBS: dict[str | None, tuple[str, ...]] = {
-    None: _READOUT,
-    "lif": ("tau_membrane", "reset_gradient", *_READOUT),
-    "delta_lif": _EQ_1,
-    "alif": (*_EQ_1, "adaptation", "tau_adaptation"),
-    "slstm": ("tanh",),
-    "relu": ("bias",),
-}
+NEURON_KNOBS: Mapping[str | None, tuple[str, ...]] = ChainMap(
+    EXTENSIONS.neuron_knobs,
+    {
+        None: _READOUT,
+        "lif": ("tau_membrane", "reset_gradient", *_READOUT),
+        "delta_lif": _EQ_1,
+        "alif": (*_EQ_1, "adaptation", "tau_adaptation"),
+        "slstm": ("tanh",),
+        "relu": ("bias",),
+    },
+)
 
 
 def _canonical_formula(text: str) -> str:
@@ -275,6 +283,7 @@ class RunSpec:
     objective: Objective
     optimiser: Optimiser
     training: Training
+    own: tuple[Any, ...] = ()  # knobs of the extensions that are its neuron and its initialiser
 
     @classmethod
     def make(cls, values: Mapping[str, Any], where: str = "spec") -> "RunSpec":
@@ -292,7 +301,7 @@ class RunSpec:
         if not isinstance(task, str) or task not in TASKS:
             raise one_of(f"{where}: data.task", task, TASKS)
         known = knobs(task)
-        given: dict[str, dict[str, Any]] = {"data": {}, **{name: {} for name in SECTIONS}}
+        given: dict[str, dict[str, Any]] = {name: {} for name in ("data", *SECTIONS, *EXTENSIONS.sections)}
         for key, value in values.items():
             if key not in known:
                 raise one_of(f"{where}: unknown key", key, known)
@@ -302,8 +311,12 @@ class RunSpec:
             raise SgpipeError(f"{where}: surrogate.shape: {FORMULA} needs surrogate.formula, e.g. 1/(1 + abs(v))**3")
         if values.get("surrogate.formula") and "surrogate.shape" not in values:
             raise SgpipeError(f"{where}: surrogate.formula: needs surrogate.shape: {FORMULA} beside it")
-        spec = cls(TASKS[task](**given["data"]), **{name: kind(**given[name]) for name, kind in SECTIONS.items()})
-        return spec._without_idle_knobs(where)
+        data = _made(TASKS[task], given["data"], f"{where}: data")
+        spec = cls(data, **{name: kind(**given[name]) for name, kind in SECTIONS.items()})
+        chosen = (spec.network.neuron if spec.network.hidden else None, spec.init.scheme)
+        own = {name: EXTENSIONS.sections[name] for name in chosen if name in EXTENSIONS.sections}
+        made = tuple(_made(kind, given[name], f"{where}: {name}") for name, kind in own.items())
+        return RunSpec(**{**spec.__dict__, "own": made})._without_idle_knobs(where)
 
     def with_source(self, source: str, files: str | None, where: str) -> "RunSpec":
         """Make the same run on data from another source.
@@ -314,7 +327,7 @@ class RunSpec:
             where: Names the run in the error message.
         """
         data = type(self.data)(**{**self.data.__dict__, "source": source, "files": files})
-        return RunSpec(data, *(getattr(self, name) for name in SECTIONS))._without_idle_knobs(where)
+        return RunSpec(data, *(getattr(self, name) for name in SECTIONS), self.own)._without_idle_knobs(where)
 
     def _without_idle_knobs(self, where: str) -> "RunSpec":
         """Return the spec with knobs that cannot matter set to None, after checking the combination."""
@@ -328,7 +341,7 @@ class RunSpec:
         for section, nulls in changes.items():
             old = sections[section]
             sections[section] = type(old)(**{**old.__dict__, **nulls})
-        return RunSpec(**sections)
+        return RunSpec(**sections, own=self.own)
 
     def _idle(self, where: str) -> list[str]:
         """Return the knobs that cannot matter; raise SgpipeError if the combination makes no sense."""
@@ -384,8 +397,7 @@ class RunSpec:
             idle += ["head", "accuracy"]
         elif objective.head != "steps":
             idle.append("accuracy")
-        leaky = not self.network.hidden or self.network.neuron == "lif"
-        if self.words or objective.head != "max" or not leaky:
+        if self.words or objective.head != "max" or not self.leaky:
             idle.append("max_from")
         elif (objective.max_from or 0) >= self.data.steps:
             raise SgpipeError(
@@ -410,6 +422,26 @@ class RunSpec:
         return bool(self.network.hidden) and self.network.neuron != "relu"
 
     @property
+    def leaky(self) -> bool:
+        """Whether it ends in zenke2021's leaky readout."""
+        return "tau_readout" in NEURON_KNOBS[self.network.neuron if self.network.hidden else None]
+
+    @property
+    def own_neuron(self) -> Any:
+        """The knobs of an extension's neuron; None for any other."""
+        return next((one for one in self.own if one.OWN.kind == "neuron"), None)
+
+    @property
+    def own_initialiser(self) -> Any:
+        """The knobs of an extension's initialiser; None for any other."""
+        return next((one for one in self.own if one.OWN.kind == "initialiser"), None)
+
+    @property
+    def extensions(self) -> tuple[Own, ...]:
+        """What of it comes from extensions: neuron, initialiser and data set."""
+        return tuple(own for one in (*self.own, self.data) if (own := getattr(type(one), "OWN", None)))
+
+    @property
     def words(self) -> bool:
         """Whether the task is a text, in which every word is to be told from those before it."""
         return self.data.words
@@ -417,12 +449,15 @@ class RunSpec:
     def flat(self) -> dict[str, Any]:
         """List every knob as `section.name: value`, None where it does not apply; rare ones only where they do."""
         rare = rare_knobs()
-        return {
+        values = {
             key: value
             for section in ("data", *SECTIONS)
             for name, value in getattr(self, section).__dict__.items()
             if (key := f"{section}.{name}") not in rare or value is not None
         }
+        for one in self.own:
+            values |= {f"{one.OWN.name}.{name}": value for name, value in vars(one).items()}
+        return values
 
     def canonical(self) -> str:
         """Write the canonical JSON: the knobs that apply and differ from their default, sorted."""
@@ -442,7 +477,7 @@ class RunSpec:
     @cached_property
     def init_id(self) -> str | None:
         """The id of the initial state, a hash of what that state depends on; None without conditions."""
-        parts = ("data", "network", "surrogate", "init")
+        parts = ("data", "network", "surrogate", "init", *(one.OWN.name for one in self.own))
         flat = {key: value for key, value in self.flat().items() if key.partition(".")[0] in parts}
         if not state_is_drawn(self):
             flat["init.seed"] = None
@@ -468,22 +503,53 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@cache
 def knobs(task: str) -> dict[str, Field]:
-    """List every knob of a run on a task, by dotted name."""
-    kinds = {"data": TASKS[task], **SECTIONS}
-    return {f"{section}.{item.name}": item for section, kind in kinds.items() for item in fields(kind)}
+    """List every knob of a run on a task, by dotted name, those of extensions among them."""
+    return _knobs(task, EXTENSIONS.key)
 
 
 @cache
+def _knobs(task: str, registered: tuple) -> dict[str, Field]:
+    kinds = {"data": TASKS[task], **SECTIONS, **EXTENSIONS.sections}
+    found = {f"{section}.{item.name}": item for section, kind in kinds.items() for item in fields(kind)}
+    for key, more in {"network.neuron": EXTENSIONS.neurons, "init.scheme": EXTENSIONS.initialisers}.items():
+        found[key] = with_choices(found[key], more)
+    return found
+
+
 def _defaults(task: str) -> dict[str, Any]:
+    return _known_defaults(task, EXTENSIONS.key)
+
+
+@cache
+def _known_defaults(task: str, registered: tuple) -> dict[str, Any]:
     return {key: item.default for key, item in knobs(task).items()}
 
 
-@cache
 def rare_knobs() -> frozenset[str]:
     """Name the knobs of which a table has a column only where one of its runs uses them."""
-    return frozenset(key for key, item in knobs("randman").items() if item.metadata["rare"])
+    return _rare_knobs(EXTENSIONS.key)
+
+
+@cache
+def _rare_knobs(registered: tuple) -> frozenset[str]:
+    own = tuple(f"{name}." for name in EXTENSIONS.sections)
+    return frozenset(key for key, item in knobs("randman").items() if item.metadata["rare"] or key.startswith(own))
+
+
+def _made(kind: type, given: Mapping[str, Any], where: str) -> Any:
+    """Make a section of its values; one of an extension has the digest of its file among them.
+
+    Raises:
+        OtherVersion: The values are of another version of the extension.
+    """
+    own = getattr(kind, "OWN", None)
+    if own is None:
+        return kind(**given)
+    code = given.get("code")
+    if code not in (None, own.code):
+        raise OtherVersion(f"{where}.code: {own.file} is another version now ({own.code}, not {code})")
+    return kind(**{**given, "code": own.code})
 
 
 def from_canonical(text: str) -> RunSpec:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import sgpipe
+from sgpipe.base.workflow import SHIPPED
 from sgpipe.engines.interface import Engine
 from sgpipe.spec.run import RunSpec
 
@@ -33,6 +34,8 @@ def provenance(spec: RunSpec, engine: Engine, revision: str) -> dict[str, str]:
 def git_revision() -> str:
     """Look up the commit of the source tree, with `+` if it has changes; `unknown` outside a repository."""
     folder = Path(sgpipe.__file__).parent
+    if SHIPPED.is_dir():  # an installed package, whose folder may lie in a repository of another thing
+        return "unknown"
 
     def git(*words: str) -> str:
         return subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True).stdout.strip()

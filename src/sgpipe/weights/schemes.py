@@ -3,11 +3,15 @@
 import re
 from collections.abc import Sequence
 from math import log, prod
+from typing import Any
 
 import numpy as np
 
+from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import stream, uniform
 from sgpipe.spec.layer_settings import LayerSettings
+from sgpipe.spec.own.faults import faults
+from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.run import RunSpec
 
 # What `network.trained_neurons` trains, one value a neuron. Decays are trained as time constants in steps,
@@ -49,7 +53,7 @@ def layout(spec: RunSpec, units: int, classes: int) -> dict[str, tuple[int, ...]
         units = size
     if not embedded:
         shapes["W_out"] = (classes, units)
-        if network.neuron not in (None, "lif"):
+        if not spec.leaky:
             shapes["b_out"] = (classes,)
     return shapes
 
@@ -105,10 +109,23 @@ def matrix(spec: RunSpec, name: str, shape: tuple[int, int], settings: LayerSett
         settings: May set its mean and variance.
     """
     seed, scheme = spec.init.seed, "glorot_uniform" if name == "E" else spec.init.scheme
+    if spec.own_initialiser and name != "E":
+        return _own(spec.own_initialiser, name, shape, stream(seed, f"init/{name}"))
     if spec.network.neuron != "slstm" or name in ("E", "W_out"):
         return _drawn(scheme, shape, stream(seed, f"init/{name}"), settings)
     gate = (shape[0] // len(LSTM_GATES), shape[1])
     return np.vstack([_drawn(scheme, gate, stream(seed, f"init/{name}/{part}"), settings) for part in LSTM_GATES])
+
+
+def _own(knobs: Any, name: str, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
+    """Return a matrix of an extension's initialiser; raises SgpipeError if its code does, or if it is not one."""
+    own = knobs.OWN
+    with faults(own.file, own.words):
+        drawn = np.array(knobs.draw(shape, generator, name), dtype=np.float64)
+    if drawn.shape != shape or not np.isfinite(drawn).all():
+        found = f"of shape {drawn.shape}" if drawn.shape != shape else "with numbers that are not finite"
+        raise SgpipeError(f"{own.file}: {own.words}: draw returns an array {found} for {name}, which is {shape}")
+    return drawn
 
 
 def _drawn(
@@ -131,7 +148,13 @@ def _drawn(
 
 
 def variance_of(scheme: str, shape: tuple[int, int]) -> float:
-    """Compute the variance of a scheme's elements, for a matrix (units out, units in)."""
+    """Compute the variance of a scheme's elements, for a matrix (units out, units in).
+
+    Raises:
+        SgpipeError: The scheme is an extension's, of which nothing is known but its draws.
+    """
+    if scheme in EXTENSIONS.initialisers:
+        raise SgpipeError(f"init.scheme: the theory knows no variance of {scheme}, an extension's; name another")
     from sgpipe.weights.distributions import VARIANCES
 
     kind = scheme.partition("_")[0]

@@ -23,6 +23,7 @@ from sgpipe.base.files import atomic
 from sgpipe.base.log import LOG
 from sgpipe.data.files.digest import files_digest, md5
 from sgpipe.data.files.reading import names_in, size_of
+from sgpipe.data.own import own_files, own_of
 from sgpipe.spec.run import RunSpec, digest
 
 POLICIES = ("auto", "embedded", "original", "download")
@@ -77,6 +78,12 @@ class Found:
         return sum(size_of(self.root / name) for name in self.members())
 
 
+def _set_of(paths: list[Path], folder: Path) -> Found:
+    """Make the set of files that an extension's data set names."""
+    missing = tuple(str(path.relative_to(folder)) for path in paths if not path.is_file())
+    return Found("original", folder, files=tuple(path for path in paths if path.is_file()), missing=missing)
+
+
 class Sources:
     """The data folder under one policy."""
 
@@ -91,8 +98,11 @@ class Sources:
     def found(self, data: Any) -> dict[str, Found]:
         """List the sets of files from which a task could be made, by source, best first."""
         if data not in self._found:
-            module = importlib.import_module(f"sgpipe.data.{data.task}")
-            self._found[data] = {found.source: found for found in module.find(self.folder, data)}
+            if own := own_of(data):
+                sets = [_set_of(own_files(own, data, self.folder), self.folder)]
+            else:
+                sets = importlib.import_module(f"sgpipe.data.{data.task}").find(self.folder, data)
+            self._found[data] = {found.source: found for found in sets}
         return self._found[data]
 
     def settle(self, spec: RunSpec, fixed: bool, where: str) -> RunSpec:
@@ -129,13 +139,16 @@ class Sources:
 
     def choose(self, data: Any) -> str:
         """Choose the source of a task by the policy, whether or not it is there."""
+        if own_of(data):
+            return "original"  # there is no stand-in
         if self.policy == "auto":
             return next((source for source, found in self.found(data).items() if not found.missing), "embedded")
         return "embedded" if self.policy == "embedded" else "original"
 
     def _usable(self, data: Any, source: str, where: str) -> Found:
         found = self.found(data).get(source)
-        if (found is None or found.missing) and self.policy == "download" and source == "original":
+        own = own_of(data)
+        if (found is None or found.missing) and self.policy == "download" and source == "original" and not own:
             from sgpipe.data.files.download import fetch_task
 
             fetch_task(data.task, self.folder)
@@ -147,9 +160,9 @@ class Sources:
                 if found
                 else f"there are no files of it in {self.folder}/"
             )
+            fetch = "" if own else ", or fetch the published files with `snakemake --cores 1 download`"
             raise SgpipeError(
-                f"{where}: {data.task} has no {source} data: {lacks}; "
-                "set data_dir to where they are, or fetch the published files with `snakemake --cores 1 download`"
+                f"{where}: {data.task} has no {source} data: {lacks}; set data_dir to where they are{fetch}"
             )
         return found
 

@@ -7,6 +7,8 @@ def lacks(spec: RunSpec) -> str | None:
     """Return what a run has that the C++ engine does not know, None if there is no such thing."""
     network, objective = spec.network, spec.objective
     current_based = network.neuron in (None, "lif")
+    if spec.own_neuron is not None:
+        return f"{network.neuron} neurons are an extension's"
     if network.neuron == "relu":
         return "it has no relu neurons"
     if current_based and spec.words:

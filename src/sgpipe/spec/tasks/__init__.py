@@ -7,6 +7,10 @@ A task is a frozen dataclass of knobs here and a module `sgpipe.data.<task>` wit
 A default is part of every run id that does not mention the knob: never change one, add a knob instead.
 """
 
+from collections import ChainMap
+from collections.abc import Mapping
+
+from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.tasks.mnist_latency import MnistLatencyData
 from sgpipe.spec.tasks.ptb import PtbData
 from sgpipe.spec.tasks.randman import RandmanData
@@ -14,7 +18,7 @@ from sgpipe.spec.tasks.rawhd import RawHDData
 from sgpipe.spec.tasks.rawsc import RawSCData
 from sgpipe.spec.tasks.shd import ShdData
 
-TASKS: dict[str, type] = {
+BUILT_IN_TASKS: dict[str, type] = {
     "randman": RandmanData,
     "mnist_latency": MnistLatencyData,
     "ptb": PtbData,
@@ -22,5 +26,7 @@ TASKS: dict[str, type] = {
     "rawsc": RawSCData,
     "shd": ShdData,
 }
+# Those of extensions among them.
+TASKS: Mapping[str, type] = ChainMap(EXTENSIONS.data_sets, BUILT_IN_TASKS)
 
-__all__ = ["TASKS", "MnistLatencyData", "PtbData", "RandmanData", "RawHDData", "RawSCData", "ShdData"]
+__all__ = ["BUILT_IN_TASKS", "TASKS", "MnistLatencyData", "PtbData", "RandmanData", "RawHDData", "RawSCData", "ShdData"]

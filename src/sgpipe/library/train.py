@@ -1,0 +1,98 @@
+"""Training one network, without a store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from sgpipe.base.errors import SgpipeError, first_line, one_of
+from sgpipe.data.samples import Task, Words
+from sgpipe.engines.choose import chooser
+from sgpipe.initial_state.make import initial_state
+from sgpipe.library.network import Network
+from sgpipe.library.runs import Run, make_run, make_task
+from sgpipe.results.store import ROW_SCHEMA
+from sgpipe.spec.layer_settings import LayerSettings
+from sgpipe.spec.run import RunSpec
+from sgpipe.training.failures import OWN_FAILURES
+from sgpipe.training.trainer import train_run
+
+ENGINES = ("auto", "cpu", "gpu", "reference")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that `train` has trained.
+
+    Attributes:
+        spec: The run.
+        status: `finished`, or `diverged` if a loss was not a number.
+        weights: Arrays by name, of matrices (units out, units in), at the best validation epoch: W1, V1, ..., W_out.
+        epochs: A row per epoch and split: `loss` and `penalty` in nats, `accuracy` as a share, `spikes` as mean numbers
+            per sample and hidden layer, and `best`, the epoch of best validation accuracy.
+        layers: What the conditions on the initial state set of each hidden layer; None without conditions.
+    """
+
+    spec: RunSpec
+    status: str
+    weights: Mapping[str, np.ndarray]
+    epochs: pd.DataFrame
+    layers: tuple[LayerSettings, ...] | None = None
+
+    def network(self) -> Network:
+        """Make a torch module of it; raises SgpipeError if it diverged before there were weights to keep."""
+        if not self.weights:
+            raise SgpipeError("the network diverged in its first epoch, and has no weights")
+        return Network(self.spec, self.weights, self.layers)
+
+
+def train(
+    run: Run,
+    task: Task | None = None,
+    *,
+    engine: Literal["auto", "cpu", "gpu", "reference"] = "auto",
+    device: Literal["cpu", "cuda"] = "cpu",
+    folder: Path | str | None = None,
+) -> Trained:
+    """Train one network, as the pipeline would.
+
+    Args:
+        run: The run, or its knobs (see `make_run`).
+        task: Its data, of any shape; by default those that its data knobs describe. Of these `dt` counts all the same.
+        engine: What trains: the fastest engine that can, or the one that is named.
+        device: Where the torch reference and the gpu engine run.
+        folder: Of data files, for a task that is read from files.
+
+    Returns:
+        Weights, and a table of epochs.
+
+    Raises:
+        SgpipeError: A knob is wrong, the task does not fit the run, the engine cannot train it, or its numbers cannot
+            be computed with.
+    """
+    spec = make_run(run)
+    if engine not in ENGINES:
+        raise one_of("engine", engine, ENGINES)
+    task = make_task(spec, folder) if task is None else _fitting(spec, task)
+    layers = initial_state(spec, task).layers if spec.conditions else None
+    states = {spec.init_id: layers} if layers is not None and spec.init_id else {}
+    try:
+        result = train_run(spec, task, chooser(engine, device)(spec), states=states)
+    except OWN_FAILURES as error:
+        raise SgpipeError(f"run {spec.id} fails: {type(error).__name__}: {first_line(error)}") from error
+    epochs = pd.DataFrame([vars(row) for row in result.rows], columns=ROW_SCHEMA.names)
+    return Trained(spec, result.status, dict(result.weights), epochs, layers)
+
+
+def _fitting(spec: RunSpec, task: Task) -> Task:
+    """Return a task that was given; raises SgpipeError if the run cannot be trained on it."""
+    if isinstance(task.train, Words) != spec.words:
+        raise SgpipeError(f"task: {type(task.train).__name__} are not what a run on {spec.data.task} reads")
+    if (spec.objective.max_from or 0) >= task.steps:
+        raise SgpipeError(f"objective.max_from: {spec.objective.max_from} is not one of the task's {task.steps} steps")
+    if spec.network.dropout and task.steps != spec.data.steps:
+        raise SgpipeError(f"task: has {task.steps} steps; dropout needs as many as data.steps, {spec.data.steps}")
+    return task.check("task")

@@ -1,0 +1,71 @@
+"""The example of a study of one's own runs from an empty folder beside an installed package, without the checkout.
+
+The wheel is made without the C++ engine, which would take minutes to compile: the torch reference trains.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+
+STUDY = ROOT / "examples" / "study"
+MODULES = ("neuron", "initialiser", "data_set", "figure")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> Path:
+    """The Python of an environment in which the wheel is installed, and nothing else of this project."""
+    pytest.importorskip("scikit_build_core")
+    folder = tmp_path_factory.mktemp("installed")
+    build = "import sys; from scikit_build_core.build import build_wheel; build_wheel(sys.argv[1], {'wheel.cmake': 'false'})"
+    done = subprocess.run([sys.executable, "-c", build, folder], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    venv.create(folder / "venv", symlinks=True)
+    (site,) = folder.glob("venv/lib/python*/site-packages")
+    zipfile.ZipFile(next(folder.glob("*.whl"))).extractall(site)
+    # Libraries are borrowed by path: that does not run the hook by which this project is installed in place.
+    others = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    (site / "libraries.pth").write_text("\n".join(others) + "\n")
+    return folder / "venv" / "bin" / "python"
+
+
+@pytest.mark.workflow
+def test_the_example_runs_beside_an_installed_package(python, tmp_path):
+    shutil.copytree(STUDY, tmp_path / "study")
+    hidden = ("PYTHONPATH", "SGPIPE_DATA", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+
+    def run(*words: str) -> str:
+        done = subprocess.run([python, *words], cwd=tmp_path / "study", env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    place = Path(run("-c", "import sgpipe; print(sgpipe.__file__)").strip())
+    assert place.is_relative_to(python.parents[1].resolve()) or place.is_relative_to(python.parents[1])
+    run("-m", "snakemake", "--cores", "2", "--config", "scale=smoke")
+    results = tmp_path / "study" / "results" / "smoke"
+    runs = pd.read_parquet(results / "study_curves.parquet")
+    assert set(runs["status"]) == {"finished"} and runs["run_id"].nunique() == 4
+    assert set(runs["network.neuron"]) == {"delta_lif", "resonator"} and set(runs["data.task"]) == {"taps"}
+    own = runs[runs["network.neuron"] == "resonator"]
+    assert set(own["resonator.period"]) == {12.0} and set(own["sparse.density"].dropna()) == {0.4}
+    assert (results / "figures" / "study" / "curves.png").stat().st_size > 1000
+    drawn = pd.read_parquet(results / "figures" / "study" / "curves.parquet")
+    assert len(drawn) == 2 * 2 * 2 and drawn["accuracy"].between(0, 1).all()
+
+
+def test_each_module_of_the_example_is_short_and_what_stands_twice_is_equal():
+    documented = (ROOT / "docs" / "extensions.md").read_text()
+    assert (STUDY / "neuron.py").read_text() in documented and (STUDY / "Snakefile").read_text() in documented
+    for name in MODULES:
+        assert len((STUDY / f"{name}.py").read_text().splitlines()) < 40
+    profile = Path("profiles/default/config.yaml")
+    assert (STUDY / profile).read_text() == (ROOT / profile).read_text()
