@@ -17,6 +17,7 @@ from sgpipe.spec.surrogates import SURROGATES
 
 ACCURACY_TICKS = (0, 0.25, 0.5, 0.75, 1)
 XY = ("data", "axes fraction")
+TOLD_FROM = 3  # networks whose mean has an interval
 NUMBERS_FIT = 6.0  # mm: narrower cells of a heat map have no room for a number
 INTERVAL = {"color": style.INK, "alpha": 0.3, "lw": 3, "solid_capstyle": "butt", "zorder": 3}
 WHISKER = {"color": style.INK, "lw": 0.7, "zorder": 4}
@@ -25,7 +26,12 @@ PRINTED = {"color": style.INK, "marker": "D", "ms": 3, "mfc": "white", "mew": 0.
 
 
 def interval(accuracies: Sequence[float]) -> tuple[float, float]:
-    """Compute the 95 % confidence interval of the mean of some accuracies, as far as it is possible."""
+    """Compute the 95 % confidence interval of the mean of some accuracies, as far as it is possible; of two, none.
+
+    That of two reaches nine standard deviations to either side, and hides everything else.
+    """
+    if len(accuracies) < TOLD_FROM:
+        return np.nan, np.nan
     return possible(summary(accuracies).low), possible(summary(accuracies).high)
 
 
@@ -55,7 +61,8 @@ def bars_key(groups: pd.DataFrame, *more: str, words: str = "bars", above: str =
         words: What shows a mean.
         above: What the numbers above are.
     """
-    several = ["whiskers: sd", "broad grey: its 95 % confidence interval", "points: single networks"]
+    grey = ["broad grey: its 95 % confidence interval"] if (groups["n"] >= TOLD_FROM).any() else []
+    several = ["whiskers: sd", *grey, "points: single networks"]
     shown = [f"{words}: mean", *several] if (groups["n"] > 1).any() else [f"{words}: single networks"]
     return " · ".join([*shown, f"above: {above}", *more])
 
