@@ -15,8 +15,8 @@ from sgpipe.claims.strip import strip_of
 def html(judgements: Sequence[Judgement], larger: Mapping[str, Elsewhere] | None = None, docs: str = "") -> str:
     """Return all claims as one HTML page without script, style sheet, font or picture from elsewhere.
 
-    Links lead to the figures beside it; in a workflow report, which holds the page as data, they are plain words. Filters
-    are check boxes that style sheets know of.
+    Links lead to the figures beside it; in a workflow report, which holds the page as data, they are plain words.
+    Filters are check boxes that style sheets know of.
 
     Args:
         judgements: One a claim.

@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-import pandas as pd
+import numpy as np
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.claims.declare import Claim
 from sgpipe.claims.judge import DEPENDS, INCONCLUSIVE, NOT_REPLICATED, REPLICATED, VERDICTS, Judgement, judge
-from sgpipe.claims.tables import ExperimentTable, fits, runs_of
+from sgpipe.claims.tables import ExperimentTable, runs_of
 from sgpipe.spec.points import at_scale, flatten
 from sgpipe.spec.readings import Judging, Reading, Setting
 
@@ -49,28 +49,31 @@ def reading_of(claim: Claim, tables: Mapping[str, ExperimentTable], settings: Ma
 
     A setting of which they have several values, or none that is declared, is one that they are not about.
     """
-    groups = [(tables[group.experiment], runs_of(group, tables[group.experiment])) for group in claim.groups]
+    asked = [(tables[group.experiment], runs_of(group, tables[group.experiment])) for group in claim.groups]
+    groups = [(table, table.runs.index.isin(runs.index)) for table, runs in asked]
     changes = []
     for name, setting in settings.items():
         if setting.trains:
-            found = {value for table, runs in groups for value in _values(setting, table.scale, runs)}
+            found = {value for table, among in groups for value in _values(setting, table, among)}
             if len(found) == 1 and found != {setting.usual}:
                 changes.append((name, found.pop()))
     return Reading(tuple(changes))
 
 
-def _values(setting: Setting, scale: str, runs: pd.DataFrame) -> set[str]:
-    """Tell which of a setting's values some runs have."""
-    about = runs[_have(runs, flatten(setting.where, "readings"))]
+def _values(setting: Setting, table: ExperimentTable, among: np.ndarray) -> set[str]:
+    """Tell which of a setting's values some of a table's runs have."""
+    among = among & _have(table, flatten(setting.where, "readings"))
     return {
-        name for name, value in setting.values.items() if _have(about, at_scale(value.knobs, scale, "readings")).any()
+        name
+        for name, value in setting.values.items()
+        if (among & _have(table, at_scale(value.knobs, table.scale, "readings"))).any()
     }
 
 
-def _have(runs: pd.DataFrame, wanted: Mapping[str, object]) -> pd.Series:
-    found = pd.Series(True, index=runs.index)
+def _have(table: ExperimentTable, wanted: Mapping[str, object]) -> np.ndarray:
+    found = np.ones(len(table.runs), dtype=bool)
     for key, value in wanted.items():
-        found &= fits(runs, key, "-".join(map(str, value)) if key == "network.hidden" else value)
+        found &= table.fits(key, "-".join(map(str, value)) if key == "network.hidden" else value)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,14 @@ class ExperimentTable:
     best: int | None
     missing: pd.DataFrame
     runs: pd.DataFrame
+    _fits: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def fits(self, key: str, wanted: Any) -> np.ndarray:
+        """Tell which runs have what is wanted of a knob, as `fits` does; many groups ask the same."""
+        asked = key, repr(wanted)
+        if asked not in self._fits:
+            self._fits[asked] = fits(self.runs, key, wanted).to_numpy()
+        return self._fits[asked]
 
 
 def read_tables(folder: Path | str, names: Iterable[str]) -> dict[str, ExperimentTable]:
@@ -72,7 +80,13 @@ def read_table(path: Path | str, activity: Path | str | None = None) -> Experime
             missing = outcomes(read_whole(beside).to_pandas(use_threads=False))
     except (KeyError, ValueError) as error:
         raise SgpipeError(f"{path}: not the table of an experiment that trains; delete it and make it anew") from error
-    return ExperimentTable(about["id"], about["scale"], about.get("best"), missing, runs)
+    return ExperimentTable(about["id"], about["scale"], about.get("best"), _together(missing), _together(runs))
+
+
+def _together(runs: pd.DataFrame) -> pd.DataFrame:
+    """Keep columns of one type in one piece of memory: rows are taken hundreds of times, ten times as fast from it."""
+    strings = {name: object for name, kind in runs.dtypes.items() if isinstance(kind, pd.StringDtype)}
+    return runs.astype(strings).copy()
 
 
 def _counts_after(activity: Path | str) -> pd.DataFrame:
@@ -149,11 +163,10 @@ def _parameters(runs: pd.DataFrame) -> list[float]:
 def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
     """Return the runs that a group selects, before any choice of the best."""
     runs = table.runs
-    wanted = pd.Series(True, index=runs.index)
+    wanted = np.ones(len(runs), dtype=bool)
     for key, value in group.where.items():
-        wanted &= fits(runs, key, value)
-    runs = runs[wanted]
-    return selection.of_sweep(runs, *group.sweeps) if group.sweeps and len(runs) else runs
+        wanted &= table.fits(key, value)
+    return runs[wanted & selection.in_sweep(runs, *group.sweeps)] if group.sweeps and len(runs) else runs[wanted]
 
 
 def missing_of(group: Group, table: ExperimentTable) -> int:

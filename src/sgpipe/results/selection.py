@@ -63,7 +63,12 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
 
 def of_sweep(runs: pd.DataFrame, *sweeps: str) -> pd.DataFrame:
     """Take the runs that any of these sweeps asks for."""
-    return runs[[not set(sweeps).isdisjoint(names) for names in runs["sweeps"]]]
+    return runs[in_sweep(runs, *sweeps)]
+
+
+def in_sweep(runs: pd.DataFrame, *sweeps: str) -> np.ndarray:
+    """Tell of which runs any of these sweeps asks for."""
+    return np.array([not set(sweeps).isdisjoint(names) for names in runs["sweeps"]], dtype=bool)
 
 
 def allowed(k: int | None, cells: int) -> int:
