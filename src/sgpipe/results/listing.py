@@ -7,7 +7,7 @@ from pathlib import Path
 from sgpipe.base.errors import OtherVersion, SgpipeError
 from sgpipe.base.log import LOG
 from sgpipe.base.parquet import read_metadata
-from sgpipe.results.store import check_format
+from sgpipe.results.store import Result, Store, check_format
 from sgpipe.spec.run import RunSpec, from_canonical
 
 
@@ -43,6 +43,33 @@ def stored_runs(root: Path | str) -> Iterator[StoredRun]:
         yield run
     for reason, count in others.items():
         LOG.warning(f"{root}: {count} runs passed over: {reason}")
+
+
+def stored_run(store: Store, run_id: str) -> Result:
+    """Look up an ended run by its id.
+
+    Args:
+        store: The store.
+        run_id: The run's id.
+
+    Returns:
+        Its result, without weights.
+
+    Raises:
+        SgpipeError: The store does not have it, or only as an earlier version trained it.
+    """
+    files = [path for path in store.files_of(run_id) if path.suffix == ".parquet"]
+    for path in files:
+        about = read_metadata(path)
+        result = store.get(from_canonical(about["sgpipe.spec"]))
+        if result is not None:
+            return result
+    if files:
+        raise SgpipeError(f"run {run_id}: was trained by another version of sgpipe; `snakemake` trains it again")
+    raise SgpipeError(
+        f"run {run_id}: not in {store.root}; the column run_id of an experiment's table, e.g. "
+        "results/laptop/zenke2021_fig3.parquet, lists those that are"
+    )
 
 
 def _reason(path: Path, error: Exception) -> str:

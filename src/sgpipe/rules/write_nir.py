@@ -1,0 +1,35 @@
+"""The command `nir`: a trained network of the store in the Neuromorphic Intermediate Representation."""
+
+from pathlib import Path
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.files import atomic
+from sgpipe.results.listing import stored_run
+from sgpipe.results.store import Store
+
+
+def write_nir(store: Store, run_id: str, path: Path | str, euler: bool = False, dt: float | None = None) -> list[str]:
+    """Write a trained network, at its best validation epoch, to a file.
+
+    Args:
+        store: Where it is filed.
+        run_id: The run.
+        path: The file.
+        euler: Whether time constants are those of forward Euler steps, which other libraries take.
+        dt: What a step is said to last, in s; the run's own if not given.
+
+    Returns:
+        What the file cannot say, a line each.
+
+    Raises:
+        SgpipeError: The run is not in the store or did not finish, NIR cannot say it, or the package is not installed.
+    """
+    from sgpipe.model.nir_graph import graph, package, unsaid  # here: they take torch
+
+    nir, result = package(), stored_run(store, run_id)
+    if result.status != "finished":
+        raise SgpipeError(f"run {run_id}: {result.status}, so that it has no weights")
+    made = graph(result.spec, store.weights(result.spec), euler, dt)
+    with atomic(path) as temporary:
+        nir.write(temporary, made)
+    return unsaid(result.spec, euler)
