@@ -257,9 +257,12 @@ def _import(config: Config, options: argparse.Namespace) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds, e.g. 1e-4")
     return value
 
 

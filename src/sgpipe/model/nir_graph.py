@@ -17,7 +17,7 @@ from sgpipe.model.neurons.lif import THRESHOLD
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
 
-MISSING = "needs the package nir, which is not installed: pip install nir"
+MISSING = "needs the package nir, which is not installed: pip install nir, or sgpipe[nir]"
 
 
 def package() -> Any:
