@@ -1,6 +1,6 @@
 """Trained networks in other libraries, by way of NIR: their spikes and decisions beside ours, on test samples.
 
-    python benchmarks/nir_other_libraries.py [--libraries snntorch norse spikingjelly] [--samples 500] [--epochs 12]
+    python benchmarks/nir_other_libraries.py [--libraries snntorch norse spikingjelly] [--samples 300] [--epochs 12]
 
 Networks are trained here on random manifolds and written by what `sgpipe nir` calls; each library reads the file by its
 own importer. Libraries that are not installed are left out. None of them reads a CubaLI, so that the readout behind
@@ -23,6 +23,7 @@ import torch
 from sgpipe.data import Task, prepare
 from sgpipe.engines.choose import chooser
 from sgpipe.model.network import as_tensors, forward
+from sgpipe.model.neurons.decay import decay
 from sgpipe.model.objectives import head
 from sgpipe.results.store import Store
 from sgpipe.rules.write_nir import write_nir
@@ -38,6 +39,13 @@ NETWORKS = {
     "lif, recurrent": {"network.recurrent": True},
     "delta_lif": DELTA,
     "delta_lif, recurrent": {**DELTA, "network.recurrent": True},
+}
+# What of NIR's readers is put into our own steps, to see which of the two differences does what.
+CHANGES = {
+    "ours, reset at once": (True, 2),
+    "ours, loop a step faster": (False, 1),
+    "ours, both": (True, 1),
+    "ours, as it is": (False, 2),
 }
 Model = Callable[[torch.Tensor, object], object]
 Reader = Callable[[nir.NIRGraph], Model]
@@ -94,6 +102,35 @@ def run(model: Model, inputs: torch.Tensor) -> torch.Tensor:
     return torch.stack(spikes)
 
 
+def changed(
+    spec: RunSpec, weights: dict[str, np.ndarray], inputs: torch.Tensor, at_once: bool, lag: int
+) -> torch.Tensor:
+    """Run a recurrent network of one layer of `lif` by our steps, but for what NIR's readers do otherwise.
+
+    Args:
+        spec: The run.
+        weights: Its weights.
+        inputs: Spike counts, (steps, samples, units).
+        at_once: Whether a spike sets the membrane to 0 at once, and not for the next step.
+        lag: Steps by which recurrent spikes lag; 2 here, where inputs take 2 steps too.
+
+    Returns:
+        Spikes, (steps, samples, units), earlier by the 2 steps.
+    """
+    a, b = (decay(spec.data.dt, tau) for tau in (spec.network.tau_membrane, spec.network.tau_synapse))
+    matrix, recurrent = (torch.from_numpy(weights[name]).T for name in ("W1", "V1"))
+    voltage = current = last = torch.zeros(inputs.shape[1], matrix.shape[1])
+    spikes = [last] * lag
+    for step in inputs:
+        current = b * current + step @ matrix + spikes[-lag] @ recurrent
+        voltage = a * voltage + (1 - a) * current
+        voltage = voltage if at_once else voltage * (1 - last)
+        last = (voltage > 1).float()
+        voltage = voltage * (1 - last) if at_once else voltage
+        spikes.append(last)
+    return torch.stack(spikes[lag:])
+
+
 def decisions(spec: RunSpec, weights: dict[str, np.ndarray], spikes: torch.Tensor) -> torch.Tensor:
     """Return the classes that a network's readout names, from the spikes of its last hidden layer."""
     drives = spikes @ torch.from_numpy(weights["W_out"]).T
@@ -115,6 +152,14 @@ def compared(spec: RunSpec, task: Task, store: Store, readers: dict[str, Reader]
     shift = 2 * len(spec.network.hidden) if spec.network.neuron == "lif" else 0
     ours = torch.stack(activity.spikes[-1])[shift:]
     mine = decisions(spec, weights, ours)
+
+    def cells(theirs: torch.Tensor) -> str:
+        named = decisions(spec, weights, theirs)
+        counts = [spikes.sum().item() / len(some) for spikes in (ours, theirs)]
+        right = [(one == labels).float().mean().item() for one in (mine, named)]
+        equal, same = (ours == theirs).all(0).float().mean().item(), (mine == named).float().mean().item()
+        return f"{counts[0]:.1f} / {counts[1]:.1f} | {equal:.1%} | {same:.1%} | {right[0]:.1%} / {right[1]:.1%}"
+
     for form, euler in (("exact", False), ("`--euler`", True)):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "net.nir"
@@ -125,19 +170,14 @@ def compared(spec: RunSpec, task: Task, store: Store, readers: dict[str, Reader]
                     with contextlib.redirect_stdout(io.StringIO()):
                         theirs = run(reader(without_readout(nir.read(path))), inputs)[: len(ours)]
                 except Exception as error:  # whatever a library says to what it does not read
-                    found.setdefault(f"not read: {str(error).splitlines()[0][:40]} | | | ", []).append(name)
+                    found.setdefault(f"not read: {str(error).splitlines()[0][:60]} | | |", []).append(name)
                     continue
-                named = decisions(spec, weights, theirs)
-                counts = [spikes.sum().item() / len(some) for spikes in (ours, theirs)]
-                right = [(one == labels).float().mean().item() for one in (mine, named)]
-                equal = (ours == theirs).all(0).float().mean().item()
-                cells = (
-                    f"{counts[0]:.1f} / {counts[1]:.1f} | {equal:.1%} | {(mine == named).float().mean().item():.1%} | "
-                    f"{right[0]:.1%} / {right[1]:.1%}"
-                )
-                found.setdefault(cells, []).append(name)
-        for cells, names in found.items():
-            yield f"{form} | {', '.join(names)} | {cells} |"
+                found.setdefault(cells(theirs), []).append(name)
+        if euler and spec.network.neuron == "lif" and spec.network.recurrent:
+            for name, (at_once, lag) in CHANGES.items():
+                found.setdefault(cells(changed(spec, weights, inputs, at_once, lag)[: len(ours)]), []).append(name)
+        for said, names in found.items():
+            yield f"{form} | {', '.join(names)} | {said} |"
 
 
 def main() -> None:
@@ -145,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--libraries", nargs="+", choices=READERS, default=list(READERS))
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--samples", type=int, default=300)
     parser.add_argument("--epochs", type=int, default=12)
     args = parser.parse_args()
     logging.disable()
