@@ -41,6 +41,8 @@ def refusal(spec: RunSpec, euler: bool) -> str | None:
         return f"data.task: {spec.data.task} is a text, whose words and embedding NIR has no node for"
     if not network.hidden or network.neuron == "lif":
         return None
+    if spec.own_neuron is not None:
+        return f"network.neuron: {network.neuron} is an extension's, whose equations NIR cannot know"
     if network.neuron != "delta_lif":
         lacks = {"alif": "an adaptive threshold", "slstm": "an LSTM of steps", "relu": "a rectifier"}
         return f"network.neuron: {network.neuron} is {lacks[network.neuron]}, which NIR has no node for"
@@ -62,12 +64,11 @@ def unsaid(spec: RunSpec, euler: bool) -> list[str]:
         euler: Whether the time constants are those of forward Euler steps.
     """
     network, lines = spec.network, []
-    leaky = not network.hidden or network.neuron == "lif"
     if network.hidden and _holds(spec):
         lines.append("reset: a spike keeps the membrane at 0 for a step longer than NIR's reset (metadata: refractory)")
-    if euler and network.recurrent and leaky:
+    if euler and network.recurrent and spec.leaky:
         lines.append("recurrent: spikes arrive a step later here than in a loop that a reader closes within a step")
-    if leaky and network.readout_start:
+    if spec.leaky and network.readout_start:
         lines.append(f"readout: starts at {network.readout_start:g} here, at 0 there")
     return [*lines, f"decision: {_decision(spec)}"]
 
@@ -134,7 +135,7 @@ def graph(spec: RunSpec, weights: Mapping[str, np.ndarray], euler: bool = False,
             if not euler:
                 end = chain(end, f"delay{layer}", nir.Delay(np.full(len(matrix), step)))
             edges.append((end, name))
-    if not spec.network.hidden or spec.network.neuron == "lif":
+    if spec.leaky:
         neuron, scale = _readout(nir, spec, len(own["W_out"]), step, euler)
         last = chain(last, "W_out", linear(own["W_out"], scale))
         last = chain(last, "readout", neuron)

@@ -1,5 +1,7 @@
 """What a store holds: a look at every run that leaves out its rows."""
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 from sgpipe.base.errors import OtherVersion, SgpipeError
 from sgpipe.base.log import LOG
 from sgpipe.base.parquet import read_metadata
-from sgpipe.results.store import Result, Store, check_format
+from sgpipe.results.store import Store, check_format
 from sgpipe.spec.run import RunSpec, from_canonical
 
 
@@ -45,31 +47,33 @@ def stored_runs(root: Path | str) -> Iterator[StoredRun]:
         LOG.warning(f"{root}: {count} runs passed over: {reason}")
 
 
-def stored_run(store: Store, run_id: str) -> Result:
-    """Look up an ended run by its id.
+def spec_of(store: Store, run_id: str) -> RunSpec:
+    """Look up a run by its id.
 
     Args:
         store: The store.
         run_id: The run's id.
 
-    Returns:
-        Its result, without weights.
-
     Raises:
-        SgpipeError: The store does not have it, or only as an earlier version trained it.
+        SgpipeError: It is no id, the store does not have the run, or it was trained with other extensions.
     """
-    files = [path for path in store.files_of(run_id) if path.suffix == ".parquet"]
-    for path in files:
-        about = read_metadata(path)
-        result = store.get(from_canonical(about["sgpipe.spec"]))
-        if result is not None:
-            return result
-    if files:
-        raise SgpipeError(f"run {run_id}: was trained by another version of sgpipe; `snakemake` trains it again")
-    raise SgpipeError(
-        f"run {run_id}: not in {store.root}; the column run_id of an experiment's table, e.g. "
-        "results/laptop/zenke2021_fig3.parquet, lists those that are"
-    )
+    if not re.fullmatch("[0-9a-f]{16}", run_id):
+        raise SgpipeError(f"run {run_id!r}: is no run id, which has 16 digits from 0 to f (column run_id of a table)")
+    for path in store.files_of(run_id):
+        if path.suffix == ".parquet":
+            text = read_metadata(path)["sgpipe.spec"]
+            try:
+                return from_canonical(text)
+            except OtherVersion as error:
+                raise SgpipeError(f"run {run_id}: {error}; {_kept(store, text)}") from error
+    raise SgpipeError(f"run {run_id}: not in {store.root}; train it first, or give another `results`")
+
+
+def _kept(store: Store, text: str) -> str:
+    """Say where the files of extensions are that a run was trained with."""
+    codes = {value for key, value in json.loads(text).items() if key.endswith(".code")}
+    paths = [next(store.root.glob(f"extensions/*-{code}.py"), None) for code in sorted(codes)]
+    return f"use_extensions({[str(path) for path in paths if path]}) takes the files that it was trained with"
 
 
 def _reason(path: Path, error: Exception) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
-from sgpipe.results.listing import stored_run
+from sgpipe.results.listing import spec_of
 from sgpipe.results.store import Store
 
 
@@ -26,10 +26,13 @@ def write_nir(store: Store, run_id: str, path: Path | str, euler: bool = False, 
     """
     from sgpipe.model.nir_graph import graph, package, unsaid  # here: they take torch
 
-    nir, result = package(), stored_run(store, run_id)
+    nir, spec = package(), spec_of(store, run_id)
+    result = store.get(spec)
+    if result is None:
+        raise SgpipeError(f"run {run_id}: was trained by another version of sgpipe; `snakemake` trains it again")
     if result.status != "finished":
-        raise SgpipeError(f"run {run_id}: {result.status}, so that it has no weights")
-    made = graph(result.spec, store.weights(result.spec), euler, dt)
+        raise SgpipeError(f"run {run_id}: {result.status}, and so not a network to hand on")
+    made = graph(spec, store.weights(spec), euler, dt)
     with atomic(path) as temporary:
         nir.write(temporary, made)
-    return unsaid(result.spec, euler)
+    return unsaid(spec, euler)
