@@ -30,6 +30,7 @@ from sgpipe.rules.ended_badly import failed_lines, retry
 from sgpipe.rules.initial_state import initial_state
 from sgpipe.rules.prepare_task import prepare_task
 from sgpipe.rules.train_pack import train
+from sgpipe.rules.write_nir import write_nir
 from sgpipe.spec.config import Config, load_config
 from sgpipe.spec.reference_page import config_table, knob_table
 
@@ -120,6 +121,14 @@ def _parser() -> argparse.ArgumentParser:
     text = "file the runs that `sgpipe export` wrote, as if they had been trained here"
     bring = add("import", _import, text, "runs.tar")
     bring.add_argument("file", metavar="FILE", help="e.g. runs.tar")
+    text = "write a trained network in the Neuromorphic Intermediate Representation, for other libraries (docs/nir.md)"
+    leave = add("nir", _nir, text, "0123456789abcdef net.nir", "0123456789abcdef net.nir --euler --dt 1e-4")
+    leave.add_argument("run", metavar="RUN", help="run id, as in the column run_id of a table")
+    leave.add_argument("file", metavar="FILE", help="e.g. net.nir")
+    leave.add_argument("--euler", action="store_true", help="for readers that take forward Euler steps, as most do")
+    leave.add_argument(
+        "--dt", type=_seconds, metavar="SECONDS", help="what a step is said to last; snnTorch takes 1e-4"
+    )
     text = "write the tables of experiments from the runs that have ended so far"
     collect = add("collect", _collect, text, "tables", "tables zenke2021_fig9 --config scale=paper")
     collect.add_argument("output", metavar="FOLDER", help="folder for the tables; `sgpipe draw` draws from them")
@@ -245,6 +254,22 @@ def _import(config: Config, options: argparse.Namespace) -> None:
     done = import_runs(Store(Path(config.results) / "runs"), options.file)
     print(f"{done.new} runs filed, {done.known} were here already; `snakemake` takes them from the store", flush=True)
     _tell(done.problems, f"{options.file}: not everything in it was filed, see above; export or copy it again")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds, e.g. 1e-4")
+    return value
+
+
+def _nir(config: Config, options: argparse.Namespace) -> None:
+    store = Store(Path(config.results) / "runs")
+    unsaid = write_nir(store, options.run, options.file, options.euler, options.dt)
+    print("\n".join([options.file, *(f"not said in it: {line}" for line in unsaid)]))
 
 
 def _tell(problems: Sequence[str], summary: str) -> None:

@@ -1,13 +1,18 @@
 """Files of the user's that are not what they should be: they are read, or refused in one line, and nothing else."""
 
 import gzip
+import io
 import os
 import tempfile
+import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +25,8 @@ from sgpipe.data.files.reading import read_text
 from sgpipe.data.files.sources import Sources
 from sgpipe.data.idx import read_idx
 from sgpipe.data.shd_files import open_spikes
+from sgpipe.data.spike_chunks import Allowed
+from sgpipe.data.spike_folders import open_folder
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.tasks import TASKS
 
@@ -44,8 +51,8 @@ def refusal(path, call, *arguments):
     return None
 
 
-def read_all(path):
-    with open_spikes(path) as file:
+def read_all(path, allowed=shd_files.SHD):
+    with open_spikes(path, allowed=allowed) as file:
         return list(file.chunks())
 
 
@@ -73,7 +80,7 @@ def other_file(file):
     path = Path(file.filename).with_name("other.h5")
     if not path.exists():
         with h5py.File(path, "w") as other:
-            for name in shd_files.KINDS:
+            for name in shd_files.NAMES:
                 good(other, name)
     return path.name
 
@@ -138,17 +145,17 @@ def written(path, forms):
     return path
 
 
-@pytest.mark.parametrize("name", shd_files.KINDS)
+@pytest.mark.parametrize("name", shd_files.NAMES)
 @pytest.mark.parametrize("form", BAD_FORMS)
 def test_what_is_no_list_of_numbers_in_the_file_itself_is_refused(tmp_path, name, form):
-    forms = {other: "good" for other in shd_files.KINDS} | {name: form}
+    forms = {other: "good" for other in shd_files.NAMES} | {name: form}
     path = written(tmp_path / "shd_train.h5", forms)
     said = refusal(path, read_all, path)
     assert said is not None and "snakemake --cores 1 download" in said
 
 
 @QUICK
-@given(st.fixed_dictionaries({name: st.sampled_from(list(FORMS)) for name in shd_files.KINDS}), st.floats(0, 1.2))
+@given(st.fixed_dictionaries({name: st.sampled_from(list(FORMS)) for name in shd_files.NAMES}), st.floats(0, 1.2))
 def test_any_hdf5_file_is_read_or_refused(forms, share):
     with folder() as root:
         path = written(root / "shd_train.h5", forms)
@@ -167,14 +174,11 @@ def test_a_group_that_is_a_link_is_not_followed(tmp_path):
     assert "a link in the place of spikes/times, which may lead out" in refusal(path, read_all, path)
 
 
-def test_more_spikes_than_any_recording_has_are_refused_before_they_are_joined(tmp_path, monkeypatch):
-    path = written(tmp_path / "shd_train.h5", dict.fromkeys(shd_files.KINDS, "good"))
+def test_more_spikes_than_any_recording_has_are_refused_before_they_are_joined(tmp_path):
+    path = written(tmp_path / "shd_train.h5", dict.fromkeys(shd_files.NAMES, "good"))
     assert len(read_all(path)) == 1
-    monkeypatch.setattr(shd_files, "MOST_SPIKES", 2)
-    assert "has 3 spikes in a sample after 0" in refusal(path, read_all, path)
-    monkeypatch.setattr(shd_files, "MOST_SPIKES", 100)
-    monkeypatch.setattr(shd_files, "MOST_SPIKES_OF_ALL", 5)
-    assert "too many in all" in refusal(path, read_all, path)
+    assert "has 3 spikes in a sample after 0" in refusal(path, read_all, path, replace(shd_files.SHD, spikes=2))
+    assert "too many in all" in refusal(path, read_all, path, replace(shd_files.SHD, spikes_of_all=5))
 
 
 def test_a_gzipped_file_that_swells_is_not_unpacked_to_its_end(tmp_path, monkeypatch):
@@ -182,6 +186,124 @@ def test_a_gzipped_file_that_swells_is_not_unpacked_to_its_end(tmp_path, monkeyp
     path = tmp_path / "shd_train.h5.gz"
     path.write_bytes(gzip.compress(bytes(20_000_000)))
     assert "unpacks to more than 3,000,000 bytes" in refusal(path, read_all, path)
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# Folders of spikes
+
+ALLOWED = Allowed(units=9, classes=4, longest=10.0, time_kinds="fiu", spikes=1000, at_once=2)
+
+
+def read_folder(path):
+    return list(open_folder(path, ALLOWED, "advice").chunks())
+
+
+def npy(array, shape=None):
+    """Return an array as numpy writes it, with another shape in its description."""
+    content = io.BytesIO()
+    if shape is None:
+        np.lib.format.write_array(content, np.asarray(array))
+    else:
+        described = {"descr": np.asarray(array).dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(content, described)
+        content.write(np.asarray(array).tobytes())
+    return content.getvalue()
+
+
+# What may stand in the place of an array; whether it is right there depends on the name.
+ARRAYS = {
+    "list": npy(np.arange(3, dtype=np.float32)),
+    "whole": npy(np.arange(3)),
+    "swapped": npy(np.arange(3, dtype=">u2")),
+    "number": npy(np.uint8(2)),
+    "one": npy(np.array([2])),
+    "empty": npy(np.zeros(0, np.uint16)),
+    "matrix": npy(np.zeros((3, 1), np.uint16)),
+    "text": npy(np.array(["a", "b", "c"])),
+    "objects": npy(np.array([1, None, {}], dtype=object)),
+    "complex": npy(np.zeros(3, complex)),
+    "records": npy(np.zeros(3, [("a", "u2")])),
+    "huge": npy(np.zeros(3, np.uint16), (10**15,)),
+    "short": npy(np.zeros(3, np.uint16), (4,)),
+    "long": npy(np.zeros(3, np.uint16), (2,)),
+    "no array": b"three",
+    "absent": None,
+}
+LENGTHS = {"list": 3, "whole": 3, "swapped": 3, "one": 1, "empty": 0}
+TAKEN = {"times": LENGTHS, "units": LENGTHS.keys() - {"list"}, "label": ("number", "one")}
+
+
+@QUICK
+@given(st.fixed_dictionaries({name: st.sampled_from(sorted(ARRAYS)) for name in TAKEN}), st.booleans())
+def test_any_npz_of_spikes_is_read_or_refused(forms, packed):
+    with folder() as root:
+        path = root / "a.npz"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as file:
+            for name, form in forms.items():
+                if ARRAYS[form] is not None:
+                    file.writestr(f"{name}.npy", ARRAYS[form])
+        right = all(form in TAKEN[name] for name, form in forms.items())
+        right = right and LENGTHS[forms["times"]] == LENGTHS[forms["units"]]
+        assert (refusal(path, read_folder, root) is None) == right
+
+
+def samples_npz(path):
+    np.savez_compressed(path, times=np.linspace(0, 1, 9, dtype=np.float32), units=np.arange(9) % 9, label=3)
+
+
+def samples_parquet(path):
+    rows = {"sample": [0, 0, 1, 2], "label": [0, 0, 3, 1], "time": [0.0, 0.5, None, 1.0], "unit": [1, 8, None, 0]}
+    pq.write_table(pa.table({**rows, "other": list("abcd")}), path)
+
+
+@QUICK
+@given(st.sampled_from([samples_npz, samples_parquet]), st.floats(0, 1), st.binary(max_size=9), st.floats(0, 1.5))
+def test_any_damage_to_a_file_of_spikes_is_read_or_refused(write, place, bytes_there, share):
+    with folder() as root:
+        path = root / f"a.{write.__name__.removeprefix('samples_')}"
+        write(path)
+        content = bytearray(path.read_bytes())
+        at = int(place * (len(content) - len(bytes_there)))
+        content[at : at + len(bytes_there)] = bytes_there
+        path.write_bytes(content[: int(share * len(content))])
+        refusal(root, read_folder, root)
+
+
+COLUMNS = {
+    "whole": pa.array([1, 2, 3]),
+    "small": pa.array([1, 2, 3], pa.uint8()),
+    "fractions": pa.array([1.0, 2.0, 3.0]),
+    "half": pa.array(np.arange(3, dtype=np.float16)),
+    "truths": pa.array([True, False, True]),
+    "texts": pa.array(["a", "b", "c"]),
+    "lists": pa.array([[1], [], [2, 3]]),
+    "records": pa.array([{"element": 1}] * 3),
+    "decimals": pa.array([1, 2, 3], pa.decimal128(5, 1)),
+    "coded": pa.array([1, 2, 3]).dictionary_encode(),
+    "dates": pa.array([1, 2, 3], pa.timestamp("us")),
+    "nothing": pa.array([None, None, None]),
+}
+FITTING = dict.fromkeys(("sample", "label", "unit"), ("whole", "small"))
+FITTING["time"] = ("whole", "small", "fractions", "half")
+
+
+@QUICK
+@given(st.fixed_dictionaries({name: st.sampled_from([*COLUMNS, "absent"]) for name in FITTING}))
+def test_any_parquet_of_spikes_is_read_or_refused(forms):
+    with folder() as root:
+        path = root / "a.parquet"
+        columns = {name: COLUMNS[form] for name, form in forms.items() if form != "absent"}
+        pq.write_table(pa.table({**columns, "other": [1, 2, 3]}), path, row_group_size=2)
+        assert (refusal(path, read_folder, root) is None) == all(form in FITTING[name] for name, form in forms.items())
+
+
+def test_a_folder_of_more_spikes_than_allowed_is_refused_before_they_are_joined(tmp_path):
+    np.savez(tmp_path / "a.npz", times=np.zeros(1001), units=np.zeros(1001, int), label=0)
+    assert "has 1,001 times, where 1,000 at most are meant" in refusal(tmp_path, read_folder, tmp_path)
+    (tmp_path / "a.npz").unlink()
+    zeros = [0] * 1001
+    pq.write_table(pa.table(dict.fromkeys(("sample", "label", "time", "unit"), zeros)), tmp_path / "a.parquet")
+    assert "has 1,001 spikes in a sample" in refusal(tmp_path, read_folder, tmp_path)
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -340,6 +462,7 @@ PLACES = {
     "mnist_latency": ("mnist", "mnist/t10k-labels-idx1-ubyte"),
     "ptb": ("ptb", "ptb/ptb.test.txt"),
     "shd": ("shd", "shd/shd_train.h5"),
+    "spikes": ("ssc", "ssc/ssc_train.h5"),
     "rawhd": ("hd_audio", "hd_audio/train_filenames.txt"),
     "rawsc": ("speech_commands/speech_commands_v0.02", "speech_commands/speech_commands_v0.02/testing_list.txt"),
 }

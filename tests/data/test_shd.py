@@ -2,6 +2,8 @@
 
 import gzip
 import shutil
+from dataclasses import replace
+from functools import partial
 
 import h5py
 import numpy as np
@@ -11,7 +13,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.data import load_task, prepare, save_task, shd
 from sgpipe.data.files.sources import Sources
 from sgpipe.data.samples import SPLITS
-from sgpipe.data.shd_files import open_spikes, write_spikes
+from sgpipe.data.shd_files import SHD, open_spikes, write_spikes
 from sgpipe.engines.cpu.engine import CpuEngine, built
 from sgpipe.figures.zenke2021.fig7 import NAMES
 from sgpipe.spec.run import RunSpec
@@ -147,7 +149,7 @@ def test_gzipped_files_and_small_chunks_give_the_same_events(folder, monkeypatch
         with open(path, "rb") as source, gzip.open(f"{path}.gz", "wb") as packed:
             shutil.copyfileobj(source, packed)
         path.unlink()
-    monkeypatch.setattr("sgpipe.data.shd_files.AT_ONCE", 7)
+    monkeypatch.setattr(shd, "open_spikes", partial(open_spikes, allowed=replace(SHD, at_once=7)))
     packed = task_of(folder)
     for split in SPLITS:
         assert events_of(getattr(packed, split)) == events_of(getattr(plain, split))

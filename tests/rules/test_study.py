@@ -9,6 +9,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -37,17 +38,23 @@ def python(tmp_path_factory) -> Path:
     return folder / "venv" / "bin" / "python"
 
 
-@pytest.mark.workflow
-def test_the_example_runs_beside_an_installed_package(python, tmp_path):
-    shutil.copytree(STUDY, tmp_path / "study")
+def runner(python: Path, folder: Path) -> Callable[..., str]:
+    """Return what runs the installed Python in a folder, in an environment without traces of the checkout."""
     hidden = ("PYTHONPATH", "SGPIPE_DATA", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
 
     def run(*words: str) -> str:
-        done = subprocess.run([python, *words], cwd=tmp_path / "study", env=environment, capture_output=True, text=True)
+        done = subprocess.run([python, *words], cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    return run
+
+
+@pytest.mark.workflow
+def test_the_example_runs_beside_an_installed_package(python, tmp_path):
+    shutil.copytree(STUDY, tmp_path / "study")
+    run = runner(python, tmp_path / "study")
     place = Path(run("-c", "import sgpipe; print(sgpipe.__file__)").strip())
     assert place.is_relative_to(python.parents[1].resolve()) or place.is_relative_to(python.parents[1])
     run("-m", "snakemake", "--cores", "2", "--config", "scale=smoke")
@@ -60,6 +67,18 @@ def test_the_example_runs_beside_an_installed_package(python, tmp_path):
     assert (results / "figures" / "study" / "curves.png").stat().st_size > 1000
     drawn = pd.read_parquet(results / "figures" / "study" / "curves.parquet")
     assert len(drawn) == 2 * 2 * 2 and drawn["accuracy"].between(0, 1).all()
+
+
+@pytest.mark.workflow
+def test_the_example_of_spikes_of_ones_own_runs_beside_an_installed_package(python, tmp_path):
+    shutil.copytree(STUDY, tmp_path / "study")
+    for name in ("own_spikes.py", "own_spikes.yaml"):
+        shutil.copy(ROOT / "examples" / name, tmp_path / "study")
+    run = runner(python, tmp_path / "study")
+    run("own_spikes.py")
+    run("-m", "snakemake", "--cores", "2", "own_fig2", "--config", "scale=smoke", "experiments=[own_spikes.yaml]")
+    runs = pd.read_parquet(tmp_path / "study/results/smoke/own_fig2.parquet")
+    assert set(runs["status"]) == {"finished"} and set(runs["data.set"]) == {"own"}
 
 
 def test_each_module_of_the_example_is_short_and_what_stands_twice_is_equal():

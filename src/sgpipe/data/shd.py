@@ -15,22 +15,22 @@ herranz2022 first i with t <= i b, as in the    700 - u; none for u = 0         
             code that its generator follows                                      last sample is left out
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from filelock import FileLock
 
-from sgpipe.base.errors import SgpipeError
 from sgpipe.base.rng import permutation, stream
 from sgpipe.data import rawhd
 from sgpipe.data.ear import cochlea
 from sgpipe.data.files.reading import file_there, folder_there, missing_of, packed_or_not
 from sgpipe.data.files.sources import Found
 from sgpipe.data.samples import SPLITS, Events, Task
-from sgpipe.data.shd_files import Chunk, SpikeFile, open_spikes, write_spikes
+from sgpipe.data.shd_files import SpikeFile, open_spikes, write_spikes
+from sgpipe.data.spike_chunks import Chunk, in_bins, limited, read_splits
 from sgpipe.data.standins.recordings import SPEECH_SEED, write_digits
 from sgpipe.spec.run import digest
 from sgpipe.spec.tasks import ShdData
@@ -123,8 +123,9 @@ def _listen(root: Path, speak: bool, heard: dict[str, list[rawhd.Recording]], pl
 
 def _task(data: ShdData, train: SpikeFile, test: SpikeFile, rows: dict[str, np.ndarray]) -> Task:
     """Return the task made from some samples of a training and of a test file."""
-    parts = _read(train, data, {split: rows[split] for split in ("train", "valid")})
-    parts |= _read(test, data, {"test": rows["test"]})
+    in_steps = partial(binned, data=data)
+    parts = read_splits(train, {split: rows[split] for split in ("train", "valid")}, in_steps)
+    parts |= read_splits(test, {"test": rows["test"]}, in_steps)
     return Task(data.units, data.classes, data.steps, *(parts[split] for split in SPLITS))
 
 
@@ -137,25 +138,7 @@ def _rows(data: ShdData, train: int, test: int) -> dict[str, np.ndarray]:
         order = permutation(stream(data.seed, "data/shd/valid"), train)
         kept = train - round(data.valid_share * train)
     rows = {"train": order[:kept], "valid": order[kept:], "test": np.arange(test)}
-    for split, all_of_it in rows.items():
-        chosen = np.arange(len(all_of_it))
-        if data.limit:
-            chosen = permutation(stream(data.seed, f"data/shd/limit/{split}"), len(all_of_it))[: data.limit]
-        rows[split] = np.sort(all_of_it[chosen])
-        if len(rows[split]) == 0:
-            raise SgpipeError(f"shd: no sample is left for the {split} split; more samples or another data.valid_share")
-    return rows
-
-
-def _read(file: SpikeFile, data: ShdData, rows: dict[str, np.ndarray]) -> dict[str, Events]:
-    """Return the binned samples of each split, reading the file once and a little at a time."""
-    parts: dict[str, list[Events]] = {split: [] for split in rows}
-    for chunk in file.chunks():
-        events = binned(chunk, data)
-        for split, wanted in rows.items():
-            start, stop = np.searchsorted(wanted, (chunk.first, chunk.first + len(chunk.labels)))
-            parts[split].append(events.take(wanted[start:stop] - chunk.first))
-    return {split: _joined(parts.pop(split)) for split in rows}
+    return limited(rows, data)
 
 
 def binned(chunk: Chunk, data: ShdData) -> Events:
@@ -175,18 +158,4 @@ def binned(chunk: Chunk, data: ShdData) -> Events:
     else:
         place, unit = np.floor(chunk.times.astype(float) * 1000 / width).astype(np.int64), chunk.units
         inside = place < bins
-    sample, place, unit = sample[inside], place[inside], unit[inside]
-    if data.binary:
-        cell = np.unique((sample * bins + place) * data.units + unit)
-        (sample, place), unit = np.divmod(cell // data.units, bins), cell % data.units
-    step = (place[:, None] * data.hold + np.arange(data.hold)).ravel()
-    return Events.from_spikes(np.repeat(sample, data.hold), step, np.repeat(unit, data.hold), chunk.labels)
-
-
-def _joined(parts: Sequence[Events]) -> Events:
-    counts = np.concatenate([np.diff(part.ptr) for part in parts])
-    ptr = np.concatenate([[0], np.cumsum(counts)])
-    step, unit, labels = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("step", "unit", "labels")
-    )
-    return Events(ptr, step, unit, labels)
+    return in_bins(sample[inside], place[inside], unit[inside], chunk.labels, data)

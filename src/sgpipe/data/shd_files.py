@@ -10,7 +10,6 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,28 +19,14 @@ import numpy as np
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import DISK_FULL, atomic, disk_full
 from sgpipe.data.files.reading import FETCH_AGAIN, LARGEST, size_of
+from sgpipe.data.spike_chunks import Allowed, Chunk
 
-UNITS, CLASSES = 700, 20
-LONGEST = 10.0  # s; the published recordings last 1.4 s at most
-AT_ONCE = 256  # samples
-KINDS = {"spikes/times": "f", "spikes/units": "iu", "labels": "iu"}  # numpy's letters for floats and integers
-# The published files have some 8,000 samples of 8,000 spikes.
-MOST_SAMPLES = 100_000
-MOST_SPIKES, MOST_SPIKES_OF_ALL = 200_000, 200_000_000
+NAMES = ("spikes/times", "spikes/units", "labels")
+# The published files have some 8,000 samples of 8,000 spikes, which last 1.4 s at most.
+SHD = Allowed(units=700, classes=20, longest=10.0)
 LARGEST_CHUNK = 100_000_000  # bytes that are unpacked together
 # What h5py raises on damaged files, types that numpy lacks, and sizes that do not fit into memory.
 HDF5_ERRORS = (OSError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError)
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some samples of a file: sample i owns the next `counts[i]` spikes."""
-
-    first: int  # the place of the first sample in the file
-    counts: np.ndarray  # int64 (samples,)
-    times: np.ndarray  # (spikes,), in s, of the file's own type
-    units: np.ndarray  # int64 (spikes,)
-    labels: np.ndarray  # int64 (samples,)
 
 
 class SpikeFile:
@@ -51,10 +36,10 @@ class SpikeFile:
     its checksum, which names a run, says nothing of what a link or another file leads to.
     """
 
-    def __init__(self, path: Path, content, advice: str = FETCH_AGAIN):
-        self.path, self._advice = path, advice
+    def __init__(self, path: Path, content, advice: str = FETCH_AGAIN, allowed: Allowed = SHD):
+        self.path, self._advice, self._allowed = path, advice, allowed
         with self._reading("be read"):
-            self._content = {name: self._dataset(content, name) for name in KINDS}
+            self._content = {name: self._dataset(content, name) for name in NAMES}
             missing = [name for name, dataset in self._content.items() if dataset is None]
             if missing:
                 raise self._wrong(f"has no {', '.join(missing)}: not a spiking Heidelberg file")
@@ -64,8 +49,8 @@ class SpikeFile:
         if self.samples == 0 or set(lengths) != {self.samples}:
             found = f"{lengths[0]} of spikes/times, {lengths[1]} of spikes/units"
             raise self._wrong(f"has {self.samples} labels, but {found}")
-        if self.samples > MOST_SAMPLES:
-            raise self._wrong(f"has {self.samples:,} samples, where {MOST_SAMPLES:,} at most are meant")
+        if self.samples > allowed.samples:
+            raise self._wrong(f"has {self.samples:,} samples, where {allowed.samples:,} at most are meant")
 
     def _wrong(self, what: str) -> SgpipeError:
         return SgpipeError(f"{self.path}: {what}; {self._advice}")
@@ -101,16 +86,17 @@ class SpikeFile:
         kind, what = dataset.dtype, "a number"
         if name != "labels":
             kind, what = h5py.check_vlen_dtype(dataset.dtype), "a list of numbers"
-        if not isinstance(kind, np.dtype) or kind.kind not in KINDS[name] or kind.itemsize > 8:
+        letters = self._allowed.time_kinds if name == "spikes/times" else "iu"  # numpy's, of floats and integers
+        if not isinstance(kind, np.dtype) or kind.kind not in letters or kind.itemsize > 8:
             raise self._wrong(f"has {name} of type {kind or dataset.dtype}, where {what} for each sample is meant")
         if dataset.chunks and prod(dataset.chunks) * 16 > LARGEST_CHUNK:
             raise self._wrong(f"keeps {name} in chunks of {dataset.chunks[0]:,} samples, which are too many at once")
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all samples, a few at a time."""
-        left = MOST_SPIKES_OF_ALL
-        for first in range(0, self.samples, AT_ONCE):
-            rows = slice(first, first + AT_ONCE)
+        left, most = self._allowed.spikes_of_all, self._allowed.spikes
+        for first in range(0, self.samples, self._allowed.at_once):
+            rows = slice(first, first + self._allowed.at_once)
             with self._reading(f"be read after sample {first}"):
                 times, units, labels = (
                     self._content[name][rows] for name in ("spikes/times", "spikes/units", "labels")
@@ -120,33 +106,24 @@ class SpikeFile:
             if np.any(counts != others):
                 raise self._wrong(f"a sample after {first} has more times than units, or fewer")
             left -= int(counts.sum())
-            if counts.max() > MOST_SPIKES or left < 0:  # lists may share their content: many spikes, a small file
+            if counts.max() > most or left < 0:  # lists may share their content: many spikes, a small file
                 raise self._wrong(f"has {counts.max():,} spikes in a sample after {first}, or too many in all")
             with self._reading(f"be read after sample {first}"):
                 joined = np.concatenate(times), np.concatenate(units).astype(np.int64), labels.astype(np.int64)
             chunk = Chunk(first, counts, *joined)
-            self._check(chunk)
+            if fault := self._allowed.fault(chunk):
+                raise self._wrong(fault)
             yield chunk
-
-    def _check(self, chunk: Chunk) -> None:
-        for name, values, least, most in (
-            ("a time", chunk.times, 0, LONGEST),
-            ("a unit", chunk.units, 0, UNITS - 1),
-            ("a label", chunk.labels, 0, CLASSES - 1),
-        ):
-            wrong = ~((values >= least) & (values <= most))  # so that NaN is wrong too
-            if np.any(wrong):
-                found = values[wrong][0]
-                raise self._wrong(f"has {name} {found} after sample {chunk.first}, expected {least} to {most:g}")
 
 
 @contextmanager
-def open_spikes(path: Path | str, advice: str = FETCH_AGAIN) -> Iterator[SpikeFile]:
+def open_spikes(path: Path | str, advice: str = FETCH_AGAIN, allowed: Allowed = SHD) -> Iterator[SpikeFile]:
     """Open a file of spikes, gzipped or not.
 
     Args:
         path: The file.
         advice: What to do about a bad file, for the message.
+        allowed: What the file may have.
 
     Yields:
         The open file.
@@ -168,7 +145,7 @@ def open_spikes(path: Path | str, advice: str = FETCH_AGAIN) -> Iterator[SpikeFi
         except HDF5_ERRORS as error:
             raise SgpipeError(f"{path}: not a whole HDF5 file ({' '.join(str(error).split())}); {advice}") from error
         with content:
-            yield SpikeFile(path, content, advice)
+            yield SpikeFile(path, content, advice, allowed)
 
 
 def _unpack(path: Path, plain: Path, advice: str) -> None:

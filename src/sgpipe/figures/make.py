@@ -184,18 +184,19 @@ def source_words(runs: pd.DataFrame) -> list[str]:
     """Say in words where the data of some runs come from: each source once, with the data sets that it is of."""
     if "data.source" not in runs:
         return []
-    names = ("data.task", "data.source", "data.variant", "data.files", "data.limit")
+    names = ("data.task", "data.source", "data.variant", "data.files", "data.limit", "data.set")
     columns = [runs[name] if name in runs else pd.Series(None, index=runs.index, dtype=object) for name in names]
     there = runs["data.source"].notna().to_numpy()  # not in rows that are about no data set
     columns = [column[there] for column in columns]
     kinds = {tuple(None if pd.isna(value) else value for value in row) for row in zip(*columns, strict=True)}
     of_source: dict[str, dict[str, None]] = {}
-    for task, source, variant, files, limit in sorted(kinds, key=str):
+    for task, source, variant, files, limit, chosen in sorted(kinds, key=str):
         words = SOURCES.get((source, variant)) or SOURCES.get((source, None)) or f"data: {source}"
         extent = ", ".join(
             filter(None, [remark(task, source, files), f"≤ {limit:,g} training samples" if limit else ""])
         )
-        name = f"{NAMES.get(task, task)} ({extent})" if extent else NAMES.get(task, task)
+        name = NAMES.get(task, chosen or task)
+        name = f"{name} ({extent})" if extent else name
         of_source.setdefault(words, {})[name] = None
     return [": ".join(filter(None, [", ".join(filter(None, sets)), words])) for words, sets in of_source.items()]
 

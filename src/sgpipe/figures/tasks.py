@@ -19,7 +19,7 @@ STAND_INS = {
 def title(run: Mapping) -> str:
     """Name the data set of a run (its dotted knobs), on two lines if it is not the published one."""
     task, source, kind = run["data.task"], run["data.source"], data_kind(run)
-    name = NAMES.get(task, task)
+    name = NAMES.get(task, run.get("data.set") or task)
     if kind in ("original", "synthetic"):
         return name
     if kind == "part":

@@ -1,7 +1,5 @@
 """A trained network as a torch module."""
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from sgpipe.base.errors import OtherVersion, SgpipeError
-from sgpipe.base.parquet import read_metadata
+from sgpipe.base.errors import SgpipeError
 from sgpipe.data.samples import Task
 from sgpipe.initial_state.state import read_state
 from sgpipe.library.runs import Run, make_run
 from sgpipe.model.network import forward
 from sgpipe.model.objectives import head
+from sgpipe.results.listing import spec_of
 from sgpipe.results.store import Store
 from sgpipe.spec.layer_settings import LayerSettings
-from sgpipe.spec.run import RunSpec, from_canonical
+from sgpipe.spec.run import RunSpec
 
 
 class Response(NamedTuple):
@@ -103,34 +101,13 @@ def load(run: Run | str, results: Path | str = "results") -> Network:
         SgpipeError: The run has not ended here, or ended without weights.
     """
     store = Store(Path(results) / "runs")
-    spec = _stored(store, run) if isinstance(run, str) else make_run(run)
+    spec = spec_of(store, run) if isinstance(run, str) else make_run(run)
     result = store.get(spec)
     if result is None:
         raise SgpipeError(f"run {spec.id}: not in {store.root}; train it first, or give another `results`")
     if result.status == "failed":
         raise SgpipeError(f"run {spec.id}: failed ({result.error}), and has no weights")
     return Network(spec, store.weights(spec), _layers(spec, Path(results)))
-
-
-def _stored(store: Store, run: str) -> RunSpec:
-    """Look up a run in a store by its id."""
-    if not re.fullmatch("[0-9a-f]{16}", run):
-        raise SgpipeError(f"run {run!r}: is no run id, which has 16 digits from 0 to f (column run_id of a table)")
-    for path in store.files_of(run):
-        if path.suffix == ".parquet":
-            text = read_metadata(path)["sgpipe.spec"]
-            try:
-                return from_canonical(text)
-            except OtherVersion as error:
-                raise SgpipeError(f"run {run}: {error}; {_kept(store, text)}") from error
-    raise SgpipeError(f"run {run}: not in {store.root}; train it first, or give another `results`")
-
-
-def _kept(store: Store, text: str) -> str:
-    """Say where the files of extensions are that a run was trained with."""
-    codes = {value for key, value in json.loads(text).items() if key.endswith(".code")}
-    paths = [next(store.root.glob(f"extensions/*-{code}.py"), None) for code in sorted(codes)]
-    return f"use_extensions({[str(path) for path in paths if path]}) takes the files that it was trained with"
 
 
 def _layers(spec: RunSpec, results: Path) -> Sequence[LayerSettings] | None:

@@ -35,7 +35,7 @@ REFERENCE_MARGIN = 3.0
 START_SECONDS = 2.0
 BASE_MEMORY_MB = 600
 # Processes that prepare a data set, and MB that they and its arrays need.
-PREPARING = {"rawhd": (4, 3000), "rawsc": (4, 6000), "shd": (4, 6000)}
+PREPARING = {"rawhd": (4, 3000), "rawsc": (4, 6000), "shd": (4, 6000), "spikes": (1, 16000)}
 PREPARING_OTHERS = (1, 2000)
 
 

@@ -23,6 +23,7 @@ BUILT_IN_VERSIONS: dict[str, int] = {
     "task.shd": 2,
     "task.rawsc": 1,
     "task.rawhd": 1,
+    "task.spikes": 1,
     "neuron.lif": 1,
     "neuron.delta_lif": 1,
     "neuron.alif": 1,

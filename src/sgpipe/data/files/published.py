@@ -153,7 +153,7 @@ def remark(task: str, source: str, files: str | None) -> str:
         A few words; none for the complete published files.
     """
     if source == "embedded" or not files or task not in SETS_OF or files in COMPLETE[task]:
-        return ""  # nothing is published of an extension's data set
+        return ""  # nothing is published of a user's own data
     count, whole = int(files.split("-")[0]), COUNTS.get(task)
     if source == "original" and whole is None:
         return "not the published checksums"

@@ -22,6 +22,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
 from sgpipe.base.log import LOG
 from sgpipe.data.files.digest import files_digest, md5
+from sgpipe.data.files.published import SETS_OF
 from sgpipe.data.files.reading import names_in, size_of
 from sgpipe.data.own import own_files, own_of
 from sgpipe.spec.run import RunSpec, digest
@@ -40,8 +41,9 @@ class Found:
     root: Path  # what the names of files are relative to
     files: tuple[Path, ...] = ()  # single files
     folders: tuple[Path, ...] = ()  # folders of which every file with `suffix` counts; none below them
-    suffix: str = ""
+    suffix: str | tuple[str, ...] = ""
     missing: tuple[str, ...] = ()  # what it lacks; if anything, it cannot be used
+    remedy: str = ""  # what to do then, if there are no published files to fetch
 
     def members(self) -> list[str]:
         """List the names of all its files below `root`, sorted."""
@@ -139,16 +141,16 @@ class Sources:
 
     def choose(self, data: Any) -> str:
         """Choose the source of a task by the policy, whether or not it is there."""
-        if own_of(data):
-            return "original"  # there is no stand-in
+        if not data.stand_in:
+            return "original"
         if self.policy == "auto":
             return next((source for source, found in self.found(data).items() if not found.missing), "embedded")
         return "embedded" if self.policy == "embedded" else "original"
 
     def _usable(self, data: Any, source: str, where: str) -> Found:
         found = self.found(data).get(source)
-        own = own_of(data)
-        if (found is None or found.missing) and self.policy == "download" and source == "original" and not own:
+        published = data.task in SETS_OF and source == "original"
+        if (found is None or found.missing) and self.policy == "download" and published:
             from sgpipe.data.files.download import fetch_task
 
             fetch_task(data.task, self.folder)
@@ -160,10 +162,12 @@ class Sources:
                 if found
                 else f"there are no files of it in {self.folder}/"
             )
-            fetch = "" if own else ", or fetch the published files with `snakemake --cores 1 download`"
-            raise SgpipeError(
-                f"{where}: {data.task} has no {source} data: {lacks}; set data_dir to where they are{fetch}"
-            )
+            if found is not None and found.remedy:
+                remedy = found.remedy
+            else:
+                fetch = ", or fetch the published files with `snakemake --cores 1 download`" if data.stand_in else ""
+                remedy = f"set data_dir to where they are{fetch}"
+            raise SgpipeError(f"{where}: {data.task} has no {source} data: {lacks}; {remedy}")
         return found
 
     def files(self, found: Found) -> str:

@@ -48,11 +48,11 @@ def completed(one: Declaration, file: str, code: str, text: bytes) -> type:
     more: list[tuple[str, Any, Any]] = [
         ("code", str | None, knob(None, "digest of the file that it comes from; set by itself")),
     ]
-    bases = (one.made,)
+    bases, members = (one.made,), {"OWN": own}
     if one.kind == "data_set":
-        more = [*_data_knobs(one), *more]
+        more, members = [*_data_knobs(one), *more], {"OWN": own, "stand_in": False}
         bases = (one.made,) if issubclass(one.made, DataKnobs) else (one.made, DataKnobs)
-    made = make_dataclass(one.made.__name__, more, bases=bases, namespace={"OWN": own}, frozen=True)
+    made = make_dataclass(one.made.__name__, more, bases=bases, namespace=members, frozen=True)
     if one.kind == "data_set":
         _check_shape(made, where)
     return made

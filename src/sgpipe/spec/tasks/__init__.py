@@ -17,6 +17,7 @@ from sgpipe.spec.tasks.randman import RandmanData
 from sgpipe.spec.tasks.rawhd import RawHDData
 from sgpipe.spec.tasks.rawsc import RawSCData
 from sgpipe.spec.tasks.shd import ShdData
+from sgpipe.spec.tasks.spikes import SpikesData
 
 BUILT_IN_TASKS: dict[str, type] = {
     "randman": RandmanData,
@@ -25,8 +26,19 @@ BUILT_IN_TASKS: dict[str, type] = {
     "rawhd": RawHDData,
     "rawsc": RawSCData,
     "shd": ShdData,
+    "spikes": SpikesData,
 }
 # Those of extensions among them.
 TASKS: Mapping[str, type] = ChainMap(EXTENSIONS.data_sets, BUILT_IN_TASKS)
 
-__all__ = ["BUILT_IN_TASKS", "TASKS", "MnistLatencyData", "PtbData", "RandmanData", "RawHDData", "RawSCData", "ShdData"]
+__all__ = [
+    "BUILT_IN_TASKS",
+    "TASKS",
+    "MnistLatencyData",
+    "PtbData",
+    "RandmanData",
+    "RawHDData",
+    "RawSCData",
+    "ShdData",
+    "SpikesData",
+]

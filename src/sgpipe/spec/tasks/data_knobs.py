@@ -9,6 +9,7 @@ class DataKnobs:
     """Base of the tasks; a task overrides what is different about it."""
 
     words: ClassVar[bool] = False  # True: a stream of words in the place of labelled samples
+    stand_in: ClassVar[bool] = True  # False: nothing takes the place of files that are not there
 
     def idle(self) -> list[str]:
         """List the knobs that have no effect."""

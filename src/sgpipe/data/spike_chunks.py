@@ -1,0 +1,129 @@
+"""Spikes as files hold them, some samples at a time: what they may be, and how they become events."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from sgpipe.base.errors import SgpipeError
+from sgpipe.base.rng import permutation, stream
+from sgpipe.data.samples import Events
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some samples of a file: sample i owns the next `counts[i]` spikes."""
+
+    first: int  # the place of the first sample among all
+    counts: np.ndarray  # int64 (samples,)
+    times: np.ndarray  # (spikes,), in the file's unit of time, of the file's own type
+    units: np.ndarray  # int64 (spikes,)
+    labels: np.ndarray  # int64 (samples,)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What files of spikes may have; more than that is an error, found before it takes memory."""
+
+    units: int
+    classes: int
+    longest: float  # latest time, in the file's unit of time
+    time_kinds: str = "f"  # numpy's letters of the types of times
+    samples: int = 100_000
+    spikes: int = 200_000  # of a sample
+    spikes_of_all: int = 200_000_000
+    at_once: int = 256  # samples that are read together
+
+    def fault(self, chunk: Chunk) -> str | None:
+        """Say what is out of range in some samples; None if nothing is."""
+        for name, values, most in (
+            ("a time", chunk.times, self.longest),
+            ("a unit", chunk.units, self.units - 1),
+            ("a label", chunk.labels, self.classes - 1),
+        ):
+            wrong = ~((values >= 0) & (values <= most))  # so that NaN is wrong too
+            if np.any(wrong):
+                return f"has {name} {values[wrong][0]} after sample {chunk.first}, expected 0 to {most:g}"
+        return None
+
+
+class SpikeSource(Protocol):
+    """An open file, or a folder of files, of checked spikes."""
+
+    samples: int
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield all samples, a few at a time."""
+
+
+def read_splits(
+    source: SpikeSource, rows: Mapping[str, np.ndarray], binned: Callable[[Chunk], Events]
+) -> dict[str, Events]:
+    """Bin the samples of each split, reading the source once and a little at a time.
+
+    Args:
+        source: The file or folder.
+        rows: Of each split, the places of its samples, rising.
+        binned: Makes events of some samples.
+    """
+    parts: dict[str, list[Events]] = {split: [] for split in rows}
+    for chunk in source.chunks():
+        events = binned(chunk)
+        for split, wanted in rows.items():
+            start, stop = np.searchsorted(wanted, (chunk.first, chunk.first + len(chunk.labels)))
+            parts[split].append(events.take(wanted[start:stop] - chunk.first))
+    return {split: _joined(parts.pop(split)) for split in rows}
+
+
+def limited(rows: Mapping[str, np.ndarray], data: Any) -> dict[str, np.ndarray]:
+    """Keep `data.limit` samples of each split at most, drawn by the seed.
+
+    Args:
+        rows: Of each split, the places of its samples.
+        data: The knobs.
+
+    Returns:
+        Of each split, the places of the samples that are left, rising.
+
+    Raises:
+        SgpipeError: No sample is left.
+    """
+    kept = {}
+    for split, places in rows.items():
+        chosen = np.arange(len(places))
+        if data.limit:
+            chosen = permutation(stream(data.seed, f"data/{data.task}/limit/{split}"), len(places))[: data.limit]
+        kept[split] = np.sort(places[chosen])
+        if len(chosen) == 0:
+            raise SgpipeError(
+                f"{data.task}: no sample is left for the {split} split; more samples or another data.valid_share"
+            )
+    return kept
+
+
+def in_bins(sample: np.ndarray, place: np.ndarray, unit: np.ndarray, labels: np.ndarray, data: Any) -> Events:
+    """Make events of spikes in bins, each shown for `data.hold` steps.
+
+    Args:
+        sample: Of each spike, its sample, (spikes,).
+        place: Its bin, likewise, below `data.steps / data.hold`.
+        unit: Its input unit, likewise.
+        labels: Of each sample.
+        data: The knobs; with `binary` spikes of a unit in one bin count once.
+    """
+    if data.binary:
+        bins = data.steps // data.hold
+        cell = np.unique((sample * bins + place) * data.units + unit)
+        (sample, place), unit = np.divmod(cell // data.units, bins), cell % data.units
+    step = (place[:, None] * data.hold + np.arange(data.hold)).ravel()
+    return Events.from_spikes(np.repeat(sample, data.hold), step, np.repeat(unit, data.hold), labels)
+
+
+def _joined(parts: Sequence[Events]) -> Events:
+    counts = np.concatenate([np.diff(part.ptr) for part in parts])
+    ptr = np.concatenate([[0], np.cumsum(counts)])
+    step, unit, labels = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("step", "unit", "labels")
+    )
+    return Events(ptr, step, unit, labels)
