@@ -1,5 +1,5 @@
-# make figures: set up and draw every figure and table. make test: set up and run the tests. make test-machines: the
-# numerical ones as other machines compute.
+# make figures: set up and draw every figure and table. make test: set up and run the tests. make test-long: the few
+# that take longest. make test-machines: the numerical ones as other machines compute.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -25,13 +25,16 @@ OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPI
 # Bytecode is written as modules are imported for the first time: nothing else need be compiled, and nothing twice.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test test-machines lint setup lock clean try-newest
+.PHONY: figures test test-long test-machines lint setup lock clean try-newest
 
 figures: $(READY)
 	$(BIN)/snakemake --cores all all_figures all_tables
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not long'
+
+test-long: $(READY)
+	$(BIN)/python -m pytest -m long
 
 test-machines:
 	@$(MAKE) --no-print-directory setup ISA=all

@@ -65,6 +65,7 @@ def test_a_folder_without_tables_is_one_clear_line(tmp_path):
         scoreboard(tmp_path, ROOT)
 
 
+@pytest.mark.long
 @pytest.mark.tables
 def test_the_committed_scoreboard_is_what_the_command_makes_of_the_committed_tables():
     entries, folder = scoreboard(ROOT / "docs" / "results", ROOT), ROOT / "docs" / "claims"

@@ -245,6 +245,7 @@ def test_a_network_learns_the_published_digits(published, variant):
     assert accuracy(published("mnist"), **knobs) > 0.3
 
 
+@pytest.mark.long
 @pytest.mark.workflow
 def test_snakemake_trains_on_both_sources_and_says_so_in_table_and_figure(project, published):
     import pyarrow.parquet as pq

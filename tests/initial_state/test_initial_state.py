@@ -376,6 +376,7 @@ TABLE = "results/smoke/mine_fig1.parquet"
 SETTINGS = ["--config", "scale=smoke", "experiments=[mine.yaml]"]
 
 
+@pytest.mark.long
 @pytest.mark.workflow
 def test_a_sweep_over_conditions_makes_its_initial_states_and_trains_from_them(project):
     project.write("mine.yaml", EXPERIMENT.replace("INFEASIBLE", "skip"))

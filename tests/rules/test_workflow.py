@@ -83,6 +83,7 @@ def undisturbed(tmp_path_factory) -> bytes:
     return (project.folder / TABLE).read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("children", ["die too", "live on"])
 def test_after_kill_9_the_same_command_ends_with_the_same_bytes(project, undisturbed, children):
     write(project, epochs=20)
@@ -104,6 +105,7 @@ def test_after_kill_9_the_same_command_ends_with_the_same_bytes(project, undistu
     assert (project.folder / TABLE).read_bytes() == undisturbed
 
 
+@pytest.mark.long
 def test_packs_cores_and_threads_do_not_change_a_byte(project, tmp_path_factory):
     other = Project(tmp_path_factory.mktemp("other"))
     for place in (project, other):
@@ -114,6 +116,7 @@ def test_packs_cores_and_threads_do_not_change_a_byte(project, tmp_path_factory)
     assert (project.folder / TABLE).read_bytes() == (other.folder / TABLE).read_bytes()
 
 
+@pytest.mark.long
 def test_a_damaged_store_file_is_redone_with_a_notice(project):
     write(project)
     project.run(TABLE, *SETTINGS)
@@ -147,6 +150,7 @@ def test_what_failed_is_told_on_the_terminal_and_damaged_tables_are_made_again(p
         assert (project.folder / TABLE).read_bytes() == kept and project.stored() == stored
 
 
+@pytest.mark.long
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_files_nothing_and_the_right_one_trains(project):
     write(project)
