@@ -279,7 +279,6 @@ COLUMNS = {
     "lists": pa.array([[1], [], [2, 3]]),
     "records": pa.array([{"element": 1}] * 3),
     "decimals": pa.array([1, 2, 3], pa.decimal128(5, 1)),
-    "coded": pa.array([1, 2, 3]).dictionary_encode(),
     "dates": pa.array([1, 2, 3], pa.timestamp("us")),
     "nothing": pa.array([None, None, None]),
 }
