@@ -126,13 +126,13 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
     upper, lower = figure.subfigures(2, 1, height_ratios=[2.1, 1.0])
     sides = upper.subfigures(1, 2)
-    counts = [half.subplots() for half in lower.subfigures(1, 2)]
-    counts[1].sharey(counts[0])
+    counts = lower.subplots(1, 2, sharex=True, sharey=True)
     for side, axes, (above, below, title) in zip(sides, counts, PANELS.values(), strict=True):
         _activity(side, data[data["panel"] == above], above, title)
         _distribution(axes, data[data["panel"] == below])
         style.panel_letter(axes, below)
-        axes.set_ylabel("share of units × trials")
+    counts[0].set_ylabel("share of units × trials")
+    counts[1].tick_params(labelleft=True)
     return figure
 
 
