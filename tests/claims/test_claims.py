@@ -725,7 +725,7 @@ def test_no_verdict_without_tables_or_with_too_few_runs():
 
 def test_knobs_select_by_value_list_range_and_default():
     runs = pd.DataFrame({"surrogate.beta": [1.0, 10.0, np.nan], "network.recurrent": [True, False, None]})
-    runs["data.task"] = "randman"
+    runs["data.task"], runs["optimiser.eps"] = "randman", [1e-8, 1e-14, 1e-16]
 
     def fits(key, what):
         return tables.fits(runs, key, what).tolist()
@@ -735,6 +735,7 @@ def test_knobs_select_by_value_list_range_and_default():
     assert fits("surrogate.beta", None) == [False, False, True]
     assert fits("surrogate.beta", {"above": 1, "at_most": 10}) == [False, True, False]
     assert fits("network.recurrent", False) == [False, True, False]
+    assert fits("optimiser.eps", 1e-14) == [False, True, False]
     assert fits("objective.head", "max") == [True] * 3  # a knob that the table is too old to have: its default
     assert fits("objective.head", "sum") == [False] * 3
     with pytest.raises(SgpipeError, match="'least' is not one of at_least"):

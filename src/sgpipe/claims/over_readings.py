@@ -64,7 +64,7 @@ def judged_in(
         places: The folders.
         claims: As they are made about the declared experiments, those that stand for others' included.
         declared: The experiments, with what each stands for.
-        settings: What each paper leaves open.
+        settings: What each paper leaves open; what a file about it leaves open besides goes by that file's name of it.
 
     Returns:
         By the id of the claim that the paper itself makes.
@@ -76,9 +76,10 @@ def judged_in(
             if claim.experiments and all(name in tables for name in claim.experiments):
                 paper = declared[claim.experiments[0]].stands_for.partition("_")[0]
                 path = place / f"{claim.experiments[0]}.parquet"
+                left_open = settings.get(paper, {}) | settings.get(claim.experiments[0].partition("_")[0], {})
                 judged.setdefault(own_id(claim, paper), []).extend(
                     InReading(reading, judgement, path)
-                    for reading, judgement in judge_readings(claim, tables, declared, settings.get(paper, {}))
+                    for reading, judgement in judge_readings(claim, tables, declared, left_open)
                 )
     return judged
 
