@@ -24,6 +24,8 @@ from tests.conftest import TINY, states_of
 
 NETWORKS = {
     "lif": {"network.recurrent": True, "network.hidden": [12, 7]},
+    "lif, own time constants": {"network.tau_membrane_shape": 3, "network.tau_synapse_shape": 3},
+    "lif, trained": {"network.trained_neurons": True, "network.recurrent": True, "network.input_dropout": 0.2},
     "alif, theory": {
         "network.neuron": "alif",
         "network.recurrent": True,

@@ -31,7 +31,7 @@ def has_one_maximum(spec, weights, task, indices, settings, updates):
         return True
     session = ReferenceSession(spec, task, {name: array.copy() for name, array in weights.items()}, "cpu", settings)
     session.optimiser.step_count = updates
-    inputs = torch.from_numpy(task.train.take(indices).dense(task.steps, task.units).astype(spec.training.precision))
+    inputs = torch.from_numpy(session.raster(task.train, indices, True))
     factors = session._dropout(indices, task.steps) if spec.network.dropout else None
     with torch.no_grad():
         readout = torch.stack(forward(spec, as_tensors(weights), inputs, settings, factors).readout)

@@ -28,6 +28,8 @@ ONE = {"network.neuron": "delta_lif", "network.bias": True, "init.gain": 10.0}
 NETWORKS = {
     "lif": {"init.gain": 12.0},
     "lif, recurrent": {"init.gain": 12.0, "network.recurrent": True, "network.tau_membrane": 5.0},
+    "lif, own time constants": {"init.gain": 20.0, "network.tau_membrane_shape": 3, "network.tau_synapse_shape": 3},
+    "lif, trained": {"init.gain": 12.0, "network.tau_synapse_shape": 3, "network.trained_neurons": True},
     "no hidden layer": {"network.hidden": []},
     "delta_lif": {**ONE, "network.reset": "multiplicative", "network.recurrent": True},
     "delta_lif, scaled": {**ONE, "network.reset": "multiplicative_scaled"},

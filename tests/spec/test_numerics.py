@@ -87,6 +87,9 @@ RUNS = {
     "sLSTM, printed": {**STACK, "network.neuron": "slstm", "network.tanh": "printed"},
     "conventional": {**STACK, "network.neuron": "relu", "network.recurrent": False, "network.bias": True},
     "dropout": {**STACK, "network.hidden": [8, 6], "network.dropout": 0.3},
+    "LIF, own time constants": {"network.tau_membrane_shape": 3, "network.tau_synapse_shape": 2},
+    "LIF, trained": {"network.tau_membrane_shape": 3, "network.trained_neurons": True, "network.recurrent": True},
+    "input dropout": {"network.input_dropout": 0.3},
     "dropout of LIF, head of steps, mode": {
         "network.dropout": 0.1,
         "objective.head": "steps",

@@ -11,7 +11,7 @@ from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.engines.minibatch import MinibatchSession, Sums
 from sgpipe.engines.reading import WordSession
 from sgpipe.model.activity import detached
-from sgpipe.model.dropout import dropout_factors
+from sgpipe.model.dropout import dropout_factors, input_kept
 from sgpipe.model.network import as_tensors, forward
 from sgpipe.model.objectives import losses
 from sgpipe.spec.layer_settings import LayerSettings
@@ -57,9 +57,15 @@ class ReferenceSession(MinibatchSession):
             self.evaluation_batch = 200  # all steps of every layer are held at once
 
     def batch(self, events: Samples, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
-        part = events.take(indices)
-        raster = part.dense(self.task.steps, self.task.units).astype(self.spec.training.precision, copy=False)
-        return self._pass(raster, part.labels, indices, train)[:2]
+        return self._pass(self.raster(events, indices, train), events.labels[indices], indices, train)[:2]
+
+    def raster(self, events: Samples, indices: np.ndarray, train: bool) -> np.ndarray:
+        """Return the input (steps, batch, units) of the samples at `indices`, in training without what is dropped."""
+        steps, units = self.task.steps, self.task.units
+        raster = events.take(indices).dense(steps, units).astype(self.spec.training.precision, copy=False)
+        if not train or not self.spec.network.input_dropout:
+            return raster
+        return raster * input_kept(self.spec, self.epoch, indices, steps, units)
 
     def _pass(
         self, inputs: np.ndarray, labels: np.ndarray, samples: np.ndarray, train: bool, state: Any = None

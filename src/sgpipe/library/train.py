@@ -93,6 +93,6 @@ def _fitting(spec: RunSpec, task: Task) -> Task:
         raise SgpipeError(f"task: {type(task.train).__name__} are not what a run on {spec.data.task} reads")
     if (spec.objective.max_from or 0) >= task.steps:
         raise SgpipeError(f"objective.max_from: {spec.objective.max_from} is not one of the task's {task.steps} steps")
-    if spec.network.dropout and task.steps != spec.data.steps:
+    if (spec.network.dropout or spec.network.input_dropout) and task.steps != spec.data.steps:
         raise SgpipeError(f"task: has {task.steps} steps; dropout needs as many as data.steps, {spec.data.steps}")
     return task.check("task")

@@ -1,12 +1,18 @@
-"""Dropout before every hidden layer: each element of the input of each step is dropped by itself.
+"""Dropout before every hidden layer, and of the input: each element of each step is dropped by itself.
 
-What is kept is divided by the share that is kept. Which elements are dropped is a function of (training.seed, epoch,
-layer, sample, step, unit) alone, so that any engine can drop the same ones, in any order:
+Which elements are dropped is a function of (training.seed, epoch, place, sample, step, unit) alone, so that any engine
+can drop the same ones, in any order:
 
-    hashed(key(training.seed, "dropout/<epoch>/<layer>"), (sample * steps + step) * units + unit) < dropout
+    hashed(key(training.seed, "dropout/<epoch>/<place>"), (sample * steps + step) * units + unit) < share
 
-with `steps` of the task, `units` of the layer's input, epoch and layer from 1, and the sample's position in the
-training split (in a text: row + rows * batch).
+with `steps` of the task, `units` of what is dropped from, the epoch from 1, and the sample's position in the training
+split (in a text: row + rows * batch). The place of `network.dropout` is the number of the hidden layer that receives
+it, from 1, that of `network.input_dropout` is `input`.
+
+What `network.dropout` keeps is divided by the share that is kept (inverted dropout), so that drives have the same mean
+with and without it. What `network.input_dropout` keeps stays as it is: it is augmentation of the data, as EventDrop
+(Gu et al. 2021) and tonic's DropEvent do it. A train of fewer spikes is what a network may meet; scaled spikes are not
+spikes. Spikes of one unit in one step go together.
 """
 
 import numpy as np
@@ -30,7 +36,29 @@ def dropout_factors(spec: RunSpec, epoch: int, layer: int, samples: np.ndarray, 
         0 or 1/(1 - p), float64 (steps, batch, units).
     """
     share = spec.network.dropout
+    return _kept(spec, epoch, layer, share, samples, steps, units) / (1 - share)
+
+
+def input_kept(spec: RunSpec, epoch: int, samples: np.ndarray, steps: int, units: int) -> np.ndarray:
+    """Tell which elements of the network's input training keeps.
+
+    Args:
+        spec: The run.
+        epoch: The number of the epoch.
+        samples: Positions in the train split, (batch,).
+        steps: Time steps.
+        units: Units of the input.
+
+    Returns:
+        bool (steps, batch, units).
+    """
+    return _kept(spec, epoch, "input", spec.network.input_dropout, samples, steps, units)
+
+
+def _kept(
+    spec: RunSpec, epoch: int, place: int | str, share: float, samples: np.ndarray, steps: int, units: int
+) -> np.ndarray:
     step, sample, unit = np.ix_(np.arange(steps), samples, np.arange(units))
     counters = (sample.astype(np.uint64) * np.uint64(spec.data.steps) + step.astype(np.uint64)) * np.uint64(units)
-    values = hashed(key(spec.training.seed, f"dropout/{epoch}/{layer}"), counters + unit.astype(np.uint64))
-    return (values >= share) / (1 - share)
+    values = hashed(key(spec.training.seed, f"dropout/{epoch}/{place}"), counters + unit.astype(np.uint64))
+    return values >= share

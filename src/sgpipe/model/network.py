@@ -28,10 +28,10 @@ from sgpipe.model.neurons.spike import spike, surrogate_knobs
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
+from sgpipe.weights.schemes import WITHOUT_SELF
+from sgpipe.weights.time_constants import SHORTEST_TAU, single, time_constants
 
 Weights = Mapping[str, torch.Tensor]
-WITHOUT_SELF = ("delta_lif", "alif")  # neurons of eq. 1
-SHORTEST_TAU = 1e-2  # steps: a trained time constant below acts as this one, for exp(-1/tau) has no sense below 0
 
 
 def forward(
@@ -123,15 +123,15 @@ def neuron_of(spec: RunSpec, weights: Weights, layer: int, settings: LayerSettin
         return OwnNeuron(spec.own_neuron, fire)
     attached = network.reset_gradient == "attached"
     if network.neuron == "lif":
-        dt = spec.data.dt
-        return LIF(decay(dt, network.tau_membrane), decay(dt, network.tau_synapse), attached, fire)
+        membrane, synapse = (_lif_decay(spec, weights, name, layer) for name in ("tau_membrane", "tau_synapse"))
+        return LIF(membrane, synapse, attached, fire)
     if network.neuron == "slstm":
         return SpikingLSTM(1 if network.tanh == "coded" else -1, fire)
 
     def per_step(name: str, given: float) -> float | torch.Tensor:
         if not network.trained_neurons:
             return given
-        return torch.exp(-1 / weights[f"{name}{layer}"].clamp(min=SHORTEST_TAU))
+        return _per_step(weights[f"{name}{layer}"])
 
     def own(name: str) -> float | torch.Tensor:
         return weights[f"{name}{layer}"] if network.trained_neurons else getattr(network, name)
@@ -143,6 +143,19 @@ def neuron_of(spec: RunSpec, weights: Weights, layer: int, settings: LayerSettin
     # Without adaptation its time constant is idle; any will do.
     tau = network.tau_adaptation or 1.0
     return ALIF(membrane, own("adaptation"), per_step("tau_adaptation", decay(1.0, tau)))
+
+
+def _per_step(tau: torch.Tensor) -> torch.Tensor:
+    """Return the decay in a step for time constants in steps."""
+    return torch.exp(-1 / tau.clamp(min=SHORTEST_TAU))
+
+
+def _lif_decay(spec: RunSpec, weights: Weights, name: str, layer: int) -> float | torch.Tensor:
+    if spec.network.trained_neurons:
+        return _per_step(weights[f"{name}{layer}"])
+    if single(spec):
+        return _per_step(torch.from_numpy(time_constants(spec, name, layer))).to(weights[f"W{layer}"])
+    return decay(spec.data.dt, getattr(spec.network, name))
 
 
 def _leaky_readout(spec: RunSpec) -> Readout:

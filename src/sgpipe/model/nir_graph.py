@@ -7,7 +7,6 @@ a step is ours, or, for readers that take forward Euler steps of dt, those with 
 """
 
 from collections.abc import Mapping
-from math import exp, expm1
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.model.neurons.lif import THRESHOLD
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
+from sgpipe.weights.time_constants import NAMES, SHORTEST_TAU, single, time_constants
 
 MISSING = "needs the package nir, which is not installed: pip install nir, or sgpipe[nir]"
 
@@ -163,12 +163,11 @@ def _hidden(
     """Return the neurons of a hidden layer, and what their weights are multiplied with."""
     network, units = spec.network, len(weights[f"W{layer}"])
     if network.neuron == "lif":
-        given, scale = _current_based(network.tau_membrane, network.tau_synapse, spec.data.dt, step, euler, units)
+        membrane, synapse = (_tau(spec, weights, name, layer) for name in NAMES)
+        given, scale = _current_based(membrane, synapse, spec.data.dt, step, euler, units)
         return nir.CubaLIF(**given, v_threshold=np.full(units, THRESHOLD), v_reset=np.zeros(units)), scale
     threshold, decay = np.full(units, network.threshold), np.full(units, network.membrane_decay)
     if network.trained_neurons:
-        from sgpipe.model.network import SHORTEST_TAU  # here: it takes torch
-
         threshold = weights[f"threshold{layer}"]
         decay = np.exp(-1 / np.maximum(weights[f"tau_membrane{layer}"], SHORTEST_TAU))
     taus = 1 / (1 - decay) if euler else -1 / np.log(decay)  # steps
@@ -178,6 +177,13 @@ def _hidden(
     return nir.LIF(taus * step, ones, 0 * ones, v_threshold=threshold, v_reset=0 * ones), scale
 
 
+def _tau(spec: RunSpec, weights: Mapping[str, np.ndarray], name: str, layer: int) -> float | np.ndarray:
+    """Return a time constant of a layer's current-based neurons in ms, an array where each has its own."""
+    if spec.network.trained_neurons:
+        return np.maximum(weights[f"{name}{layer}"].astype(np.float64), SHORTEST_TAU) * spec.data.dt
+    return time_constants(spec, name, layer) * spec.data.dt if single(spec) else getattr(spec.network, name)
+
+
 def _readout(nir: Any, spec: RunSpec, classes: int, step: float, euler: bool) -> tuple[Any, np.ndarray]:
     network = spec.network
     given, scale = _current_based(network.tau_readout, network.tau_synapse, spec.data.dt, step, euler, classes)
@@ -185,7 +191,12 @@ def _readout(nir: Any, spec: RunSpec, classes: int, step: float, euler: bool) ->
 
 
 def _current_based(
-    tau_membrane: float, tau_synapse: float, dt: float, step: float, euler: bool, units: int
+    tau_membrane: float | np.ndarray,
+    tau_synapse: float | np.ndarray,
+    dt: float,
+    step: float,
+    euler: bool,
+    units: int,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return what a CubaLIF or CubaLI is made of, and what its weights are multiplied with.
 
@@ -194,21 +205,21 @@ def _current_based(
     gets `gain` r I.
 
     Args:
-        tau_membrane: In ms.
-        tau_synapse: In ms.
+        tau_membrane: In ms, one or (units,).
+        tau_synapse: In ms, likewise.
         dt: The time step, in ms.
         step: What it is said to last, in s.
         euler: Whether the time constants are those of forward Euler steps.
         units: How many neurons.
     """
     slow, fast = dt / tau_membrane, dt / tau_synapse
-    a, b = exp(-slow), exp(-fast)
+    a, b = np.exp(-slow), np.exp(-fast)
     if euler:
         mem, syn, gain = 1 / (1 - a), 1 / (1 - b), 1 - a  # steps
     else:
         mem, syn = 1 / slow, 1 / fast
-        apart = slow - fast
-        gain = slow * a * (expm1(apart) / apart if apart else 1.0)
+        apart = np.asarray(slow - fast)
+        gain = slow * a * np.divide(np.expm1(apart), apart, out=np.ones(apart.shape), where=apart != 0)
     values = {"tau_syn": syn * step, "tau_mem": mem * step, "r": mem, "v_leak": 0.0, "w_in": syn}
     scale = (1 - a) / (gain * mem)
     return {name: np.full(units, value) for name, value in values.items()}, np.full(units, scale)

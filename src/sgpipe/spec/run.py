@@ -43,6 +43,17 @@ class Network:
     recurrent: bool = knob(False, "recurrent weights V within every hidden layer")
     tau_membrane: float | None = knob(10.0, "membrane time constant of hidden neurons", "ms", above=0, most=1e6)
     tau_synapse: float | None = knob(5.0, "synaptic time constant", "ms", above=0, most=1e6)
+    tau_membrane_shape: float | None = knob(
+        0.0,
+        "lif: shape of the gamma distribution about tau_membrane that each neuron's own is drawn from "
+        "(Perez-Nieves et al. 2021: 3); 0: all have the same",
+        least=0,
+        most=1e6,
+        rare=True,
+    )
+    tau_synapse_shape: float | None = knob(
+        0.0, "lif: likewise of tau_synapse, of hidden neurons alone", least=0, most=1e6, rare=True
+    )
     tau_readout: float | None = knob(20.0, "membrane time constant of the readout", "ms", above=0, most=1e6)
     reset_gradient: str | None = knob(
         "detached", "whether gradients flow through the reset", choices=("detached", "attached")
@@ -69,7 +80,9 @@ class Network:
         100.0, "alif: time constant of that; half of the steps in the authors' code", "steps", above=0, most=1e9
     )
     trained_neurons: bool | None = knob(
-        False, "train decay, threshold and adaptation of each neuron, from a truncated normal about the values given"
+        False,
+        "train decay, threshold and adaptation of each neuron, from a truncated normal about the values given; of lif "
+        "its two time constants, from what tau_membrane, tau_synapse and their shapes give",
     )
     bias: bool | None = knob(False, "trained current b of eq. 1 or of relu, from 0; slstm always has its biases")
     tanh: str | None = knob(
@@ -77,6 +90,13 @@ class Network:
     )
     dropout: float | None = knob(
         0.0, "share of the inputs of each hidden layer that training drops, anew in every step", least=0, below=1
+    )
+    input_dropout: float | None = knob(
+        0.0,
+        "share of the input's spikes that training leaves out, drawn anew in every epoch; the others keep their size",
+        least=0,
+        below=1,
+        rare=True,
     )
     embedding: int | None = knob(
         0,
@@ -89,12 +109,13 @@ class Network:
 # What hidden neurons of each kind depend on, of what others may not; without hidden layer there is zenke2021's readout.
 # Those of extensions are among them.
 _EQ_1 = ("membrane_decay", "threshold", "reset", "reset_gradient", "trained_neurons", "bias")
+_OWN_TIMES = ("tau_membrane_shape", "tau_synapse_shape")
 _READOUT = ("tau_synapse", "tau_readout", "readout_start")
 NEURON_KNOBS: Mapping[str | None, tuple[str, ...]] = ChainMap(
     EXTENSIONS.neuron_knobs,
     {
         None: _READOUT,
-        "lif": ("tau_membrane", "reset_gradient", *_READOUT),
+        "lif": ("tau_membrane", *_OWN_TIMES, "trained_neurons", "reset_gradient", *_READOUT),
         "delta_lif": _EQ_1,
         "alif": (*_EQ_1, "adaptation", "tau_adaptation"),
         "slstm": ("tanh",),
@@ -380,6 +401,13 @@ class RunSpec:
             idle += ["reset_gradient", "recurrent_gradient"]
         if not network.recurrent:
             idle.append("recurrent_gradient")
+        # What came later is absent from the tables of runs that do without it.
+        if not network.input_dropout:
+            idle.append("input_dropout")
+        elif self.words:
+            raise SgpipeError(f"{where}: network.input_dropout is not for texts, whose words are no spikes; set it 0")
+        if neuron == "lif":
+            idle += [name for name in (*_OWN_TIMES, "trained_neurons") if not getattr(network, name)]
         if neuron == "alif" and network.adaptation == 0 and not network.trained_neurons:
             idle.append("tau_adaptation")
         if not self.words or not network.hidden:

@@ -13,13 +13,16 @@ from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.own.faults import faults
 from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.run import RunSpec
+from sgpipe.weights.time_constants import NAMES, time_constants
 
 # What `network.trained_neurons` trains, one value a neuron. Decays are trained as time constants in steps,
 # exp(-1/tau), as in the authors' code.
 TRAINED = {
+    "lif": NAMES,
     "delta_lif": ("tau_membrane", "threshold"),
     "alif": ("tau_membrane", "threshold", "adaptation", "tau_adaptation"),
 }
+WITHOUT_SELF = ("delta_lif", "alif")  # neurons of eq. 1
 LSTM_GATES = "ifgo"  # the rows of an slstm's W, V and b, in the order of torch.nn.LSTM
 
 
@@ -88,12 +91,12 @@ def initial_weights(
         if kind.startswith("b"):
             drawn = np.zeros(shape)
         elif len(shape) == 1:
-            drawn = _about(_typical(spec, kind), spec.init.seed, name, shape)
+            drawn = _of_neurons(spec, kind, int(layer))
         else:
             drawn = matrix(spec, name, shape, settings if kind == "V" else None)
         if kind == "W":
             drawn *= spec.init.gain * (1.0 if settings is None else (settings.input_gain or 1.0) ** 0.5)
-        if kind == "V" and spec.network.neuron in TRAINED:
+        if kind == "V" and spec.network.neuron in WITHOUT_SELF:
             np.fill_diagonal(drawn, 0.0)
         weights[name] = drawn.astype(spec.training.precision)
     return weights
@@ -174,6 +177,13 @@ def family_drawn(scheme: str) -> str:
     Those of a random orthogonal matrix are nearly normal, whatever it was made from.
     """
     return "normal" if scheme.startswith("orthogonal") else family_of(scheme)
+
+
+def _of_neurons(spec: RunSpec, kind: str, layer: int) -> np.ndarray:
+    """Return the values, float64, with which the training of a property of a layer's neurons starts."""
+    if spec.network.neuron == "lif":
+        return time_constants(spec, kind, layer)
+    return _about(_typical(spec, kind), spec.init.seed, f"{kind}{layer}", (spec.network.hidden[layer - 1],))
 
 
 def _typical(spec: RunSpec, kind: str) -> float:

@@ -19,6 +19,7 @@ from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES, Lowered, lower
+from sgpipe.weights.time_constants import NAMES, single, time_constants
 
 try:
     from sgpipe.engines.cpu import _cpu
@@ -99,6 +100,7 @@ class CpuSession(MinibatchSession):
         super().__init__(spec, task, weights)
         self.threads, self.settings = threads, settings(spec, task, theory)
         self._keys: tuple[int, list[int]] = 0, []
+        self._input: tuple[int, int] = 0, 0
         self.gradients = {name: np.zeros_like(array) for name, array in weights.items()}
 
     def batch(self, samples: Events | Analog, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
@@ -119,6 +121,8 @@ class CpuSession(MinibatchSession):
             gradients = list(self.gradients.values())
             if share := self.spec.network.dropout:
                 known = {**known, "dropout": share, "dropout_keys": self._dropout_keys()}
+            if share := self.spec.network.input_dropout:
+                known = {**known, "input_dropout": share, "input_key": self._input_key()}
         return known, list(self.weights.values()), gradients
 
     def _dropout_keys(self) -> list[int]:
@@ -128,6 +132,12 @@ class CpuSession(MinibatchSession):
             layers = range(1, len(self.spec.network.hidden) + 1)
             self._keys = epoch, [key(self.spec.training.seed, f"dropout/{epoch}/{layer}") for layer in layers]
         return self._keys[1]
+
+    def _input_key(self) -> int:
+        """Return the key of the input's dropout in this epoch."""
+        if self._input[0] != self.epoch:
+            self._input = self.epoch, key(self.spec.training.seed, f"dropout/{self.epoch}/input")
+        return self._input[1]
 
     def _frames(self, samples: Analog, indices: np.ndarray) -> tuple[np.ndarray | None, ...]:
         """Return frames in the precision of the weights, labels, indices, and the samples' numbers if not those."""
@@ -213,7 +223,15 @@ def _current_based(spec: RunSpec) -> dict[str, object]:
         "b_out": decay(dt, network.tau_readout),
         "readout_start": network.readout_start,
         "max_from": spec.objective.max_from,
+        "trained": network.trained_neurons,
+        **(_time_constants(spec) if single(spec) and not network.trained_neurons else {}),
     }
+
+
+def _time_constants(spec: RunSpec) -> dict[str, list[list[float]]]:
+    """Return the time constants of each neuron that are not trained, in steps."""
+    layers = range(1, len(spec.network.hidden) + 1)
+    return {name: [time_constants(spec, name, layer).tolist() for layer in layers] for name in NAMES}
 
 
 def _stacked(spec: RunSpec) -> dict[str, object]:

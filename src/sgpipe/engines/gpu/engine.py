@@ -18,6 +18,7 @@ from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.engines.table import lacks_table
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
+from sgpipe.weights.time_constants import single
 
 MOST_RUNS = 65535  # what an axis of a grid but the first may have
 
@@ -109,6 +110,10 @@ def _unknown(spec: RunSpec) -> str | None:
         return reason
     if network.dropout:
         return "it has no dropout"
+    if network.input_dropout:
+        return "it drops no input spikes"
+    if single(spec):
+        return "its neurons share their time constants"
     return "it has no label smoothing" if objective.label_smoothing else None
 
 

@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple
 import torch
 
 THRESHOLD = 1.0
+Value = float | torch.Tensor  # one for the layer, or one a neuron (units,)
 
 
 class LIFState(NamedTuple):
@@ -34,11 +35,11 @@ class LIFState(NamedTuple):
 class LIF:
     """Parameters of a hidden layer: its two decays per step, and whether gradients flow through the reset.
 
-    `fire` maps the centred membrane U - 1 to spikes.
+    The decays are shared or each neuron's own. `fire` maps the centred membrane U - 1 to spikes.
     """
 
-    membrane_decay: float
-    synapse_decay: float
+    membrane_decay: Value
+    synapse_decay: Value
     reset_attached: bool
     fire: Callable[[torch.Tensor], torch.Tensor]
     spikes_precede: ClassVar[bool] = True

@@ -1,7 +1,7 @@
 // One block of samples through a network of current-based neurons and back.
 #pragma once
 #include "block_base.hpp"
-#include "coupled.hpp"
+#include "own_decays.hpp"
 
 namespace SGPIPE_ISA {
 
@@ -41,9 +41,11 @@ template <class T> class Block : public BlockBase<T> {
       const Projection<T> &w = job.weights.forward[l];
       const T *drive = dense && l == 0 ? m.drive : nullptr;
       Trace<T> &t = s.trace[l];
-      check += net.recurrent[l]
-                   ? forward_recurrent<T>(w, job.weights.recurrent[l], net.steps, input_of(l, s),
-                                          drive, t, m.current, d)
+      const Projection<T> *v = net.recurrent[l] ? &job.weights.recurrent[l] : nullptr;
+      if (net.own_decays)
+        check += forward_own<T>(w, v, job.weights.decays[l], net.steps, input_of(l, s), drive, t, m.current);
+      else
+        check += v ? forward_recurrent<T>(w, *v, net.steps, input_of(l, s), drive, t, m.current, d)
                    : forward_layer<T>(w, net.steps, input_of(l, s), drive, t, d);
       this->count_spikes(l, s);
     }
@@ -114,7 +116,7 @@ template <class T> class Block : public BlockBase<T> {
     Filters<T> filters[ROWS];
     Active near[ROWS];
     const Surrogate &shape = net.surrogate[l];
-    bool few = !drops && shape.compact() && (net.coupled(l) || !under_readout);
+    bool few = !drops && !net.own_decays && shape.compact() && (net.coupled(l) || !under_readout);
     for (int r = 0; r < count && few; r++) {
       near[r] = m.sample[r].active[l];
       few = list_active(shape, m.sample[r].trace[l], w.post, w.post_vectors, top, near[r]);
@@ -131,7 +133,11 @@ template <class T> class Block : public BlockBase<T> {
         above_hidden(l, s, top, above_top, few ? &near[r] : nullptr);
       }
     }
-    if (net.coupled(l)) {
+    if (net.own_decays) {
+      reverse_own<T>(net, shape, net.coupled(l) ? &job.weights.recurrent[l] : nullptr, job.weights.decays[l], w.post_vectors,
+                     scans, count, under_readout ? filters : nullptr, under_readout ? nullptr : above, m.coupled,
+                     net.trained ? grad.neurons[l] : nullptr);
+    } else if (net.coupled(l)) {
       reverse_coupled<T>(net, shape, job.weights.recurrent[l], scans, count,
                          under_readout ? filters : nullptr, under_readout ? nullptr : above,
                          few ? near : nullptr, m.coupled);

@@ -12,6 +12,7 @@ template <class T> class BlockBase {
             Scratch<T> &m)
       : job(job), net(job.net), out(job.weights.forward[job.net.layers]), first(first),
         count(count), dense(job.samples.dense || job.net.tied), drops(job.train && job.net.dropout != 0),
+        drops_input(job.train && job.net.input_dropout != 0),
         grad(grad), tally(tally), m(m) {}
 
  protected:
@@ -21,7 +22,7 @@ template <class T> class BlockBase {
   const Projection<T> &out;
   const int64_t first;
   const int count;
-  const bool dense, drops;
+  const bool dense, drops, drops_input;
   const Gradients<T> &grad;
   Tally &tally;
   Scratch<T> &m;
@@ -30,7 +31,7 @@ template <class T> class BlockBase {
   // What layer l (the readout: net.layers) receives.
   Events input_of(int l, const Sample<T> &s) const {
     if (drops && l < net.layers) return {s.kept[l].start, s.kept[l].units};
-    return l ? Events{s.trace[l - 1].start, s.trace[l - 1].units} : Events{s.start, s.units};
+    return l ? Events{s.trace[l - 1].start, s.trace[l - 1].units} : s.in;
   }
   // Where what it receives is -1.
   Events minus_of(int l, const Sample<T> &s) const {
@@ -43,6 +44,8 @@ template <class T> class BlockBase {
 
   void read_dense(const Sample<T> &s) {
     dense_input(job, m, s.index);
+    for (int n = 0; drops_input && n < net.steps; n++)
+      drop_row(net, INPUT, job.samples.number(s.index), n, m.input + (ptrdiff_t)n * m.input_row);
     for (int n = 0; drops && n < net.steps; n++)
       drop_row(net, 0, job.samples.number(s.index), n, m.input + (ptrdiff_t)n * m.input_row);
   }
@@ -59,8 +62,12 @@ template <class T> class BlockBase {
       tally.fault_sample = s.index;
       return false;
     }
-    s.units = job.samples.unit + job.samples.start[s.index];
-    if (drops && net.layers) keep(0, s, {s.start, s.units});
+    s.in = {s.start, job.samples.unit + job.samples.start[s.index]};
+    if (drops_input) {
+      keep_events(net, INPUT, job.samples.number(s.index), s.in, s.kept_in.start, s.kept_in.units);
+      s.in = {s.kept_in.start, s.kept_in.units};
+    }
+    if (drops && net.layers) keep(0, s, s.in);
     return true;
   }
 

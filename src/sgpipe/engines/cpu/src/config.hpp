@@ -202,6 +202,28 @@ inline void read_text(Reader &c, Network &n) {
   n.head = Head::steps;
 }
 
+// Time constants of single current-based neurons: trained, or a list for each hidden layer.
+inline void read_time_constants(Reader &c, Network &n, Constants &constants) {
+  n.trained = c.get<bool>("trained", false);
+  const auto lists = [&](const char *key, std::vector<double> *to) {
+    const auto given = c.get<std::vector<std::vector<double>>>(key, {});
+    if (given.empty()) return false;
+    bool fits = (int)given.size() == n.layers;
+    for (int l = 0; l < n.layers && fits; l++) {
+      fits = (int)given[l].size() == n.width[l];
+      for (double tau : given[l])
+        if (!std::isfinite(tau)) refuse(std::string("config: ") + key + " must be finite");
+      to[l] = given[l];
+    }
+    if (!fits) refuse(std::string("config: ") + key + " needs a list for each hidden layer, a number for each unit");
+    return true;
+  };
+  const bool membrane = lists("tau_membrane", constants.membrane), synapse = lists("tau_synapse", constants.synapse);
+  if (membrane != synapse || (membrane && n.trained))
+    refuse("config: tau_membrane and tau_synapse go together, and not with trained");
+  n.own_decays = n.layers > 0 && (n.trained || membrane);
+}
+
 inline void read_neuron(Reader &c, Network &n, Constants &constants) {
   const int neuron = c.choice("neuron", {"lif", "delta_lif", "alif", "slstm"});
   n.delta = neuron == 1 || neuron == 2;
@@ -221,6 +243,7 @@ inline void read_neuron(Reader &c, Network &n, Constants &constants) {
     n.readout_start = c.get<double>("readout_start", 0.0);
     n.max_from = c.get<int>("max_from", 0);
     if (n.max_from < 0 || n.max_from >= n.steps) refuse("config: max_from must be one of the steps");
+    read_time_constants(c, n, constants);
     return;
   }
   if (n.layers == 0) refuse("config: neurons with a linear readout need a hidden layer");
@@ -269,6 +292,10 @@ inline Network read_network(nb::dict config, Constants &constants, std::string &
   const auto keys = c.get<std::vector<uint64_t>>("dropout_keys", {});
   if (keys.size() < (n.dropout != 0 ? (size_t)n.layers : 0)) refuse("config: dropout_keys needs one for each hidden layer");
   for (int l = 0; l < n.layers && n.dropout != 0; l++) n.dropout_key[l] = keys[l];
+  n.input_dropout = c.get<double>("input_dropout", 0.0);
+  if (!(n.input_dropout >= 0 && n.input_dropout < 1)) refuse("config: input_dropout must lie in [0, 1)");
+  if (n.input_dropout != 0 && n.words) refuse("config: input_dropout is not for words");
+  if (n.input_dropout != 0) n.input_key = c.need<uint64_t>("input_key");
   n.lower = c.get<double>("lambda_lower", 0.0);
   n.lower_count = c.get<double>("nu_lower", 0.0);
   n.upper = c.get<double>("lambda_upper", 0.0);

@@ -77,7 +77,7 @@ template <class T> class Batch {
     Network &net = job.net;
     for (int l = 0; l < net.layers; l++)
       net.surrogate[l] = net.stacked() ? profile_of(constants.surrogate[l]) : constants.surrogate[l].front();
-    if (!job.train || net.dropout == 0 || job.samples.dense || net.tied) return;
+    if (!job.train || (net.dropout == 0 && net.input_dropout == 0) || job.samples.dense || net.tied) return;
     // Room for what is kept of a sample; whether its events make sense is looked at later.
     const Samples &x = job.samples;
     for (int64_t k = 0; k < size; k++) {

@@ -1,5 +1,5 @@
-// Which inputs of a hidden layer are dropped: the function of sgpipe/dropout.py. What is kept is
-// scaled by the weights, which the driver packs.
+// Which inputs of a hidden layer, and of the network, are dropped: the functions of sgpipe/model/dropout.py. What is
+// kept of a layer's is scaled by the weights, which the driver packs; the network's is not scaled.
 #pragma once
 #include "scratch.hpp"
 
@@ -13,16 +13,22 @@ SGPIPE_INLINE uint64_t hashed(uint64_t key, uint64_t counter) {
   return (z ^ (z >> 31)) >> 11;
 }
 
+constexpr int INPUT = -1;  // in the place of a layer: what the network itself receives
+
 // Values from here on are kept. Scaling by a power of two is exact.
-inline uint64_t least_kept(const Network &net) { return (uint64_t)std::ceil(net.dropout * 9007199254740992.0); }
+inline uint64_t least_kept(const Network &net, int l) {
+  return (uint64_t)std::ceil((l == INPUT ? net.input_dropout : net.dropout) * 9007199254740992.0);
+}
+inline uint64_t dropout_key(const Network &net, int l) { return l == INPUT ? net.input_key : net.dropout_key[l]; }
+inline int dropout_units(const Network &net, int l) { return net.fan_in(l == INPUT ? 0 : l); }
 
 // The counter of a layer's first input at a step.
 inline uint64_t first_counter(const Network &net, int l, int64_t sample, int step) {
-  return ((uint64_t)sample * net.dropout_steps + step) * (uint64_t)net.fan_in(l);
+  return ((uint64_t)sample * net.dropout_steps + step) * (uint64_t)dropout_units(net, l);
 }
 
 static void keep_events(const Network &net, int l, int64_t sample, Events in, int32_t *kept_start, int32_t *kept_units) {
-  const uint64_t least = least_kept(net), key = net.dropout_key[l];
+  const uint64_t least = least_kept(net, l), key = dropout_key(net, l);
   int32_t end = 0;
   for (int n = 0; n < net.steps; n++) {
     const uint64_t counter = first_counter(net, l, sample, n);
@@ -37,9 +43,9 @@ static void keep_events(const Network &net, int l, int64_t sample, Events in, in
 
 // Clears what is dropped in a row of a layer's inputs, or of what flows back to them.
 template <class T> static void drop_row(const Network &net, int l, int64_t sample, int step, T *row) {
-  const uint64_t least = least_kept(net), key = net.dropout_key[l];
+  const uint64_t least = least_kept(net, l), key = dropout_key(net, l);
   const uint64_t counter = first_counter(net, l, sample, step);
-  const int units = net.fan_in(l);
+  const int units = dropout_units(net, l);
   for (int j = 0; j < units; j++) row[j] = hashed(key, counter + j) >= least ? row[j] : T(0);
 }
 

@@ -33,7 +33,11 @@ template <class T> struct Layout {
     return net.words ? (n + panel() - 1) / panel() * panel() : padded(n);
   }
   size_t columns(int l) const { return l == net.layers ? answers() : drives(l); }
-  size_t neuron_sums(int l) const { return (net.gated ? 1 : NEURON_SUMS) * drives(l); }
+  // Sums beside those of matrices: of a layer's neurons, or of the readout's biases.
+  size_t neuron_sums(int l) const {
+    if (!net.stacked()) return net.own_decays && l < net.layers ? DECAY_SUMS * drives(l) : 0;
+    return l == net.layers ? columns(l) : (net.gated ? 1 : NEURON_SUMS) * drives(l);
+  }
   // Analog gradients are written in whole tiles of rows.
   size_t sum_rows(int n) const { return (size_t)n + entry.rows; }
 
@@ -51,7 +55,7 @@ template <class T> struct Layout {
 
   // Of a layer's recurrent weights, and of the readout's.
   T scale_of(int l) const {
-    if (net.stacked()) return T(1);
+    if (net.stacked() || (net.own_decays && l < net.layers)) return T(1);
     return T(1 - (l == net.layers ? net.b_out : net.b_mem));
   }
   // Of feed-forward weights: what dropout keeps is scaled.
@@ -81,6 +85,7 @@ template <class T> struct Layout {
       all.forward[l] = make(net.fan_in(l), post, train && panels, train && out && !words && net.layers > 0);
       if (!out && net.recurrent[l]) all.recurrent[l] = make(net.width[l], post, train && net.coupled(l), false);
       if (!out && net.stacked()) all.neurons[l] = lay_out_neurons<T>(m, drives(l));
+      if (!out && net.own_decays) all.decays[l] = lay_out_decays<T>(m, drives(l));
       if (out && net.stacked()) all.readout_bias = m.take(answers());
     }
     return all;
@@ -97,9 +102,9 @@ template <class T> struct Layout {
         g.recurrent[l] = sum;
         sum += net.width[l] * post;
       }
-      if (!net.stacked()) continue;
-      (l < net.layers ? g.neurons[l] : g.readout_bias) = sum;
-      sum += l < net.layers ? neuron_sums(l) : post;
+      const size_t more = neuron_sums(l);
+      if (more) (l < net.layers ? g.neurons[l] : g.readout_bias) = sum;
+      sum += more;
     }
     return g;
   }
@@ -109,7 +114,7 @@ template <class T> struct Layout {
       const size_t post = columns(l);
       n += sum_rows(net.fan_in(l)) * post;
       if (l < net.layers && net.recurrent[l]) n += net.width[l] * post;
-      if (net.stacked()) n += l < net.layers ? neuron_sums(l) : post;
+      n += neuron_sums(l);
     }
     return n;
   }

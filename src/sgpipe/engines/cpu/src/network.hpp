@@ -62,6 +62,7 @@ enum class Head { max, sum, steps };
 // Current-based neurons, hidden layer l (n = 0..steps-1), S = [U > 1]:
 //   I[n+1] = b_syn I[n] + W x[n] + V S[n]
 //   U[n+1] = (b_mem U[n] + (1 - b_mem) I[n]) (1 - S[n])
+// where the two decays may be each neuron's own.
 // Readout: I[n+1] = b_syn I[n] + W S[n],  U[n+1] = b_out U[n] + (1 - b_out) I[n].
 //
 // Delta neurons are in delta_forward.hpp, gated ones (the spiking LSTM) in slstm_forward.hpp. Their constants
@@ -83,12 +84,15 @@ struct Network {
   double smoothing = 0;  // of the labels
   Surrogate surrogate[MAX_LAYERS];
   double b_syn = 0, b_mem = 0, b_out = 0, readout_start = 0;
+  bool own_decays = false;  // of current-based neurons; b_syn is the readout's alone then
   int max_from = 0;  // head max: the first step that counts
   double lower = 0, lower_count = 0;  // lambda_lower, nu_lower
   double upper = 0, upper_count = 0;  // lambda_upper, nu_upper
   int upper_power = 1;
   double dropout = 0;  // share of each hidden layer's inputs that training drops
   uint64_t dropout_key[MAX_LAYERS] = {};
+  double input_dropout = 0;  // share of the network's own input that training drops, without scaling the rest
+  uint64_t input_key = 0;
   int dropout_steps = 0;  // of a sample, as dropout counts them
   int64_t most_events = 0;  // of a sample
 
@@ -107,7 +111,7 @@ struct Network {
 constexpr int SLICE = 4;
 
 // One weight matrix (post x pre), scaled by 1 - b of the membrane it drives, so
-// that currents are kept as what they add to the membrane: J = (1 - b) I.
+// that currents are kept as what they add to the membrane: J = (1 - b) I. Not scaled where neurons have decays of their own.
 template <class T> struct Projection {
   int pre = 0, post = 0;
   int pre_vectors = 0, post_vectors = 0;  // padded widths, in vectors
@@ -124,13 +128,19 @@ template <class T> struct Neurons {
   T *stretch, *height, *exponent;  // h(x) = height f(stretch x)
 };
 
-// Gradients of them that are summed, [padded] each, one after the other.
+// Decays of a layer of current-based neurons, each with its own, [padded] each: b_mem, 1 - b_mem, b_syn. Padding has zeros.
+template <class T> struct Decays { T *mem, *gain, *syn; };
+// Gradients of them times 1 - b_mem, likewise.
+constexpr int MEMBRANE = 0, SYNAPSE = 1, DECAY_SUMS = 2;
+
+// Gradients of the constants of delta neurons that are summed, [padded] each, one after the other.
 constexpr int BIAS = 0, ALPHA = 1, THRESHOLD = 2, STRENGTH = 3, FADING = 4, NEURON_SUMS = 5;
 
 template <class T> struct Weights {
   Projection<T> forward[MAX_LAYERS + 1];  // the last used one is the readout
   Projection<T> recurrent[MAX_LAYERS];
   Neurons<T> neurons[MAX_LAYERS];
+  Decays<T> decays[MAX_LAYERS] = {};
   T *readout_bias = nullptr;
 };
 
@@ -138,7 +148,7 @@ template <class T> struct Weights {
 template <class T> struct Gradients {
   T *forward[MAX_LAYERS + 1] = {};
   T *recurrent[MAX_LAYERS] = {};
-  T *neurons[MAX_LAYERS] = {};  // [NEURON_SUMS][padded]
+  T *neurons[MAX_LAYERS] = {};  // [NEURON_SUMS][padded], or [DECAY_SUMS][padded]
   T *readout_bias = nullptr;
 };
 

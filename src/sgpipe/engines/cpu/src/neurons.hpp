@@ -13,16 +13,19 @@ namespace sgpipe {
 struct Constants {
   double alpha = 0, threshold = 1, strength = 0, fading = 0;
   std::vector<Surrogate> surrogate[MAX_LAYERS];
+  // Time constants of current-based neurons that have their own without training them, in steps.
+  std::vector<double> membrane[MAX_LAYERS], synapse[MAX_LAYERS];
 };
 
-// SHORTEST_TAU of sgpipe.model.network, in steps: a time constant that is trained below it acts as this one.
+// SHORTEST_TAU of sgpipe.weights.time_constants, in steps: a time constant that is trained below it acts as this one.
 constexpr double SHORTEST_TAU = 1e-2;
 
-// The arrays of a delta layer in the order of the caller's list: names that end the way.
+// The arrays of a layer's neurons in the order of the caller's list: names that end the way.
 inline std::vector<const char *> neuron_arrays(const Network &net) {
   std::vector<const char *> names;
   if (net.biased) names.push_back("b");
-  if (net.trained) names.insert(names.end(), {"tau_membrane", "threshold"});
+  if (net.trained && !net.stacked()) names.insert(names.end(), {"tau_membrane", "tau_synapse"});
+  if (net.trained && net.stacked()) names.insert(names.end(), {"tau_membrane", "threshold"});
   if (net.trained && net.adaptive) names.insert(names.end(), {"adaptation", "tau_adaptation"});
   return names;
 }
@@ -116,6 +119,41 @@ void unpack_neurons(const Network &net, int l, const T *sums, size_t padded, dou
   if (!net.adaptive) return;
   plain(STRENGTH);
   taus(FADING, q.fading);
+}
+
+template <class T, class P> Decays<T> lay_out_decays(P &m, size_t padded) {
+  Decays<T> d;
+  for (T **p : {&d.mem, &d.gain, &d.syn}) *p = m.take(padded);
+  return d;
+}
+
+// The time constants as they act.
+template <class V> double acting(V tau) { return std::max((double)tau, SHORTEST_TAU); }
+
+// Fills d from time constants in steps: the layer's `given` arrays if they are trained.
+template <class T>
+void pack_decays(const Network &net, const Constants &c, int l, const T *const *given, Decays<T> d, size_t padded) {
+  for (T *to : {d.mem, d.gain, d.syn}) std::fill_n(to, padded, T(0));
+  for (int i = 0; i < net.width[l]; i++) {
+    const double membrane = acting(net.trained ? (double)given[0][i] : c.membrane[l][i]);
+    const double synapse = acting(net.trained ? (double)given[1][i] : c.synapse[l][i]);
+    d.mem[i] = T(std::exp(-1 / membrane));
+    d.gain[i] = T(-std::expm1(-1 / membrane));
+    d.syn[i] = T(std::exp(-1 / synapse));
+  }
+}
+
+// Means over the batch of the gradients in the time constants, into the arrays of the caller.
+template <class T>
+void unpack_decays(const Network &net, int l, const T *sums, size_t padded, double scale, const T *const *given,
+                   T *const *wanted) {
+  for (int i = 0; i < net.width[l]; i++) {
+    const double gain = -std::expm1(-1 / acting(given[0][i]));
+    for (int which : {MEMBRANE, SYNAPSE}) {
+      const double tau = (double)given[which][i], factor = std::exp(-1 / acting(tau)) / (tau * tau) / gain;
+      wanted[which][i] = tau < SHORTEST_TAU ? T(scale * 0) : T(scale * factor * (double)sums[which * padded + i]);
+    }
+  }
 }
 
 }  // namespace sgpipe

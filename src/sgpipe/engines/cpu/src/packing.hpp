@@ -67,6 +67,7 @@ bool pack(const Layout<T> &lay, const Constants &constants, const std::vector<co
     for (size_t i = 0; i < own; i++) finite &= lay.entry.finite(given[k + i], net.gates() * net.width[l]);
     if (net.delta) pack_neurons(net, constants, l, given.data() + k, to.neurons[l], lay.padded(net.width[l]));
     if (net.gated) pack_gates(net, constants, l, given[k], to.neurons[l], lay.padded(net.width[l]));
+    if (net.own_decays) pack_decays(net, constants, l, given.data() + k, to.decays[l], lay.padded(net.width[l]));
     k += own;
   }
   if (net.stacked()) {

@@ -53,8 +53,9 @@ template <class T> struct Sample {
   Trace<T> trace[MAX_LAYERS];
   Kept kept[MAX_LAYERS];
   Active active[MAX_LAYERS];
-  int32_t *start;     // of the input events
-  const int32_t *units;
+  int32_t *start;     // of the input events that the sample has
+  Events in;          // those that the network receives
+  Kept kept_in;       // which they are where some are dropped
   T *logits, *reached;  // of each class, and the step of its maximum
   T *g;                 // gradient of the loss in the logits
   Filters<T> filters;
@@ -123,6 +124,10 @@ template <class T> struct Scratch {
         }
       }
       s.start = m.take<int32_t>(net.steps + 1);
+      if (train && net.input_dropout != 0 && !dense) {
+        s.kept_in.start = m.take<int32_t>(net.steps + 1);
+        s.kept_in.units = m.take<int32_t>((size_t)net.most_events + 1);
+      }
       s.logits = m.take<T>(classes);
       s.reached = m.take<T>(classes);
       s.g = m.take<T>(classes);

@@ -52,6 +52,8 @@ void unpack(const Layout<T> &lay, const Job<T> &job, T *sum, int64_t size, bool 
       for (int i = 0; i < post && net.delta; i++) wanted[k - 1][(ptrdiff_t)i * post + i] = T(mean * 0);
     }
     if (net.gated) unpack_gates(net, l, g.neurons[l], lay.padded(post), mean, wanted[k]);
+    else if (own && net.own_decays)
+      unpack_decays(net, l, g.neurons[l], lay.padded(post), mean, given.data() + k, wanted.data() + k);
     else if (own)
       unpack_neurons(net, l, g.neurons[l], lay.padded(post), mean, given.data() + k, job.weights.neurons[l],
                      wanted.data() + k);
