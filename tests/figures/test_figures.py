@@ -443,7 +443,9 @@ def test_intervals_and_spreads_of_accuracies_stay_within_what_is_possible():
     nearly_all = [1.0, 0.99, 0.9]
     assert parts.interval(nearly_all)[1] == parts.spread(nearly_all)[1] == 1
     assert parts.interval([0.0, 0.1, 0.01])[0] == 0
-    assert parts.interval([0.5, 0.6, 0.7])[0] == pytest.approx(0.6 - 4.303 * 0.1 / 3**0.5, abs=1e-4)  # Student t, 2 degrees
+    assert parts.interval([0.5, 0.6, 0.7])[0] == pytest.approx(
+        0.6 - 4.303 * 0.1 / 3**0.5, abs=1e-4
+    )  # Student t, 2 degrees
     assert np.isnan(parts.interval([0.5, 0.6])).all()  # of two it would reach nine standard deviations
 
 

@@ -204,7 +204,9 @@ def fits(runs: pd.DataFrame, key: str, wanted: Any) -> pd.Series:
 def _equal(column: pd.Series, value: Any) -> pd.Series:
     if isinstance(value, bool | str):
         return column.map(lambda have: not _missing(have) and have == value).astype(bool)
-    return pd.Series(np.isclose(pd.to_numeric(column, errors="coerce").astype(float), value, rtol=1e-9, atol=0), column.index)
+    return pd.Series(
+        np.isclose(pd.to_numeric(column, errors="coerce").astype(float), value, rtol=1e-9, atol=0), column.index
+    )
 
 
 def _missing(value: Any) -> bool:
