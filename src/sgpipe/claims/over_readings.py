@@ -64,7 +64,7 @@ def judged_in(
         places: The folders.
         claims: As they are made about the declared experiments, those that stand for others' included.
         declared: The experiments, with what each stands for.
-        settings: What each paper leaves open; what a file about it leaves open besides goes by that file's name of it.
+        settings: What each paper leaves open, and what a file about it leaves open besides, by a file's `paper`.
 
     Returns:
         By the id of the claim that the paper itself makes.

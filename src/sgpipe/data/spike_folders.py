@@ -10,6 +10,7 @@ each sample: lists would be unpacked as a whole, however long they turn out to b
 
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -55,7 +56,7 @@ def open_folder(folder: Path, allowed: Allowed, advice: str) -> "SpikeFolder":
     return kind(folder, [folder / name for name in names], allowed, advice)
 
 
-class SpikeFolder:
+class SpikeFolder(ABC):
     """Files of checked spikes; raises SgpipeError, naming the file, on whatever is wrong with it."""
 
     samples: int
@@ -83,12 +84,13 @@ class SpikeFolder:
         if first != self.samples:
             raise self._wrong(self.path, f"has {first:,} samples, where its files promise {self.samples:,}")
 
+    @abstractmethod
     def _count(self) -> int:
-        raise NotImplementedError
+        """Check the files; return how many samples they have."""
 
+    @abstractmethod
     def _chunks_of(self, path: Path) -> Iterator[Chunk]:
         """Yield the samples of a file; their places are of no account."""
-        raise NotImplementedError
 
     def _wrong(self, path: Path, what: str) -> SgpipeError:
         return SgpipeError(f"{path}: {what}; {self._advice}")

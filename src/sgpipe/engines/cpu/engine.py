@@ -99,8 +99,7 @@ class CpuSession(MinibatchSession):
     ):
         super().__init__(spec, task, weights)
         self.threads, self.settings = threads, settings(spec, task, theory)
-        self._keys: tuple[int, list[int]] = 0, []
-        self._input: tuple[int, int] = 0, 0
+        self._keys_of, self._keys = 0, dict[int | str, int]()
         self.gradients = {name: np.zeros_like(array) for name, array in weights.items()}
 
     def batch(self, samples: Events | Analog, indices: np.ndarray, train: bool) -> tuple[Sums, Weights]:
@@ -120,24 +119,19 @@ class CpuSession(MinibatchSession):
         if train:
             gradients = list(self.gradients.values())
             if share := self.spec.network.dropout:
-                known = {**known, "dropout": share, "dropout_keys": self._dropout_keys()}
+                layers = range(1, len(self.spec.network.hidden) + 1)
+                known = {**known, "dropout": share, "dropout_keys": [self._dropout_key(layer) for layer in layers]}
             if share := self.spec.network.input_dropout:
-                known = {**known, "input_dropout": share, "input_key": self._input_key()}
+                known = {**known, "input_dropout": share, "input_key": self._dropout_key("input")}
         return known, list(self.weights.values()), gradients
 
-    def _dropout_keys(self) -> list[int]:
-        """Return the key of each hidden layer's dropout in this epoch."""
-        epoch = self.epoch
-        if self._keys[0] != epoch:
-            layers = range(1, len(self.spec.network.hidden) + 1)
-            self._keys = epoch, [key(self.spec.training.seed, f"dropout/{epoch}/{layer}") for layer in layers]
-        return self._keys[1]
-
-    def _input_key(self) -> int:
-        """Return the key of the input's dropout in this epoch."""
-        if self._input[0] != self.epoch:
-            self._input = self.epoch, key(self.spec.training.seed, f"dropout/{self.epoch}/input")
-        return self._input[1]
+    def _dropout_key(self, of: int | str) -> int:
+        """Return the key of the dropout of a hidden layer, or of the input, in this epoch."""
+        if self._keys_of != self.epoch:
+            self._keys_of, self._keys = self.epoch, {}
+        if of not in self._keys:
+            self._keys[of] = key(self.spec.training.seed, f"dropout/{self.epoch}/{of}")
+        return self._keys[of]
 
     def _frames(self, samples: Analog, indices: np.ndarray) -> tuple[np.ndarray | None, ...]:
         """Return frames in the precision of the weights, labels, indices, and the samples' numbers if not those."""

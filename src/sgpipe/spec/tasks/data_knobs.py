@@ -41,7 +41,7 @@ class SpectrogramKnobs(DataKnobs):
         return self.frames * self.units
 
 
-# Knobs that spectrograms share. Functions, since each task's section has them in a place of its own.
+# Knobs that several tasks share. Functions, since each task's section has them in a place of its own.
 
 
 def hold_knob() -> Any:
@@ -64,3 +64,18 @@ def limit_knob() -> Any:
         least=0,
         most=10**9,
     )
+
+
+def bin_knob() -> Any:
+    """Declare the knob `dt` of spikes that are put into bins."""
+    return knob(2.0, "time step", "ms", above=0, most=1e6)
+
+
+def bins_knob() -> Any:
+    """Declare the knob `steps` of spikes that are put into bins."""
+    return knob(400, "number of time steps, held ones included; later spikes are dropped", least=1, most=1_000_000)
+
+
+def bin_hold_knob() -> Any:
+    """Declare the knob `hold` of spikes that are put into bins."""
+    return knob(1, "time steps for which a bin of hold x dt is shown", least=1, most=10_000)

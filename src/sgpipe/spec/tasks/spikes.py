@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.spec.knob import MOST_SEED, knob
-from sgpipe.spec.tasks.data_knobs import DataKnobs
+from sgpipe.spec.tasks.data_knobs import DataKnobs, bin_hold_knob, bin_knob, bins_knob, limit_knob
 
 SET_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}(/(?!\.)[A-Za-z0-9._-]{1,100}){0,5}")
 MANY_FILES = 100  # more than this are a file a sample
@@ -44,17 +44,10 @@ class SpikesData(DataKnobs):
         0.0, "share of the training samples held out for validation; 0: the set has a file for it", least=0, below=1
     )
     binary: bool = knob(False, "whether spikes of one unit in one bin count once; else they add up")
-    dt: float = knob(2.0, "time step", "ms", above=0, most=1e6)
-    steps: int = knob(
-        400, "number of time steps, held ones included; later spikes are dropped", least=1, most=1_000_000
-    )
-    hold: int = knob(1, "time steps for which a bin of hold x dt is shown", least=1, most=10_000)
-    limit: int = knob(
-        0,
-        "training samples to keep, drawn by the seed, and at most as many of the others; 0 for all",
-        least=0,
-        most=10**9,
-    )
+    dt: float = bin_knob()
+    steps: int = bins_knob()
+    hold: int = bin_hold_knob()
+    limit: int = limit_knob()
 
     @property
     def train_samples(self) -> int:
