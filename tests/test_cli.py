@@ -160,6 +160,7 @@ def test_the_page_of_knobs_is_up_to_date(monkeypatch):
     assert main(["knobs", "--check"]) == 0
 
 
+@pytest.mark.long
 def test_what_has_been_trained_so_far_is_collected_and_drawn(settings, tmp_path, capsys):
     assert call("collect", settings, str(tmp_path / "tables"), "zenke2021_fig3") == 1
     assert "none of its runs has ended yet" in capsys.readouterr().err

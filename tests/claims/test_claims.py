@@ -574,6 +574,7 @@ def test_no_transition_is_found_in_noise():
         assert rise(random.uniform(1, 500, 8), accuracy, 0.05) is None
 
 
+@pytest.mark.long
 def test_intervals_of_a_sigmoid_hold_the_truth_nearly_as_often_as_they_say(monkeypatch):
     monkeypatch.setattr(transition, "RESAMPLES", 200)
     random, rounds, held = np.random.default_rng(5), 60, np.zeros(3)

@@ -82,6 +82,7 @@ def laptop(tmp_path_factory):
     return write(tmp_path_factory.mktemp("laptop"), "laptop")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TRAINED + CHECKED)
 def test_figures_are_drawn_as_the_papers(smoke, name):
     folder, _ = smoke

@@ -319,6 +319,7 @@ def test_spikes_we_write_read_back_in_the_published_precision(tmp_path):
     np.testing.assert_array_equal(chunk.units, np.arange(8000) % 700)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not built(), reason="the compiled CPU engine is not built")
 @pytest.mark.parametrize("source", ["derived", "embedded"])
 def test_a_network_trains_on_spikes_of_our_own(source, published):

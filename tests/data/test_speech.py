@@ -171,6 +171,7 @@ def test_the_hash_rule_reproduces_the_official_lists(version, valid, test):
         assert {entry.partition("/")[0] for entry in entries} == set(rawsc.words(version))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("version", "sizes"), [("v0.02", [128, 40, 225]), ("v0.01", [205, 44, 51])])
 def test_real_commands_become_a_task_and_a_trained_network(version, sizes):
     needs(DATA / "speech_commands" / f"speech_commands_{version}")
@@ -184,6 +185,7 @@ def test_real_commands_become_a_task_and_a_trained_network(version, sizes):
     assert abs(statistics(task)["mean"]) < 1e-6 and abs(statistics(task)["variance"] - 1) < 1e-3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variant", ["authors", "corrected"])
 def test_real_digits_become_a_task_and_a_trained_network(variant):
     needs(DATA / "hd_audio")

@@ -549,6 +549,7 @@ for samples in (64, 256, 1024):
 """
 
 
+@pytest.mark.long
 def test_memory_stays_far_below_600_mb_and_does_not_grow_with_the_batch():
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     small, _, large = map(float, done.stdout.split())

@@ -94,6 +94,7 @@ def test_auto_takes_the_extension_and_reference_can_be_insisted_on(tiny):
     assert engines.chooser("reference", "cpu")(tiny()).name == "reference"
 
 
+@pytest.mark.long
 def test_the_gpu_engine_is_taken_only_when_asked_for_and_trains_packs(tiny, tmp_path):
     """Here on the CPU, by its plain torch kernels: the path that a pack takes through it."""
     specs = [tiny({"surrogate.beta": beta}) for beta in (1, 5)]

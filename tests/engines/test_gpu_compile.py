@@ -26,6 +26,7 @@ KERNELS = {
     *("forward_scan", "backward_scan", "score", "regularise"),
 }
 
+pytestmark = pytest.mark.long
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 
 

@@ -28,7 +28,7 @@ if DEVICE == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels are first imported
 
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
-both = pytest.mark.parametrize("kernels", ["torch", pytest.param("triton", marks=needs_triton)])
+both = pytest.mark.parametrize("kernels", ["torch", pytest.param("triton", marks=[needs_triton, pytest.mark.long])])
 
 LAYERS = {
     "no hidden layer": {"network.hidden": []},

@@ -138,6 +138,7 @@ def test_a_failed_network_is_counted_and_leaves_its_pair_out(tables):
     assert known["mean"].to_numpy() == pytest.approx(GAIN)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("paper", "name"), [("zenke2021", "fig3"), ("zenke2021", "fig9"), ("herranz2022", "fig3"), ("herranz2022", "fig5")]
 )
@@ -151,6 +152,7 @@ def test_a_comparison_is_drawn_with_title_and_changed_knobs(tables, tmp_path, mo
     drawn[0].draw_without_rendering()
 
 
+@pytest.mark.long
 def test_a_comparison_is_the_same_bytes_every_time(tables, tmp_path):
     for attempt in ("one", "two"):
         compare.make_comparison(tables("herranz2022", "fig5", lost=(1,)), tmp_path / attempt)

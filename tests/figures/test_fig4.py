@@ -141,6 +141,7 @@ def test_every_arrow_has_a_name_of_its_own(table):
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.long
 def test_it_can_be_drawn_from_its_own_numbers(table, tmp_path):
     frames, experiment = table
     data = fig4.select(frames, experiment)

@@ -422,6 +422,7 @@ def test_a_sweep_over_conditions_makes_its_initial_states_and_trains_from_them(p
     assert project.stored() == before
 
 
+@pytest.mark.long
 @pytest.mark.workflow
 def test_a_condition_without_a_solution_is_one_line_where_that_is_an_error(project):
     project.write("mine.yaml", EXPERIMENT.replace("INFEASIBLE", "error"))

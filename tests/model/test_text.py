@@ -146,6 +146,7 @@ def small_reader(**more):
     return reader(**{**knobs, **learning, "network.membrane_decay": 0.5, "training.batch_size": 8, **more})
 
 
+@pytest.mark.long
 def test_a_grammars_text_is_read():
     """A few thousand words of the bundled text: perplexity falls below that of word counts within four epochs."""
     spec = small_reader()
@@ -155,6 +156,7 @@ def test_a_grammars_text_is_read():
     assert losses[-1] < losses[0] and losses[-1] < -np.log(counts / counts.sum())[task.valid.ids].mean()
 
 
+@pytest.mark.long
 def test_the_published_text_is_read(published):
     """So few words of so large a vocabulary teach little, but far more than nothing."""
     spec = small_reader(**{"data.source": "original", "data.limit": 3000, "training.epochs": 1})

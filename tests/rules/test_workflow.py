@@ -50,6 +50,7 @@ def write(project: Project, betas="[1, 10]", epochs=2):
     project.write("mine.yaml", EXPERIMENT.format(betas=betas, epochs=epochs))
 
 
+@pytest.mark.long
 def test_adding_a_value_trains_only_the_new_runs(project):
     write(project, "[1, 10]")
     project.run(TABLE, *SETTINGS)
@@ -131,6 +132,7 @@ def test_a_damaged_store_file_is_redone_with_a_notice(project):
     assert any("set aside" in log.read_text() for log in project.folder.glob("results/logs/train/*.log"))
 
 
+@pytest.mark.long
 def test_what_failed_is_told_on_the_terminal_and_damaged_tables_are_made_again(project, monkeypatch):
     write(project)
     monkeypatch.chdir(project.folder)
@@ -195,6 +197,7 @@ def test_an_unknown_figure_says_what_to_type(project):
     assert "sgpipe: experiment: 'fig1' lacks its paper; did you mean 'mine_fig1'?" in done.stderr
 
 
+@pytest.mark.long
 def test_one_figure_and_the_report_from_users_own_yaml(project):
     write(project)
     project.run("mine_fig1", *SETTINGS)
@@ -222,6 +225,7 @@ def test_one_figure_and_the_report_from_users_own_yaml(project):
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?://", page)
 
 
+@pytest.mark.long
 def test_the_example_of_a_surrogate_of_ones_own_is_trained_and_drawn(project):
     project.write("own.yaml", (ROOT / "examples" / "own_surrogate.yaml").read_text())
     project.run("own_fig1", "--config", "scale=smoke", "experiments=[own.yaml]")
@@ -236,6 +240,7 @@ def test_the_example_of_a_surrogate_of_ones_own_is_trained_and_drawn(project):
     assert (figures / "fig1.png").stat().st_size > 0
 
 
+@pytest.mark.long
 def test_the_example_of_spikes_of_ones_own_is_trained_and_drawn(project):
     project.write("own.yaml", (ROOT / "examples" / "own_spikes.yaml").read_text())
     settings = ("own_fig2", "--config", "scale=smoke", "experiments=[own.yaml]")

@@ -196,5 +196,6 @@ def _distribution(axes: Axes, data: pd.DataFrame) -> None:
         axes.text(0.94, 0.94, words, transform=axes.transAxes, ha="right", va="top", size=style.SMALL)
     axes.set_yscale("log")
     axes.set(xlim=(0, (most + 1) * 1.02), xlabel="spikes of a hidden unit in a trial", ylabel="")
+    axes.set_ylim(top=3)  # no share is above 1; room between its label and the panel's letter
     axes.axvline(most, color=style.WARNING_COLOUR, lw=0.7, ls=style.DASHES, zorder=4)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
