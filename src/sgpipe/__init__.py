@@ -6,12 +6,6 @@ pipeline imports this module, and few need torch or pandas.
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("sgpipe")
-except PackageNotFoundError:  # a source tree on the path, not installed
-    __version__ = "0+unknown"
 
 # Their types are in __init__.pyi.
 _PLACES = {
@@ -34,10 +28,21 @@ __all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return _version()
     if name not in _PLACES:
         raise AttributeError(f"module 'sgpipe' has no attribute {name!r}")
     return getattr(import_module(f"sgpipe.{_PLACES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    return sorted({*globals(), *_PLACES, "__version__"})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("sgpipe")
+    except PackageNotFoundError:  # a source tree on the path, not installed
+        return "0+unknown"

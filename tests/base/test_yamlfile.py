@@ -1,8 +1,14 @@
 """YAML that no person would write is one line, soon; what a person writes is read as it is meant."""
 
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.yamlfile import MOST_BYTES, read_yaml
@@ -57,3 +63,27 @@ def test_anchors_merges_and_a_byte_order_mark_are_read(tmp_path):
     path.write_bytes(b"\xef\xbb\xbf" + b"a: &a {b: 1, c: no}\nd: {<<: *a, b: 1e-3}\ne: [*a, *a]\n")
     one = {"b": 1, "c": "no"}
     assert read_yaml(path) == {"a": one, "d": {"b": 0.001, "c": "no"}, "e": [one, one]}
+
+
+@given(st.text(alphabet="0123456789.eExobfF_+-~tTrue", min_size=1, max_size=8))
+@settings(max_examples=300, deadline=None, derandomize=True)
+@example("1e-3")
+@example("0o17")
+@example("-.inf")
+@example(".NaN")
+@example("0x_F")
+@example("1.e+5")
+@example("+1_000.5_0")
+def test_plain_words_mean_what_they_mean_to_another_reader_of_yaml_1_2(word):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.yaml"
+        path.write_text(f"- {word}")
+        try:
+            theirs = YAML(typ="safe", pure=True).load(path)
+        except (YAMLError, ValueError):
+            theirs = None
+        try:
+            ours = read_yaml(path)
+        except SgpipeError:
+            ours = None
+    assert repr(ours) == repr(theirs)

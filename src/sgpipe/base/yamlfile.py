@@ -1,13 +1,16 @@
-"""Reading YAML the way a person means it, and no more of it than a person would write."""
+"""Reading YAML the way a person means it, and no more of it than a person would write.
 
+libyaml parses, through PyYAML; what a plain word means is that of YAML 1.2, of which PyYAML knows 1.1 alone.
+"""
+
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
-from ruamel.yaml.parser import Parser
+import yaml
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import CollectionEndEvent, CollectionStartEvent
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from sgpipe.base.errors import SgpipeError, shown
 
@@ -17,6 +20,32 @@ MOST_LEVELS = 40
 MOST_CHARACTERS = 200  # of a key, or of a whole number
 MERGE = "merge"
 KINDS = {"null", "bool", "int", "float", "str", "seq", "map", MERGE}
+# YAML 1.2.2, section 10.3.2, with underscores between digits and with numbers to the base of 2. The characters that a
+# word of a kind may begin with spare the others the comparison.
+PLAIN = (
+    (MERGE, r"<<", "<"),
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)"
+        r"|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("timestamp", r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?", "0123456789"),  # to be refused
+)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """The parser, with the words of YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}  # its own, not those of PyYAML
+
+
+for _name, _form, _first in PLAIN:
+    _tag = f"tag:yaml.org,2002:{_name}"
+    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_form})\\Z"), [*_first, *([""] if _name == "null" else [])])
 
 
 def read_yaml(path: Path | str) -> Any:
@@ -32,19 +61,16 @@ def read_yaml(path: Path | str) -> Any:
     """
     text = _text(Path(path))
     try:
-        yaml = YAML(typ="safe", pure=True)
-        yaml.Parser = _ShallowParser
-        node = yaml.compose(text)
+        _check_levels(text, path)
+        node = yaml.compose(text, _Loader)
         if node is None:
             return None
         _Size(path).of(node, 0)
-        return yaml.constructor.construct_document(node)
+        return _value(node)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         problem = (error.problem or "bad YAML").splitlines()[0]
         raise SgpipeError(f"{path}: line {line}: {problem}") from None
-    except _TooDeepError:
-        raise _too_deep(path) from None
     except (YAMLError, ValueError, TypeError, KeyError) as error:  # characters, numbers and tags that make no sense
         raise SgpipeError(f"{path}: bad YAML: {(str(error).splitlines() or ['?'])[0]}") from None
 
@@ -70,21 +96,50 @@ def _too_deep(path: Path | str) -> SgpipeError:
     return SgpipeError(f"{path}: is nested more than {MOST_LEVELS} levels deep; write it flatter")
 
 
-class _TooDeepError(Exception):
-    """Lists in lists, or mappings in mappings, beyond what a person would write."""
-
-
-class _ShallowParser(Parser):
-    """A parser that stops at what is nested too deeply, over which the others would take minutes."""
-
+def _check_levels(text: str, path: Path | str) -> None:
+    """Stop at what is nested too deeply before anything is made of it."""
     level = 0
+    for event in yaml.parse(text, _Loader):
+        level += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if level > MOST_LEVELS:
+            raise _too_deep(path)
 
-    def get_event(self):
-        event = super().get_event()
-        self.level += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if self.level > MOST_LEVELS:
-            raise _TooDeepError
-        return event
+
+def _value(node: Node) -> Any:
+    """Return what a node stands for."""
+    if isinstance(node, MappingNode):
+        return _mapping(node)
+    if isinstance(node, SequenceNode):
+        return [_value(inner) for inner in node.value]
+    kind, word = _kind(node), node.value
+    if kind in ("str", MERGE):
+        return word
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return {"true": True, "false": False}[word.lower()]
+    return _number(word.replace("_", "").lower(), kind)
+
+
+def _number(word: str, kind: str) -> int | float:
+    if kind == "float":
+        return float(word.replace(".inf", "inf").replace(".nan", "nan"))
+    digits = word.lstrip("+-")
+    base = {"0b": 2, "0o": 8, "0x": 16}.get(digits[:2], 10)
+    return int(word, base)
+
+
+def _mapping(node: MappingNode) -> dict[str, Any]:
+    """Return a mapping; its own keys count more than those that it merges, and of these the first."""
+    merged: dict[str, Any] = {}
+    for key, value in node.value:
+        if _kind(key) == MERGE:
+            sources = value.value if isinstance(value, SequenceNode) else [value]
+            for source in reversed(sources):
+                if not isinstance(source, MappingNode):
+                    raise ValueError(f"line {key.start_mark.line + 1}: << is of mappings alone")
+                merged.update(_mapping(source))
+    return {**merged, **{key.value: _value(value) for key, value in node.value if _kind(key) != MERGE}}
 
 
 class _Size:
@@ -116,8 +171,12 @@ class _Size:
                 raise self._error(node, f"a number of {len(node.value)} digits; write a shorter one")
             return 1, 0
         if isinstance(node, MappingNode):
+            known = set()
             for key, _ in node.value:
                 self._check_key(key)
+                if key.value in known:
+                    raise self._error(key, f"found duplicate key {shown(key.value)}")
+                known.add(key.value)
         inside = [value for _, value in node.value] if isinstance(node, MappingNode) else node.value
         sizes = [self.of(value, level + 1) for value in inside]
         total = 1 + sum(values for values, _ in sizes)

@@ -5,8 +5,6 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from tqdm import tqdm
-
 from sgpipe.engines.interface import Measures
 from sgpipe.spec.run import RunSpec
 
@@ -46,6 +44,8 @@ class ProgressLog:
     def __enter__(self) -> "ProgressLog":
         print(f"{self.title}: {len(self.runs)} runs", file=sys.stderr, flush=True)
         if sys.stderr.isatty():
+            from tqdm import tqdm  # which a job without a terminal need not load
+
             self.bar = tqdm(total=sum(spec.training.epochs for spec in self.runs), unit="epoch")
         return self
 
