@@ -724,6 +724,16 @@ def test_no_verdict_without_tables_or_with_too_few_runs():
     assert judged.reason == "the table has no column test_accuracy"
 
 
+def test_how_many_parameters_a_network_has_is_known_before_it_is_trained():
+    claim = CLAIMS["herranz2022_parameters_mnist"]
+    made = world(claim, [150_794])
+    (name,) = made
+    trained = made[name].runs
+    for runs, missing in ((trained, trained.head(0)), (trained.head(0), trained.assign(status="missing"))):
+        judged = judge.judge(claim, {name: replace(made[name], runs=runs, missing=missing)}, (name,))
+        assert judged.verdict == judge.REPLICATED and judged.groups[0].n == len(trained)
+
+
 def test_knobs_select_by_value_list_range_and_default():
     runs = pd.DataFrame({"surrogate.beta": [1.0, 10.0, np.nan], "network.recurrent": [True, False, None]})
     runs["data.task"], runs["optimiser.eps"] = "randman", [1e-8, 1e-14, 1e-16]

@@ -20,6 +20,7 @@ from sgpipe.spec.run import knobs
 from sgpipe.weights.schemes import parameter_count
 
 LARGEST, HIGH = 0.95, 0.5  # spike counts that are as good as the largest possible, and that are high, in its units
+UNTRAINED = {"parameters"}  # columns that are known of runs that are yet to come
 RANGE = {
     "at_least": np.greater_equal,
     "above": np.greater,
@@ -162,6 +163,10 @@ def _parameters(runs: pd.DataFrame) -> list[float]:
 
 def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
     """Return the runs that a group selects, before any choice of the best."""
+    if group.column in UNTRAINED and len(table.missing):
+        table = replace(
+            table, runs=pd.concat([table.runs, table.missing], ignore_index=True), missing=table.runs.head(0)
+        )
     runs = table.runs
     wanted = np.ones(len(runs), dtype=bool)
     for key, value in group.where.items():
@@ -171,6 +176,8 @@ def runs_of(group: Group, table: ExperimentTable) -> pd.DataFrame:
 
 def missing_of(group: Group, table: ExperimentTable) -> int:
     """Return how many runs that a group would select are yet to come; of their spikes nothing is known."""
+    if group.column in UNTRAINED:
+        return 0
     known = {key: wanted for key, wanted in group.where.items() if key != "spikes_total"}
     return len(runs_of(replace(group, where=known), replace(table, runs=table.missing)))
 
