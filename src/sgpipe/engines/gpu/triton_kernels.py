@@ -87,10 +87,10 @@ class TritonKernels:
     def backward(self, knobs, scan, spike_gradient, count_gradient, recurrent, decays, to_decays):
         runs, steps, rows, units = scan.potential.shape
         out = torch.empty_like(scan.potential)
-        grid, shape = _scan_layout(runs, rows, units, recurrent)
+        trained, partial = to_decays is not None, out
+        grid, shape = _scan_layout(runs, rows, units, recurrent, trained)
         weights = out if recurrent is None else recurrent.transpose(1, 2).contiguous()
         formulas = knobs.formulas or (knobs.table, knobs.table, knobs.table)  # of none, nothing is read
-        trained, partial = to_decays is not None, out
         if trained:
             partial = out.new_empty((2 * runs, rows, 1, units))  # of each sample, to be added in their order
         triton_scan.backward_scan[grid](
@@ -123,16 +123,19 @@ class TritonKernels:
         return penalty, spikes, gradient
 
 
-def _scan_layout(runs: int, rows: int, units: int, recurrent: torch.Tensor | None) -> tuple[tuple, dict]:
+def _scan_layout(
+    runs: int, rows: int, units: int, recurrent: torch.Tensor | None, trained: bool = False
+) -> tuple[tuple, dict]:
     if recurrent is None:
         # Neurons know nothing of each other: samples and units are one long row, and no lane idles.
         shape = {"rows": 1, "units": rows * units, "RECURRENT": False, "BLOCK_ROWS": 1, "BLOCK_K": 16}
         shape |= {"BLOCK_UNITS": _power(rows * units, 16, 256), "num_warps": 4, **ROUNDED}
     else:
         # Without prefetching: a tile is read back in the step that writes it. The widest layers take fewer samples,
-        # so that their state still fits the registers.
+        # so that their state still fits the registers; so do sums for the gradients of decays.
         block = _power(units, 16, TritonKernels.most_recurrent_units)
-        shape = {"rows": rows, "units": units, "RECURRENT": True, "BLOCK_ROWS": 16 if block < 512 else 8, "BLOCK_K": 16}
+        samples = (16 if block < 512 else 8) // (2 if trained else 1)
+        shape = {"rows": rows, "units": units, "RECURRENT": True, "BLOCK_ROWS": samples, "BLOCK_K": 16}
         shape |= {"BLOCK_UNITS": block, "num_warps": 8 if block > 128 else 4, "num_stages": 1, **FUSED}
     blocks = triton.cdiv(shape["units"], shape["BLOCK_UNITS"]), triton.cdiv(shape["rows"], shape["BLOCK_ROWS"])
     return (*blocks, runs), shape
