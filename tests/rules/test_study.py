@@ -58,6 +58,7 @@ def runner(python: Path, folder: Path) -> Callable[..., str]:
 
 
 @pytest.mark.workflow
+@pytest.mark.long
 def test_the_example_runs_beside_an_installed_package(python, tmp_path):
     shutil.copytree(STUDY, tmp_path / "study")
     run = runner(python, tmp_path / "study")
@@ -79,6 +80,7 @@ def test_the_example_runs_beside_an_installed_package(python, tmp_path):
 
 
 @pytest.mark.workflow
+@pytest.mark.long
 def test_the_example_of_spikes_of_ones_own_runs_beside_an_installed_package(python, tmp_path):
     shutil.copytree(STUDY, tmp_path / "study")
     for name in ("own_spikes.py", "own_spikes.yaml"):
