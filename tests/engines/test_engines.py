@@ -111,9 +111,6 @@ ONLY_ON_THE_CPU = [
     ({"network.neuron": "alif", "objective.head": "steps"}, "alif neurons"),
     ({"network.neuron": "slstm"}, "slstm neurons"),
     ({"network.dropout": 0.1}, "dropout"),
-    ({"network.input_dropout": 0.1}, "drops no input spikes"),
-    ({"network.trained_neurons": True}, "time constants"),
-    ({"network.tau_synapse_shape": 3}, "time constants"),
     ({"objective.label_smoothing": 0.1}, "label smoothing"),
 ]
 ELSEWHERE = [

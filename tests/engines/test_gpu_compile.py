@@ -19,6 +19,13 @@ LAYERS = {
     "recurrent": {"network.hidden": [256], "network.recurrent": True},
     "widest recurrent": {"network.hidden": [512], "network.recurrent": True},
     "one unit, one sample": {"network.hidden": [1], "network.recurrent": True},
+    "time constants of single neurons": {"network.hidden": [100], "network.tau_membrane_shape": 3},
+    "trained ones, input dropped": {
+        "network.hidden": [256],
+        "network.recurrent": True,
+        "network.trained_neurons": True,
+        "network.input_dropout": 0.1,
+    },
 }
 
 KERNELS = {

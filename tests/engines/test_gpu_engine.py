@@ -79,9 +79,11 @@ def random_weights(spec, task, seed=0, scale=8.0):
     rng = np.random.default_rng(seed)
     shapes = layout(spec, task.units, task.classes)
     return {
-        name: (rng.normal(0.4, 1, shape) * (scale if name[0] == "W" else 1) / shape[1] ** 0.5).astype(
-            spec.training.precision
-        )
+        name: (
+            rng.uniform(0.5, 12.0, shape)  # time constants
+            if len(shape) == 1
+            else rng.normal(0.4, 1, shape) * (scale if name[0] == "W" else 1) / shape[1] ** 0.5
+        ).astype(spec.training.precision)
         for name, shape in shapes.items()
     }
 
@@ -171,6 +173,56 @@ def test_formulas_beside_shapes_agree_with_the_reference(tiny, layers, kernels):
     assert_agree(specs, task, [random_weights(spec, task, seed) for seed, spec in enumerate(specs)], kernels)
 
 
+SPREAD = {"network.tau_membrane_shape": 3, "network.tau_synapse_shape": 2}
+SINGLE = {
+    "spread": SPREAD,
+    "trained": {"network.trained_neurons": True},
+    "trained from a spread": {"network.trained_neurons": True, **SPREAD},
+}
+
+
+@both
+@pytest.mark.parametrize("layers", ["three layers", "two recurrent layers"])
+@pytest.mark.parametrize("times", SINGLE)
+def test_time_constants_of_single_neurons_agree_with_the_reference(tiny, times, layers, kernels):
+    knobs = {"training.precision": "float64", **SINGLE[times], **LAYERS[layers]}
+    specs = [tiny({**knobs, "init.seed": seed, **one}) for seed, one in enumerate(MIXED)]
+    task = random_task()
+    totals = assert_agree(specs, task, [random_weights(spec, task, seed) for seed, spec in enumerate(specs)], kernels)
+    assert all((sums.spikes > 0).all() for sums in totals)
+
+
+@both
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_time_constants_of_more_neurons_and_samples_than_a_block_agree(tiny, recurrent, kernels):
+    hidden = {"network.hidden": [19], "network.recurrent": recurrent, "network.reset_gradient": "attached"}
+    spec = tiny({"training.precision": "float64", "network.trained_neurons": True, **hidden})
+    task = random_task(samples=18, steps=7)
+    assert_agree([spec], task, [random_weights(spec, task)], kernels)
+
+
+@both
+def test_time_constants_below_the_shortest_stay_where_they_are(tiny, kernels):
+    spec = tiny({"training.precision": "float64", "network.trained_neurons": True, "network.hidden": [6]})
+    task = random_task()
+    weights = random_weights(spec, task)
+    weights["tau_membrane1"][:4] = [-1.0, 0.0, 1e-3, 1e-2]
+    weights["tau_synapse1"][2:] = [1e-2, 1e6, 0.0, -5.0]
+    assert_agree([spec], task, [weights], kernels)
+
+
+@both
+def test_runs_drop_the_same_input_as_in_the_reference(tiny, kernels):
+    shares = [{"network.input_dropout": share} for share in (0.0, 0.3, 0.95)]
+    specs = [
+        tiny({"training.precision": "float64", "training.seed": seed, **share}) for seed, share in enumerate(shares)
+    ]
+    task = random_task(samples=6, rate=1.0)
+    weights = [random_weights(spec, task) for spec in specs]
+    first, some, nearly_all = (sums.loss for sums in assert_agree(specs, task, weights, kernels))
+    assert first != some != nearly_all
+
+
 EDGES = {
     "one sample": ({"samples": 1, "rate": 0}, {}),
     "four steps": ({"steps": 4}, {}),
@@ -234,11 +286,10 @@ def test_a_tie_of_the_maximum_takes_its_first_step(tiny, kernels):
 
 
 @both
-def test_training_is_adam_on_the_reference(tiny, kernels):
-    specs = [
-        tiny({"training.precision": "float64", "training.batch_size": 3, "network.recurrent": True, **changes})
-        for changes in MIXED
-    ]
+@pytest.mark.parametrize("more", [{}, {"network.input_dropout": 0.3, **SINGLE["trained from a spread"]}])
+def test_training_is_adam_on_the_reference(tiny, more, kernels):
+    knobs = {"training.precision": "float64", "training.batch_size": 3, "network.recurrent": True, **more}
+    specs = [tiny({**knobs, **changes}) for changes in MIXED]
     task = random_task(samples=5)
     weights = [random_weights(spec, task, seed) for seed, spec in enumerate(specs)]
     orders = [np.random.default_rng(seed).permutation(5) for seed in range(3)]
@@ -292,10 +343,15 @@ def assert_same_bits(found, wanted):
         np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
 
 
+OWN = {"network.input_dropout": 0.2, "network.trained_neurons": True}
+
+
 @both
-@pytest.mark.parametrize("layers", ["one layer", "recurrent"])
-def test_a_run_does_not_depend_on_its_company(tiny, layers, kernels):
-    specs = [tiny({"training.batch_size": 3, **LAYERS[layers], **changes}) for changes in MIXED]
+@pytest.mark.parametrize(
+    ("layers", "more"), [("one layer", {}), ("recurrent", {}), ("one layer", OWN), ("recurrent", OWN)]
+)
+def test_a_run_does_not_depend_on_its_company(tiny, layers, more, kernels):
+    specs = [tiny({"training.batch_size": 3, **LAYERS[layers], **more, **changes}) for changes in MIXED]
     task = random_task(samples=5, steps=8)
     weights = [random_weights(spec, task, seed) for seed, spec in enumerate(specs)]
     orders = [np.random.default_rng(seed).permutation(5) for seed in range(3)]
@@ -349,6 +405,15 @@ def test_a_run_that_diverges_stops_alone(tiny, kernels):
     assert state["optimiser.step_count"] < 4
     for name, array in expected.items():
         np.testing.assert_allclose(state[name], array, rtol=1e-4, err_msg=name)
+
+
+def test_runs_whose_neurons_differ_in_kind_train_in_packs_of_their_own(tiny):
+    changes = [{}, SPREAD, {"network.trained_neurons": True}, {}, SPREAD]
+    specs = [tiny({"init.seed": seed, **one}) for seed, one in enumerate(changes)]
+    task = random_task()
+    weights = [random_weights(spec, task) for spec in specs]
+    session = GpuEngine(DEVICE, "torch").open(specs, task, copies(weights))
+    assert [places for places, _ in session.packs] == [[0, 3], [1, 4], [2]]
 
 
 def test_packs_are_cut_to_what_goes_in_lockstep_and_fits(tiny):

@@ -267,3 +267,28 @@ def test_a_text_is_calibrated_on_its_words(embedding):
     knobs = {"data.task": "ptb", "network.hidden": [12], "network.embedding": embedding}
     (row,) = calibrated(asked({**knobs, "init.conditions": "I+II"}), task).found
     assert row["steps"] == 40 and abs(row["residuals.I"]) < 0.3
+
+
+SPREAD = {"network.tau_membrane_shape": 3, "network.tau_synapse_shape": 3}
+
+
+@pytest.mark.parametrize(
+    "times", [SPREAD, {"network.trained_neurons": True}, {**SPREAD, "network.trained_neurons": True}]
+)
+def test_it_is_measured_with_the_time_constants_of_the_single_neurons(times):
+    def spikes(spec, weights):
+        own = Bench(spec, 1, weights, raster @ weights["W1"].T, "batch", 6)
+        measured = own.outputs(weights["V1"], 1.0)
+        with torch.no_grad():
+            found = torch.stack(forward(spec, weights, raster).spikes[0])
+        return measured, found, own.growth(weights["V1"], 1.0, LayerSettings())
+
+    spec = asked({"network.neuron": "lif", "network.hidden": [30], **times})
+    weights = as_tensors(initial_weights(spec, 5, 3))
+    if "network.trained_neurons" in times:
+        weights["tau_membrane1"] *= torch.linspace(0.5, 2, 30)
+    raster = torch.from_numpy((stream(2, "test").random((40, 8, 5)) < 0.5).astype(float)) * 3.0
+    measured, found, growth = spikes(spec, weights)
+    assert torch.equal(measured, found) and 0.02 < float(found.mean()) < 0.5
+    shared, _, other = spikes(asked({"network.neuron": "lif", "network.hidden": [30]}), weights)
+    assert not torch.equal(measured, shared) and growth != other

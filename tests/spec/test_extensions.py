@@ -268,6 +268,14 @@ def test_names_are_taken_across_files_and_a_missing_file_is_told(files, tmp_path
     (tmp_path / "config.yaml").write_text("extensions: [none.py]\n")
     assert main(["check"]) == 1
     assert capsys.readouterr().err == "sgpipe: config.yaml: extensions: none.py: no such file\n"
+    for given, said in (
+        ("[study.yaml]", "study.yaml is not a Python file (.py)"),
+        ("[a.py, a.py]", "a.py is there twice"),
+    ):
+        (tmp_path / "config.yaml").write_text(f"extensions: {given}\n")
+        (tmp_path / "a.py").write_text(NEURON)
+        assert main(["check"]) == 1
+        assert capsys.readouterr().err.startswith(f"sgpipe: config.yaml: extensions: {said}")
     assert load_config(changes={"extensions": []}).extensions == ()
 
 

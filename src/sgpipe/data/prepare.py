@@ -36,7 +36,8 @@ def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, k
     data = spec.data
     needs_files = data.source in ("original", "derived")
     if needs_files and folder is None:
-        raise SgpipeError(f"{data.task}: source {data.source} needs the folder of the data files")
+        wanted = 'give it, as in folder="data"'
+        raise SgpipeError(f"{data.task}: source {data.source} needs the folder of the data files; {wanted}")
     if own := own_of(data):
         return own_task(own, data, Path(folder) if needs_files else None)
     module = importlib.import_module(f"sgpipe.data.{data.task}")

@@ -1,6 +1,6 @@
 """Spikes as files hold them, some samples at a time: what they may be, and how they become events."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -120,10 +120,12 @@ def in_bins(sample: np.ndarray, place: np.ndarray, unit: np.ndarray, labels: np.
     return Events.from_spikes(np.repeat(sample, data.hold), step, np.repeat(unit, data.hold), labels)
 
 
-def _joined(parts: Sequence[Events]) -> Events:
+def _joined(parts: list[Events]) -> Events:
     counts = np.concatenate([np.diff(part.ptr) for part in parts])
     ptr = np.concatenate([[0], np.cumsum(counts)])
-    step, unit, labels = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("step", "unit", "labels")
-    )
-    return Events(ptr, step, unit, labels)
+    labels = np.concatenate([part.labels for part in parts])
+    steps, units = [part.step for part in parts], [part.unit for part in parts]
+    parts.clear()  # a large file fills the memory: each array goes when it has been copied
+    step = np.concatenate(steps)
+    steps.clear()
+    return Events(ptr, step, np.concatenate(units), labels)

@@ -10,9 +10,10 @@ split (in a text: row + rows * batch). The place of `network.dropout` is the num
 it, from 1, that of `network.input_dropout` is `input`.
 
 What `network.dropout` keeps is divided by the share that is kept (inverted dropout), so that drives have the same mean
-with and without it. What `network.input_dropout` keeps stays as it is: it is augmentation of the data, as EventDrop
-(Gu et al. 2021) and tonic's DropEvent do it. A train of fewer spikes is what a network may meet; scaled spikes are not
-spikes. Spikes of one unit in one step go together.
+with and without it. What `network.input_dropout` keeps stays as it is: it is augmentation of the data, as the random
+drop of EventDrop (Gu, Sng, Hu & Yu, IJCAI 2021, 700-707) and tonic's DropEvent are. A train of fewer spikes is what a
+network may meet; scaled spikes are not spikes. Those two take a fixed share of a sample's events; here each is dropped
+by itself, and spikes of one unit in one step go together.
 """
 
 import numpy as np

@@ -1,7 +1,10 @@
 """Time constants of single current-based neurons: equal, or from a gamma distribution (Perez-Nieves et al. 2021).
 
-Perez-Nieves, Leung, Dragotti & Goodman (Nature Communications 12:5791) draw them from gamma(3, tau / 3), train them,
-both or neither. Here shape and training are knobs of their own, so that all four can be compared.
+Perez-Nieves, Leung, Dragotti & Goodman (Nature Communications 12:5791) draw them from a gamma distribution of shape 3
+and scale tau / 3, train them, both or neither. Here shape and training are knobs of their own, so that all four can be
+compared. In their code (npvoid/neural_heterogeneity, SuGD_code/layers.py) the decays themselves are trained, within 2/e
+and 0.995, the gradient takes 1 - b_mem as a constant, and the readout's decays are drawn too. Here time constants are
+trained, by the whole gradient, and the readout has one of its own.
 """
 
 import numpy as np

@@ -8,6 +8,7 @@ import torch
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data.samples import SPLITS, Events, Task
+from sgpipe.engines.gpu.decays import kind_of
 from sgpipe.engines.gpu.events import EventSplit
 from sgpipe.engines.gpu.kernels import Kernels
 from sgpipe.engines.gpu.knobs import FAMILIES
@@ -18,7 +19,6 @@ from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.engines.table import lacks_table
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
-from sgpipe.weights.time_constants import single
 
 MOST_RUNS = 65535  # what an axis of a grid but the first may have
 
@@ -73,6 +73,7 @@ class GpuEngine:
         alike: dict[tuple, list[int]] = {}
         for place, spec in enumerate(specs):
             key = spec.network.hidden, spec.network.recurrent, spec.training.batch_size, spec.training.precision
+            key += kind_of(spec)
             alike.setdefault(key, []).append(place)
         packs = []
         for places in alike.values():
@@ -110,10 +111,6 @@ def _unknown(spec: RunSpec) -> str | None:
         return reason
     if network.dropout:
         return "it has no dropout"
-    if network.input_dropout:
-        return "it drops no input spikes"
-    if single(spec):
-        return "its neurons share their time constants"
     return "it has no label smoothing" if objective.label_smoothing else None
 
 

@@ -40,10 +40,17 @@ class Kernels(Protocol):
     work_tensors: int  # tensors as large as the widest layer's drive that a step makes and drops, at most
     makes_raster: bool  # whether it holds a minibatch's inputs densely
 
-    def drive(self, weights: torch.Tensor, split: EventSplit, samples: torch.Tensor) -> torch.Tensor:
-        """Return the weighted input events (runs, steps, batch, units) of `samples` (runs, batch)."""
+    def drive(
+        self, weights: torch.Tensor, split: EventSplit, samples: torch.Tensor, drops: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return the weighted input events (runs, steps, batch, units) of `samples` (runs, batch).
 
-    def event_gradient(self, split: EventSplit, samples: torch.Tensor, drive_gradient: torch.Tensor, out) -> None:
+        `drops` say which events are left out (`dropping.drops_of`).
+        """
+
+    def event_gradient(
+        self, split: EventSplit, samples: torch.Tensor, drops: torch.Tensor | None, drive_gradient: torch.Tensor, out
+    ) -> None:
         """Write the gradient of the input weights to `out` (runs, inputs, units)."""
 
     def product(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -52,15 +59,25 @@ class Kernels(Protocol):
     def weight_gradient(self, spikes: torch.Tensor, drive_gradient: torch.Tensor, out: torch.Tensor) -> None:
         """Write the sum over steps and samples of spikes x drive gradient to `out` (runs, units in, units out)."""
 
-    def forward(self, knobs: Knobs, drive: torch.Tensor, recurrent: torch.Tensor | None) -> Scan:
-        """Scan a layer over time."""
+    def forward(
+        self, knobs: Knobs, drive: torch.Tensor, recurrent: torch.Tensor | None, decays: torch.Tensor | None
+    ) -> Scan:
+        """Scan a layer over time; `decays` are those of single neurons (`decays`), None if the layer shares them."""
 
     def backward(
-        self, knobs: Knobs, scan: Scan, spike_gradient: torch.Tensor, count_gradient: torch.Tensor, recurrent
+        self,
+        knobs: Knobs,
+        scan: Scan,
+        spike_gradient: torch.Tensor,
+        count_gradient: torch.Tensor,
+        recurrent: torch.Tensor | None,
+        decays: torch.Tensor | None,
+        to_decays: torch.Tensor | None,
     ) -> torch.Tensor:
         """Scan a layer back in time and return the gradient of its drive.
 
-        The loss depends on its spikes through the next layer's drive (`spike_gradient`) and through their counts.
+        The loss depends on its spikes through the next layer's drive (`spike_gradient`) and through their counts. The
+        gradients of the decays of membranes and currents are left in `to_decays` (runs, 2, units), unless it is None.
         """
 
     def readout(self, knobs: Knobs, drive: torch.Tensor, labels: torch.Tensor, train: bool) -> Scores:

@@ -1,23 +1,27 @@
 """Runs that train in lockstep: stacked weights, one minibatch at a time for all."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from sgpipe.engines.gpu.adam import PackAdam
+from sgpipe.engines.gpu.decays import decays_of, fixed_decays, kind_of, to_time_constant
+from sgpipe.engines.gpu.dropping import drops_of
 from sgpipe.engines.gpu.events import EventSplit
 from sgpipe.engines.gpu.kernels import Kernels
 from sgpipe.engines.gpu.knobs import Knobs
 from sgpipe.engines.interface import Measures, Weights
 from sgpipe.model.objectives import right
 from sgpipe.spec.run import RunSpec
+from sgpipe.weights.time_constants import NAMES
 
 EVALUATION_BATCH = 250
 
 
 class Pack:
-    """One task, one network shape, one batch size, one precision."""
+    """One task, one network shape, one batch size, one precision, and decays of one kind."""
 
     def __init__(
         self,
@@ -33,6 +37,10 @@ class Pack:
         self.flat = self._stack(weights)
         self.gradient = torch.zeros_like(self.flat)
         self.optimiser = PackAdam(specs, self.flat)
+        self.layers = range(1, len(specs[0].network.hidden) + 1)
+        self._dropped: tuple[list[int], torch.Tensor | None] | None = None  # and in which epochs the runs are
+        self.trains_decays = kind_of(specs[0])[1]
+        self.fixed_decays = [fixed_decays(specs, layer, self.flat) for layer in self.layers]
 
     def part(self, places: slice) -> "Pack":
         """Return some of the runs, as they stand, as a pack of their own."""
@@ -48,10 +56,24 @@ class Pack:
         return torch.from_numpy(np.stack(rows)).to(self.device)
 
     def parts(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the matrices (runs, units in, units out) that `flat` holds, as views."""
-        sizes = [rows * columns for rows, columns in self.layout.values()]
-        pieces = zip(self.layout.items(), flat.split(sizes, 1), strict=True)
-        return {name: piece.unflatten(1, (columns, rows)) for (name, (rows, columns)), piece in pieces}
+        """Return the matrices (runs, units in, units out) and what is of neurons (runs, units), as views of `flat`."""
+        pieces = flat.split([math.prod(shape) for shape in self.layout.values()], 1)
+        shapes = zip(self.layout.items(), pieces, strict=True)
+        return {name: piece.unflatten(1, shape[::-1]) for (name, shape), piece in shapes}
+
+    def _decays(self, weights: dict[str, torch.Tensor], layer: int) -> torch.Tensor | None:
+        """Return the decays of a layer's single neurons, None if it shares them."""
+        if not self.trains_decays:
+            return self.fixed_decays[layer - 1]
+        return decays_of([weights[f"{name}{layer}"] for name in NAMES])
+
+    def _drops(self) -> torch.Tensor | None:
+        """Return what training drops of the input in the epoch under way."""
+        updates = -(-len(self.splits["train"].labels) // self.specs[0].training.batch_size)
+        epochs = [count // updates + 1 for count in self.optimiser.counts]
+        if self._dropped is None or self._dropped[0] != epochs:
+            self._dropped = epochs, drops_of(self.specs, epochs, self.flat.device)
+        return self._dropped[1]
 
     def batch(self, split: EventSplit, samples: torch.Tensor, train: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what is measured at `samples` (runs, batch).
@@ -62,37 +84,45 @@ class Pack:
         """
         kernels, weights, layers, fired = self.kernels, self.parts(self.flat), [], []
         spikes, penalty = None, self.flat.new_zeros(samples.shape)
+        drops = self._drops() if train else None
 
         def drive(name: str) -> torch.Tensor:
             if spikes is None:
-                return kernels.drive(weights[name], split, samples)
+                return kernels.drive(weights[name], split, samples, drops)
             return kernels.product(spikes, weights[name])
 
-        for layer in range(1, len(self.specs[0].network.hidden) + 1):
-            scan = kernels.forward(self.knobs, drive(f"W{layer}"), weights.get(f"V{layer}"))
+        for layer in self.layers:
+            decays = self._decays(weights, layer)
+            scan = kernels.forward(self.knobs, drive(f"W{layer}"), weights.get(f"V{layer}"), decays)
             spikes = scan.spikes
             cost, spent, to_count = kernels.regularise(self.knobs, scan.counts)
             penalty = penalty + cost
             fired.append(spent)
             if train:
-                layers.append((scan, to_count))
+                layers.append((scan, to_count, decays))
         scores = kernels.readout(self.knobs, drive("W_out"), split.labels[samples], train)
         if train:
-            self._reverse(split, samples, weights, layers, scores.drive_gradient)
+            self._reverse(split, samples, drops, weights, layers, scores.drive_gradient)
         return torch.stack([scores.loss, penalty, scores.ahead.to(penalty.dtype), *fired]), scores.moved.any(1)
 
-    def _reverse(self, split, samples, weights, layers, drive_gradient) -> None:
+    def _reverse(self, split, samples, drops, weights, layers, drive_gradient) -> None:
         gradients, name = self.parts(self.gradient), "W_out"
         while layers:
             layer = len(layers)
-            scan, to_count = layers.pop()
+            scan, to_count, decays = layers.pop()
+            to_decays = decays.new_empty((len(decays), 2, decays.shape[2])) if self.trains_decays else None
             self.kernels.weight_gradient(scan.spikes, drive_gradient, gradients[name])
             to_spike = self.kernels.product(drive_gradient, weights[name].transpose(1, 2).contiguous())
             recurrent, name = weights.get(f"V{layer}"), f"W{layer}"
-            drive_gradient = self.kernels.backward(self.knobs, scan, to_spike, to_count, recurrent)
+            given = scan, to_spike, to_count, recurrent, decays, to_decays
+            drive_gradient = self.kernels.backward(self.knobs, *given)
             if recurrent is not None:
                 self.kernels.weight_gradient(scan.spikes, drive_gradient, gradients[f"V{layer}"])
-        self.kernels.event_gradient(split, samples, drive_gradient, gradients[name])
+            if to_decays is not None:
+                for place, of in enumerate(NAMES):
+                    tau = weights[f"{of}{layer}"]
+                    gradients[f"{of}{layer}"].copy_(to_time_constant(tau, to_decays[:, place]))
+        self.kernels.event_gradient(split, samples, drops, drive_gradient, gradients[name])
 
     def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
         """Pass once over the training split; see `Session`. If memory runs out, the pack is as it was before."""
@@ -146,8 +176,8 @@ class Pack:
         states = [{"optimiser.step_count": np.array(count)} for count in self.optimiser.counts]
         for prefix, flat in known.items():
             for name, stacked in self.parts(flat).items():
-                for state, matrix in zip(states, stacked.cpu().numpy(), strict=True):
-                    state[prefix + name] = matrix.T.copy()
+                for state, array in zip(states, stacked.cpu().numpy(), strict=True):
+                    state[prefix + name] = array.T.copy()
         return states
 
     def load(self, states: Sequence[Weights]) -> None:

@@ -2,8 +2,10 @@
 
 import torch
 
+from sgpipe.engines.gpu.dropping import kept
 from sgpipe.engines.gpu.events import EventSplit
 from sgpipe.engines.gpu.kernels import Scan, Scores
+from sgpipe.engines.gpu.knobs import Knobs
 from sgpipe.model.objectives import ahead
 
 
@@ -15,11 +17,11 @@ class TorchKernels:
     work_tensors = 8
     makes_raster = True
 
-    def drive(self, weights, split, samples):
-        return self.product(_raster(split, samples, weights), weights)
+    def drive(self, weights, split, samples, drops):
+        return self.product(_raster(split, samples, drops, weights), weights)
 
-    def event_gradient(self, split, samples, drive_gradient, out):
-        self.weight_gradient(_raster(split, samples, out), drive_gradient, out)
+    def event_gradient(self, split, samples, drops, drive_gradient, out):
+        self.weight_gradient(_raster(split, samples, drops, out), drive_gradient, out)
 
     def product(self, left, right):
         return _each(left.flatten(1, 2), right).unflatten(1, left.shape[1:3])
@@ -27,8 +29,8 @@ class TorchKernels:
     def weight_gradient(self, spikes, drive_gradient, out):
         out.copy_(_each(spikes.flatten(1, 2).transpose(1, 2), drive_gradient.flatten(1, 2)))
 
-    def forward(self, knobs, drive, recurrent):
-        b_membrane, gain, b_synapse = knobs["membrane_decay"], knobs["membrane_gain"], knobs["synapse_decay"]
+    def forward(self, knobs, drive, recurrent, decays):
+        b_membrane, gain, b_synapse = _decays(knobs, decays)
         membrane = current = before_reset = torch.zeros_like(drive[:, 0])
         potential, spikes = [], []
         for arriving in drive.unbind(1):
@@ -42,15 +44,17 @@ class TorchKernels:
             current = b_synapse * current + arriving
         return Scan(torch.stack(potential, 1), torch.stack(spikes, 1), sum(spikes))
 
-    def backward(self, knobs, scan, spike_gradient, count_gradient, recurrent):
+    def backward(self, knobs, scan, spike_gradient, count_gradient, recurrent, decays, to_decays):
         potential, spikes, _ = scan
-        b_membrane, gain, b_synapse = knobs["membrane_decay"], knobs["membrane_gain"], knobs["synapse_decay"]
+        b_membrane, gain, b_synapse = _decays(knobs, decays)
         attached, propagated = knobs["reset_attached"] != 0, knobs["recurrent_propagated"] != 0
-        centred = potential - 1
-        centred[:, 1:] = potential[:, 1:] * (1 - spikes[:, :-1]) - 1
-        for run, surrogate in zip(centred, knobs.surrogates, strict=True):
+        membrane = potential.clone()
+        membrane[:, 1:] *= 1 - spikes[:, :-1]
+        slope = membrane - 1
+        for run, surrogate in zip(slope, knobs.surrogates, strict=True):
             run.copy_(surrogate(run, torch))
         to_membrane = to_current = next_before_reset = torch.zeros_like(count_gradient)
+        to_membrane_decay = to_synapse_decay = to_membrane
         gradients = []
         for step in reversed(range(potential.shape[1])):
             gradients.append(to_current)
@@ -59,10 +63,17 @@ class TorchKernels:
             if recurrent is not None:
                 through = _each(to_current, recurrent.transpose(1, 2))
                 to_spike = torch.where(propagated, to_spike + through, to_spike)
-            kept = to_membrane * (1 - spikes[:, step])
-            to_current = b_synapse * to_current + gain * kept
-            to_membrane = b_membrane * kept + to_spike * centred[:, step]
+            held = to_membrane * (1 - spikes[:, step])
+            if to_decays is not None:
+                scaled = next_before_reset - b_membrane * membrane[:, step]  # the current times 1 - b_membrane
+                to_membrane_decay = to_membrane_decay + held * (gain * membrane[:, step] - scaled)
+                to_synapse_decay = to_synapse_decay + to_current * scaled
+            to_current = b_synapse * to_current + gain * held
+            to_membrane = b_membrane * held + to_spike * slope[:, step]
             next_before_reset = potential[:, step]
+        if to_decays is not None:
+            for place, each in enumerate((to_membrane_decay, to_synapse_decay)):
+                to_decays[:, place] = torch.stack([one.sum(0) for one in each / gain])
         return torch.stack(gradients[::-1], 1)
 
     def readout(self, knobs, drive, labels, train):
@@ -111,13 +122,23 @@ def _each(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return torch.stack([one @ other for one, other in zip(left, right, strict=True)])
 
 
-def _raster(split: EventSplit, samples: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Return the spike counts (runs, steps, batch, inputs) of `samples` (runs, batch)."""
+def _decays(knobs: Knobs, decays: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """Return the membrane's decay, 1 less that, and the current's, to be multiplied with (runs, batch, units)."""
+    if decays is None:
+        return knobs["membrane_decay"], knobs["membrane_gain"], knobs["synapse_decay"]
+    return decays[:, :, None].unbind(1)
+
+
+def _raster(split: EventSplit, samples: torch.Tensor, drops: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
+    """Return the spike counts (runs, steps, batch, inputs) of `samples` (runs, batch), less what is dropped."""
     (runs, rows), flat = samples.shape, samples.flatten()
     begin, end = split.step_ptr[flat * split.steps], split.step_ptr[(flat + 1) * split.steps]
     count = end - begin
     row = torch.arange(len(flat), device=flat.device).repeat_interleave(count)
     event = torch.arange(len(row), device=flat.device) + (begin - count.cumsum(0) + count)[row]
     raster = like.new_zeros((runs, split.steps, rows, split.units))
-    place = (row // rows, split.step[event].long(), row % rows, split.unit[event].long())
-    return raster.index_put_(place, raster.new_ones(()), accumulate=True)
+    run, step, unit = row // rows, split.step[event].long(), split.unit[event].long()
+    counts = raster.new_ones(())
+    if drops is not None:
+        counts = kept(drops[run], flat[row], step, unit, split.units).to(raster.dtype)
+    return raster.index_put_((run, step, row % rows, unit), counts, accumulate=True)

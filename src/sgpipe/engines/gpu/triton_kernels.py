@@ -25,24 +25,26 @@ class TritonKernels:
     work_tensors = 4
     makes_raster = False
 
-    def drive(self, weights, split, samples):
+    def drive(self, weights, split, samples, drops):
         (runs, rows), units = samples.shape, weights.shape[2]
         out = weights.new_empty((runs, split.steps, rows, units))
         block = _power(units, 16, 128)
         # One warp a program: it waits for memory, and more programs wait side by side.
         triton_sums.event_drive[(rows, triton.cdiv(units, block), runs)](
-            weights, out, samples, split.step_ptr, split.unit, weights.stride(0), split.steps, rows, units,
-            BLOCK_UNITS=block, num_warps=1, **ROUNDED,
+            weights, out, samples, split.step_ptr, split.unit, samples if drops is None else drops, weights.stride(0),
+            split.units, split.steps, rows, units,
+            DROPS=drops is not None, BLOCK_UNITS=block, num_warps=1, **ROUNDED,
         )  # fmt: skip
         return out
 
-    def event_gradient(self, split, samples, drive_gradient, out):
+    def event_gradient(self, split, samples, drops, drive_gradient, out):
         runs, steps, rows, units = drive_gradient.shape
         chunks, block = triton.cdiv(rows, CHUNK_SAMPLES), _power(units, 16, 128)
         partial = out.new_empty((runs, chunks, split.units, units))
         triton_sums.event_gradient[(runs * chunks * split.units, triton.cdiv(units, block))](
-            drive_gradient, partial, samples, split.unit_ptr, split.step_by_unit, split.units, steps, rows, units,
-            chunks, CHUNK=CHUNK_SAMPLES, BLOCK_UNITS=block, num_warps=1, **ROUNDED,
+            drive_gradient, partial, samples, split.unit_ptr, split.step_by_unit, samples if drops is None else drops,
+            split.units, steps, rows, units, chunks,
+            DROPS=drops is not None, CHUNK=CHUNK_SAMPLES, BLOCK_UNITS=block, num_warps=1, **ROUNDED,
         )  # fmt: skip
         _fold(partial, out)
 
@@ -69,27 +71,35 @@ class TritonKernels:
         )  # fmt: skip
         _fold(partial, out)
 
-    def forward(self, knobs, drive, recurrent):
+    def forward(self, knobs, drive, recurrent, decays):
         runs, steps, rows, units = drive.shape
         potential, spikes = torch.empty_like(drive), torch.empty_like(drive, dtype=torch.int8)
         counts = drive.new_empty((runs, rows, units))
         grid, shape = _scan_layout(runs, rows, units, recurrent)
         weights = drive if recurrent is None else recurrent
+        own, single = knobs.table if decays is None else decays, decays is not None
         triton_scan.forward_scan[grid](
-            drive, potential, spikes, counts, weights, weights.stride(0), knobs.table, steps, **shape
-        )
+            drive, potential, spikes, counts, weights, weights.stride(0), knobs.table, own, units, steps,
+            SINGLE=single, **shape,
+        )  # fmt: skip
         return Scan(potential, spikes, counts)
 
-    def backward(self, knobs, scan, spike_gradient, count_gradient, recurrent):
+    def backward(self, knobs, scan, spike_gradient, count_gradient, recurrent, decays, to_decays):
         runs, steps, rows, units = scan.potential.shape
         out = torch.empty_like(scan.potential)
-        grid, shape = _scan_layout(runs, rows, units, recurrent)
+        trained, partial = to_decays is not None, out
+        grid, shape = _scan_layout(runs, rows, units, recurrent, trained)
         weights = out if recurrent is None else recurrent.transpose(1, 2).contiguous()
         formulas = knobs.formulas or (knobs.table, knobs.table, knobs.table)  # of none, nothing is read
+        if trained:
+            partial = out.new_empty((2 * runs, rows, 1, units))  # of each sample, to be added in their order
         triton_scan.backward_scan[grid](
             scan.potential, scan.spikes, spike_gradient, count_gradient, out, weights, weights.stride(0),
-            knobs.table, *formulas, steps, FORMULAS=knobs.formulas is not None, **shape,
+            knobs.table, *formulas, knobs.table if decays is None else decays, partial, units, steps,
+            SINGLE=decays is not None, TRAINED=trained, FORMULAS=knobs.formulas is not None, **shape,
         )  # fmt: skip
+        if trained:
+            _fold(partial, to_decays.view(2 * runs, 1, units))
         return out
 
     def readout(self, knobs, drive, labels, train):
@@ -113,16 +123,19 @@ class TritonKernels:
         return penalty, spikes, gradient
 
 
-def _scan_layout(runs: int, rows: int, units: int, recurrent: torch.Tensor | None) -> tuple[tuple, dict]:
+def _scan_layout(
+    runs: int, rows: int, units: int, recurrent: torch.Tensor | None, trained: bool = False
+) -> tuple[tuple, dict]:
     if recurrent is None:
         # Neurons know nothing of each other: samples and units are one long row, and no lane idles.
         shape = {"rows": 1, "units": rows * units, "RECURRENT": False, "BLOCK_ROWS": 1, "BLOCK_K": 16}
         shape |= {"BLOCK_UNITS": _power(rows * units, 16, 256), "num_warps": 4, **ROUNDED}
     else:
         # Without prefetching: a tile is read back in the step that writes it. The widest layers take fewer samples,
-        # so that their state still fits the registers.
+        # so that their state still fits the registers; so do sums for the gradients of decays.
         block = _power(units, 16, TritonKernels.most_recurrent_units)
-        shape = {"rows": rows, "units": units, "RECURRENT": True, "BLOCK_ROWS": 16 if block < 512 else 8, "BLOCK_K": 16}
+        samples = (16 if block < 512 else 8) // (2 if trained else 1)
+        shape = {"rows": rows, "units": units, "RECURRENT": True, "BLOCK_ROWS": samples, "BLOCK_K": 16}
         shape |= {"BLOCK_UNITS": block, "num_warps": 8 if block > 128 else 4, "num_stages": 1, **FUSED}
     blocks = triton.cdiv(shape["units"], shape["BLOCK_UNITS"]), triton.cdiv(shape["rows"], shape["BLOCK_ROWS"])
     return (*blocks, runs), shape

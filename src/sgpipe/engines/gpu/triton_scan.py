@@ -7,6 +7,7 @@ is the last axis of the grid. Offsets that grow with the number of steps are 64 
 import triton
 import triton.language as tl
 
+from sgpipe.engines.gpu.decays import ROWS
 from sgpipe.engines.gpu.knobs import FAMILIES, Place, Row
 
 # Places in the table of knobs, and the number of them
@@ -30,6 +31,7 @@ INVERSE_SQUARE, LOGISTIC, EXPONENTIAL, GAUSSIAN, TRIANGLE, RECTANGLE, FORMULA = 
     for name in ("inverse_square", "logistic", "exponential", "gaussian", "triangle", "rectangle", "formula")
 )
 PLACES = tl.constexpr(len(Place._fields))
+OF_NEURON = tl.constexpr(ROWS)  # numbers in a table of decays for each neuron
 
 
 @triton.jit
@@ -100,11 +102,23 @@ def _tile(rows, units, BLOCK_ROWS: tl.constexpr, BLOCK_UNITS: tl.constexpr):
 
 @triton.jit
 def _run_of(knobs):
-    # This program's run, where its knobs lie, and its decays.
+    # This program's run, and where its knobs lie.
     run = tl.program_id(2).to(tl.int64)
-    own = knobs + run * KNOBS
-    b_membrane, gain = tl.load(own + MEMBRANE_DECAY), tl.load(own + MEMBRANE_GAIN)
-    return run, own, b_membrane, gain, tl.load(own + SYNAPSE_DECAY)
+    return run, knobs + run * KNOBS
+
+
+@triton.jit
+def _decays_of(knobs, decays, neurons, run, unit, units, SINGLE: tl.constexpr):
+    # Decay of the membrane, 1 less that, and decay of the current: of the layer or, loaded once, of each neuron.
+    if SINGLE:
+        own = decays + run * OF_NEURON * neurons + unit % neurons  # samples and units may be one long row
+        b_membrane = tl.load(own, mask=unit < units, other=0.0)[None, :]
+        gain = tl.load(own + neurons, mask=unit < units, other=1.0)[None, :]
+        b_synapse = tl.load(own + 2 * neurons, mask=unit < units, other=0.0)[None, :]
+    else:
+        b_membrane, gain = tl.load(knobs + MEMBRANE_DECAY), tl.load(knobs + MEMBRANE_GAIN)
+        b_synapse = tl.load(knobs + SYNAPSE_DECAY)
+    return b_membrane, gain, b_synapse
 
 
 @triton.jit
@@ -132,16 +146,20 @@ def forward_scan(
     recurrent,
     recurrent_stride,
     knobs,
+    decays,
+    neurons,
     steps,
     rows,
     units,
+    SINGLE: tl.constexpr,
     RECURRENT: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_UNITS: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    run, knobs, b_membrane, gain, b_synapse = _run_of(knobs)
+    run, knobs = _run_of(knobs)
     row, unit, cell, inside = _tile(rows, units, BLOCK_ROWS, BLOCK_UNITS)
+    b_membrane, gain, b_synapse = _decays_of(knobs, decays, neurons, run, unit, units, SINGLE)
     weights = recurrent + run * recurrent_stride
 
     membrane = tl.zeros((BLOCK_ROWS, BLOCK_UNITS), drive.dtype.element_ty)
@@ -175,23 +193,30 @@ def backward_scan(
     formula_rows,
     formula_edges,
     formula_places,
+    decays,
+    decay_gradient,
+    neurons,
     steps,
     rows,
     units,
+    SINGLE: tl.constexpr,
+    TRAINED: tl.constexpr,
     FORMULAS: tl.constexpr,
     RECURRENT: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_UNITS: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    run, knobs, b_membrane, gain, b_synapse = _run_of(knobs)
+    run, knobs = _run_of(knobs)
     row, unit, cell, inside = _tile(rows, units, BLOCK_ROWS, BLOCK_UNITS)
+    b_membrane, gain, b_synapse = _decays_of(knobs, decays, neurons, run, unit, units, SINGLE)
     weights = recurrent + run * recurrent_stride
     place = formula_places + run * PLACES
     attached, propagated = tl.load(knobs + RESET_ATTACHED) != 0, tl.load(knobs + RECURRENT_PROPAGATED) != 0
 
     to_membrane = tl.zeros((BLOCK_ROWS, BLOCK_UNITS), potential.dtype.element_ty)  # adjoints of step n + 1
     to_current, next_before_reset = to_membrane, to_membrane
+    to_membrane_decay, to_synapse_decay = to_membrane, to_membrane
     regulariser = tl.load(count_gradient + run * rows * units + cell, mask=inside, other=0.0)
     first = run * steps * rows * units
     here = (run * steps + steps - 1) * rows * units
@@ -209,8 +234,16 @@ def backward_scan(
                 to_spike = _through_weights(to_spike, drive_gradient + here, weights, row, rows, unit, units, BLOCK_K)
         membrane = before_reset * (1.0 - earlier_spike)
         kept = to_membrane * (1.0 - spike)
+        if TRAINED:
+            scaled = next_before_reset - b_membrane * membrane  # the current times 1 - b_membrane
+            to_membrane_decay += kept * (gain * membrane - scaled)
+            to_synapse_decay += to_current * scaled
         to_current = b_synapse * to_current + gain * kept
         slope = _surrogate(membrane - 1.0, knobs, formula_rows, formula_edges, place, FORMULAS)
         to_membrane = b_membrane * kept + to_spike * slope
         next_before_reset, spike = before_reset, earlier_spike
         here -= rows * units
+    if TRAINED:
+        there = decay_gradient + run * 2 * rows * units + cell
+        tl.store(there, to_membrane_decay / gain, mask=inside)
+        tl.store(there + rows * units, to_synapse_decay / gain, mask=inside)

@@ -8,15 +8,45 @@ threshold.
 import triton
 import triton.language as tl
 
+from sgpipe.engines.gpu import dropping
+
+GOLDEN, DROP_NUMBERS = tl.constexpr(dropping.GOLDEN), tl.constexpr(3)
+FIRST_SHIFT, FIRST_FACTOR = (tl.constexpr(number) for number in dropping.MIX[0])
+SECOND_SHIFT, SECOND_FACTOR = (tl.constexpr(number) for number in dropping.MIX[1])
+
+
+@triton.jit
+def _kept(drops, sample, step, unit, sources):
+    # Whether a run keeps an event (`dropping.kept`), from three numbers of it: with unsigned ones of 64 bits.
+    counter = (sample.to(tl.int64) * tl.load(drops + 2) + step) * sources + unit + 1
+    z = counter.to(tl.uint64) * GOLDEN + tl.load(drops).to(tl.uint64, bitcast=True)
+    z = (z ^ (z >> FIRST_SHIFT)) * FIRST_FACTOR
+    z = (z ^ (z >> SECOND_SHIFT)) * SECOND_FACTOR
+    return ((z ^ (z >> 31)) >> 11).to(tl.int64) >= tl.load(drops + 1)
+
 
 @triton.jit
 def event_drive(
-    weights, drive, samples, step_ptr, event_unit, weight_stride, steps, rows, units, BLOCK_UNITS: tl.constexpr
+    weights,
+    drive,
+    samples,
+    step_ptr,
+    event_unit,
+    drops,
+    weight_stride,
+    sources,
+    steps,
+    rows,
+    units,
+    DROPS: tl.constexpr,
+    BLOCK_UNITS: tl.constexpr,
 ):
     run, row = tl.program_id(2).to(tl.int64), tl.program_id(0)
     unit = tl.program_id(1) * BLOCK_UNITS + tl.arange(0, BLOCK_UNITS)
     inside = unit < units
-    step_ptr += tl.load(samples + run * rows + row) * steps
+    sample = tl.load(samples + run * rows + row)
+    step_ptr += sample * steps
+    drops += run * DROP_NUMBERS
     weights += run * weight_stride + unit
     here = (run * steps * rows + row) * units
     silence = tl.zeros((BLOCK_UNITS,), drive.dtype.element_ty)
@@ -25,7 +55,11 @@ def event_drive(
         end = tl.load(step_ptr + step + 1)
         total = silence
         for event in range(begin, end):
-            total += tl.load(weights + tl.load(event_unit + event) * units, mask=inside, other=0.0)
+            source = tl.load(event_unit + event)
+            known = inside
+            if DROPS:
+                known = tl.where(_kept(drops, sample, step, source, sources), inside, False)
+            total += tl.load(weights + source * units, mask=known, other=0.0)
         tl.store(drive + here + unit, total, mask=inside)
         here += rows * units
         begin = end
@@ -38,11 +72,13 @@ def event_gradient(
     samples,
     unit_ptr,
     event_step,
+    drops,
     sources,
     steps,
     rows,
     units,
     chunks,
+    DROPS: tl.constexpr,
     CHUNK: tl.constexpr,
     BLOCK_UNITS: tl.constexpr,
 ):
@@ -55,12 +91,17 @@ def event_gradient(
     total = tl.zeros((BLOCK_UNITS,), partial.dtype.element_ty)
     samples += run * rows
     unit_ptr += source
+    drops += run * DROP_NUMBERS
     drive_gradient += run * steps * rows * units + unit
     for row in range(chunk * CHUNK, tl.minimum(chunk * CHUNK + CHUNK, rows)):
-        place = unit_ptr + tl.load(samples + row) * sources
+        sample = tl.load(samples + row)
+        place = unit_ptr + sample * sources
         for event in range(tl.load(place), tl.load(place + 1)):
-            here = (tl.load(event_step + event).to(tl.int64) * rows + row) * units
-            total += tl.load(drive_gradient + here, mask=inside, other=0.0)
+            step = tl.load(event_step + event).to(tl.int64)
+            known = inside
+            if DROPS:
+                known = tl.where(_kept(drops, sample, step, source, sources), inside, False)
+            total += tl.load(drive_gradient + (step * rows + row) * units, mask=known, other=0.0)
     tl.store(partial + (job * sources + source) * units + unit, total, mask=inside)
 
 

@@ -35,8 +35,14 @@ def use_extensions(files: Sequence[str], where: str = "extensions") -> None:
         where: Names the setting in error messages.
 
     Raises:
-        SgpipeError: A file is missing, raises, registers nothing or anything unsound, or a name is taken.
+        SgpipeError: A file is missing, no Python, named twice, raises, registers nothing or anything unsound, or a name
+            is taken.
     """
+    for place, file in enumerate(files):
+        if not file.endswith(".py"):
+            raise SgpipeError(f"{where}: {file} is not a Python file (.py)")
+        if file in files[:place]:
+            raise SgpipeError(f"{where}: {file} is there twice; name it once")
     things = [made for file in files for made in _declared_by(file, where)]
     _check_names(things)
     EXTENSIONS.fill(things)

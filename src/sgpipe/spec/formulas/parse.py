@@ -29,6 +29,7 @@ LONGEST, MOST_PARTS, DEEPEST, MOST_EXPONENT = 300, 100, 25, 64
 SIGNS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 COUNTS = {**dict.fromkeys(FUNCTIONS, (1, 1)), "min": (2, 8), "max": (2, 8), "where": (3, 3)}  # of arguments
 EXAMPLE = "e.g. 1/(1 + abs(v))**3"
+INSTEAD = {"^": "; powers are written **", "|": "; write abs(v)"}
 
 
 def parse(text: str) -> Node:
@@ -42,8 +43,8 @@ def parse(text: str) -> Node:
     if len(text) > LONGEST:
         raise SgpipeError(f"has {len(text)} characters, more than {LONGEST}; write it shorter")
     if strange := re.search(r"[^\w\s.,()+*/<>=-]", text, re.ASCII):
-        power = "; powers are written **" if strange[0] == "^" else ""
-        raise SgpipeError(f"has {strange[0]!r}, which means nothing in a formula{power}")
+        instead = INSTEAD.get(strange[0], "")
+        raise SgpipeError(f"has {strange[0]!r}, which means nothing in a formula{instead}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Python's about numbers that touch a word
@@ -94,6 +95,8 @@ class _Reader:
                 return fraction([one], [other])
             case ast.Call(ast.Name(name), arguments, []):
                 return self._call(name, arguments, deeper)
+            case ast.IfExp():
+                raise SgpipeError("has `if`, which means nothing in a formula; write where(v > 0, this, that)")
         raise SgpipeError(f"has {self._source(tree)}, which means nothing in a formula")
 
     def _source(self, tree: ast.AST) -> str:
@@ -112,6 +115,8 @@ class _Reader:
             return V
         if name == "pi":
             return Number(pi, "pi")
+        if name == "e":
+            raise SgpipeError("has 'e', which is not v; write exp(...)")
         if name in COUNTS:
             raise SgpipeError(f"has {name} without its arguments; write {name}(...)")
         raise SgpipeError(f"has {shown(name, 30)}, which is not v; a formula is one of v alone (and of pi)")
