@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pandas as pd
@@ -238,17 +236,3 @@ def test_the_example_of_a_surrogate_of_ones_own_is_trained_and_drawn(project):
     drawn = pd.read_parquet(figures / "fig1.parquet")
     assert {"superspike", "cubic fast sigmoid: 1/(1 + abs(v))**3"} == set(drawn["shape"].dropna())
     assert (figures / "fig1.png").stat().st_size > 0
-
-
-@pytest.mark.long
-def test_the_example_of_spikes_of_ones_own_is_trained_and_drawn(project):
-    project.write("own.yaml", (ROOT / "examples" / "own_spikes.yaml").read_text())
-    settings = ("own_fig2", "--config", "scale=smoke", "experiments=[own.yaml]")
-    done = project.run(*settings, check=False)
-    assert "own.yaml: own_fig2: sweeps.shapes: spikes has no original data: data/own lacks train.h5" in done.stderr
-    subprocess.run([sys.executable, ROOT / "examples" / "own_spikes.py"], cwd=project.folder, check=True)
-    project.run(*settings)
-    runs = pd.read_parquet(project.folder / "results/smoke/own_fig2.parquet")
-    assert set(runs["status"]) == {"finished"} and runs["run_id"].nunique() == 2
-    assert set(runs["data.set"]) == {"own"} and runs["data.files"].str.startswith("2-").all()
-    assert (project.folder / "results/smoke/figures/own/fig2.png").stat().st_size > 0
