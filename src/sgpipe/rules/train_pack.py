@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sgpipe.engines.choose import chooser
-from sgpipe.plan.plan import Plan
+from sgpipe.plan.plan import Pack, Plan
 from sgpipe.results.tables import runs_table, write_table
 from sgpipe.rules.initial_state import ready_state
 from sgpipe.rules.notice import tell_of_failures, tell_of_progress
@@ -11,6 +11,7 @@ from sgpipe.rules.prepare_task import prepared
 from sgpipe.spec.config import Config
 from sgpipe.training.pack import Workshop, train_pack
 from sgpipe.training.progress import ProgressLog
+from sgpipe.training.stopping import stop_signals
 
 
 def train(
@@ -27,18 +28,23 @@ def train(
 
     Raises:
         SgpipeError: Something has to be put right first, such as an initial state that is missing.
+        Stopped: A signal asked for it; the states of the runs under way are saved.
     """
-    pack = plan.pack(pack_id)
+    train_pack_of(plan, plan.pack(pack_id), task_path, output)
+    if cores:
+        tell_of_progress(plan, pack_id, cores)
+
+
+def train_pack_of(plan: Plan, pack: Pack, task_path: Path | str, output: Path | str | None = None) -> None:
+    """Train the runs of a pack that the plan need not have; see `train`."""
     config: Config = plan.config
-    with ProgressLog(f"pack {pack_id}", pack.runs) as log:
+    with ProgressLog(f"pack {pack.id}", pack.runs) as log, stop_signals() as request:
         results = train_pack(
             pack.runs,
             prepared(plan, task_path),
-            Workshop(plan.store, chooser(config.engine, config.device), config.threads, log),
+            Workshop(plan.store, chooser(config.engine, config.device), config.threads, log, request.check),
             {init_id: ready_state(plan, plan.init_path(init_id)) for init_id in pack.init_ids},
         )
     if output is not None:
         write_table(runs_table(results), output)
-    tell_of_failures(config, f"pack {pack_id}", (result.status for result in results))
-    if cores:
-        tell_of_progress(plan, pack_id, cores)
+    tell_of_failures(config, f"pack {pack.id}", (result.status for result in results))
