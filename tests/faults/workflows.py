@@ -6,12 +6,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sgpipe.engines.cpu.engine import built
 from tests.conftest import Project
 from tests.faults import strikes
-from tests.rules.test_workflow import SLOWLY, TABLE, write
+from tests.rules.test_workflow import SETTINGS, TABLE, write
 
 KINDS = strikes.kinds("train_pack.py")
-EPOCHS = 20
+# A pack a run, so that there is much to strike at; the reference, which trains where nothing is built, takes its time.
+WORDS = [TABLE, *SETTINGS, "pack_minutes=1e-6"]
+EPOCHS = 300 if built() else 20
 
 
 def new_project(folder: Path) -> Project:
@@ -33,7 +36,7 @@ class Undisturbed:
     def run(cls, folder: Path) -> "Undisturbed":
         """Run one."""
         project, began = new_project(folder), time.monotonic()
-        project.run(TABLE, *SLOWLY)
+        project.run(*WORDS)
         return cls((folder / TABLE).read_bytes(), time.monotonic() - began)
 
 
@@ -47,7 +50,7 @@ def strike(folder: Path, draw: random.Random, undisturbed: Undisturbed) -> str:
         AssertionError: Something was lost, or is other than it would have been.
     """
     project = new_project(folder)
-    victims: list[subprocess.Popen] = [project.start(TABLE, *SLOWLY) for _ in range(draw.choice([1, 1, 1, 2]))]
+    victims: list[subprocess.Popen] = [project.start(*WORDS) for _ in range(draw.choice([1, 1, 1, 2]))]
     moment = draw.uniform(0, 1) * undisturbed.seconds
     time.sleep(moment)
     kind = draw.choice(sorted(KINDS))
@@ -60,7 +63,7 @@ def strike(folder: Path, draw: random.Random, undisturbed: Undisturbed) -> str:
         strikes.move_the_clock(folder / "results" / part, draw) for part in ("data", "packs") if draw.random() < 0.2
     ]
     early = project.stored()
-    project.run(TABLE, *SLOWLY)  # no --unlock, no --rerun-incomplete
+    project.run(*WORDS)  # no --unlock, no --rerun-incomplete
     for victim in victims:
         victim.wait(timeout=600)
         strikes.wait_for_all(victim.pid)

@@ -142,6 +142,14 @@ def test_the_plan_says_how_far_its_estimate_was_off(plan, runs, capsys):
     assert "randman, lif" in told and f"slowest beside its estimate: run {runs[0].id}" in told
 
 
+def test_each_further_attempt_asks_for_twice_the_memory_and_in_the_end_the_time(plan):
+    (pack,) = plan.packs
+    memory = [plan.pack(pack).memory_mb(attempt) for attempt in (1, 2, 3)]
+    assert memory == [memory[0], 2 * memory[0], 4 * memory[0]]
+    minutes = [plan.minutes(pack, attempt) for attempt in (1, 2, 3, 4)]
+    assert minutes[0] <= minutes[1] and minutes[2:] == [2 * minutes[1], 4 * minutes[1]]
+
+
 def test_neither_command_loads_torch(plan):
     code = "import sys; from sgpipe.cli import main; main(['status']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

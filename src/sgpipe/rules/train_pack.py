@@ -1,5 +1,8 @@
 """Rule `train_pack`: train the runs of a pack, or take them from the store."""
 
+import resource
+import sys
+import time
 from pathlib import Path
 
 from sgpipe.engines.choose import chooser
@@ -30,9 +33,22 @@ def train(
         SgpipeError: Something has to be put right first, such as an initial state that is missing.
         Stopped: A signal asked for it; the states of the runs under way are saved.
     """
-    train_pack_of(plan, plan.pack(pack_id), task_path, output)
+    pack, began = plan.pack(pack_id), time.monotonic()
+    train_pack_of(plan, pack, task_path, output)
+    minutes, asked = (time.monotonic() - began) / 60, plan.minutes(pack_id)
+    print(
+        f"pack {pack_id}: took {minutes:.1f} minutes and {peak_memory_mb():.0f} MB of memory at most; "
+        f"a cluster is asked for {asked} minutes and {pack.memory_mb()} MB",
+        file=sys.stderr,
+    )
     if cores:
         tell_of_progress(plan, pack_id, cores)
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has had, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # what the system counts in, in bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def train_pack_of(plan: Plan, pack: Pack, task_path: Path | str, output: Path | str | None = None) -> None:
