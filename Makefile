@@ -1,5 +1,5 @@
 # make figures: set up and draw every figure and table. make test: set up and run the tests. make test-long: the few
-# that take longest. make test-machines: the numerical ones as other machines compute.
+# that take longest. make test-machines: the numerical ones as other machines compute. make faults: kills at random moments.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -25,7 +25,7 @@ OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPI
 # Bytecode is written as modules are imported for the first time: nothing else need be compiled, and nothing twice.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test test-long test-machines lint setup lock clean try-newest
+.PHONY: figures test test-long test-machines faults lint setup lock clean try-newest
 
 figures: $(READY)
 	$(BIN)/snakemake --cores all all_figures all_tables
@@ -35,6 +35,12 @@ test: $(READY)
 
 test-long: $(READY)
 	$(BIN)/python -m pytest -m long
+
+# An hour or so; KILLS at whole Snakemake runs, TRAINERS at single trainings.
+KILLS ?= 50
+TRAINERS ?= 200
+faults: $(READY)
+	$(BIN)/python -m tests.faults --kills $(KILLS) --trainers $(TRAINERS)
 
 test-machines:
 	@$(MAKE) --no-print-directory setup ISA=all

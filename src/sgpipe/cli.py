@@ -1,8 +1,10 @@
 """The `sgpipe` command: looking at a plan and at the store, and training by hand. Making files is Snakemake's."""
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -17,7 +19,9 @@ from sgpipe.engines.cpu.engine import instruction_sets
 from sgpipe.figures.needs import check_figures
 from sgpipe.plan.notices import notices
 from sgpipe.plan.outputs import outputs_of, tables_of
-from sgpipe.plan.plan import make_plan
+from sgpipe.plan.plan import Pack, Plan, make_plan
+from sgpipe.plan.show import planned_run, show
+from sgpipe.plan.status import status, watch
 from sgpipe.plan.table import overview
 from sgpipe.results.exporting import export_runs
 from sgpipe.results.importing import import_runs
@@ -29,7 +33,7 @@ from sgpipe.rules.draw import draw
 from sgpipe.rules.ended_badly import failed_lines, retry
 from sgpipe.rules.initial_state import initial_state
 from sgpipe.rules.prepare_task import prepare_task
-from sgpipe.rules.train_pack import train
+from sgpipe.rules.train_pack import train_pack_of
 from sgpipe.rules.write_nir import write_nir
 from sgpipe.spec.config import Config, load_config
 from sgpipe.spec.reference_page import config_table, knob_table
@@ -102,9 +106,16 @@ def _parser() -> argparse.ArgumentParser:
     add("check", _check, text, "", mine)
     text = "list the stored runs that raised an error or diverged: experiment, reason and log in a line each"
     add("failed", _failed, text, "", "--config results=elsewhere")
-    text = "train an experiment's networks into the store, here and now, without Snakemake"
-    train = add("train", _train, text, "zenke2021_fig3", "zenke2021_fig2 --config scale=smoke")
-    train.add_argument("experiment", metavar="EXPERIMENT", help="e.g. zenke2021_fig3")
+    text = "print how many runs are done, running, failed and to do, by experiment, and how long the rest takes"
+    status = add("status", _status, text, "", "--watch", "--watch 60 --config scale=paper")
+    every = "again and again, until all is done or Ctrl-C is pressed; SECONDS apart (10)"
+    status.add_argument("--watch", type=_seconds, nargs="?", const=10.0, metavar="SECONDS", help=every)
+    text = "print everything about a run: knobs, versions, machine, data, results, and the command that repeats it"
+    show = add("show", _show, text, "0123456789abcdef", "0123 --config scale=paper")
+    show.add_argument("run", metavar="RUN", help="run id, as in the column run_id of a table, or its beginning")
+    text = "train an experiment's networks, or one run, into the store, here and now, without Snakemake"
+    train = add("train", _train, text, "zenke2021_fig3", "zenke2021_fig2 --config scale=smoke", "0123456789abcdef")
+    train.add_argument("target", metavar="EXPERIMENT|RUN", help="e.g. zenke2021_fig3, or a run's id or its beginning")
     text = "forget failed runs, so that the next `snakemake` trains them again; say what is kept and why"
     again = add("retry", _retry, text, "", "0123456789abcdef")
     again.add_argument("runs", nargs="*", metavar="RUN", help="run ids; default: all that raised an error")
@@ -204,22 +215,48 @@ def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
-def _train(config: Config, options: argparse.Namespace) -> None:
+def _status(config: Config, options: argparse.Namespace) -> None:
     plan = make_plan(config)
-    if not plan.experiment(options.experiment).trains:
-        raise SgpipeError(f"{options.experiment}: trains nothing; `snakemake --cores 1 {options.experiment}` makes it")
-    check_figures({options.experiment: plan.experiment(options.experiment)})
-    _say(notices(plan, [options.experiment]))
-    for pack_id in plan.packs_for(options.experiment):
-        pack = plan.pack(pack_id)
+    if options.watch is None:
+        print(status(plan))
+        return
+    with suppress(KeyboardInterrupt):
+        watch(plan, options.watch, _in_place)
+
+
+def _in_place(text: str) -> None:
+    """Show a text in place of the one before; where the output is no terminal, after it."""
+    print(f"\033[H\033[J{text}" if sys.stdout.isatty() else f"{text}\n", flush=True)
+
+
+def _show(config: Config, options: argparse.Namespace) -> None:
+    changes = [f"--set={one}" for one in options.set if not one.startswith(("scale=", "results="))]
+    file = [] if options.config == "config.yaml" else [f"--config={options.config}"]
+    print(show(make_plan(config), options.run, [*file, *changes]))
+
+
+def _train(config: Config, options: argparse.Namespace) -> None:
+    plan, target = make_plan(config), options.target
+    if re.fullmatch("[0-9a-f]{4,16}", target) and target not in plan.experiments:
+        _train_packs(plan, [Pack(target, (planned_run(plan, target),))])
+        return
+    if not plan.experiment(target).trains:
+        raise SgpipeError(f"{target}: trains nothing; `snakemake --cores 1 {target}` makes it")
+    check_figures({target: plan.experiment(target)})
+    _say(notices(plan, [target]))
+    _train_packs(plan, map(plan.pack, plan.packs_for(target)))
+
+
+def _train_packs(plan: Plan, packs: Iterable[Pack]) -> None:
+    for pack in packs:
         run = pack.runs[0]
         task = plan.task_path(run.data_id)
         if not task.exists():
-            prepare_task(plan, run.data_id, task, task.with_suffix(".json"), config.threads)
+            prepare_task(plan, run.data_id, task, task.with_suffix(".json"), plan.config.threads)
         for init_id in pack.init_ids:
             if not plan.init_path(init_id).exists():
                 initial_state(plan, init_id, task, plan.init_path(init_id))
-        train(plan, pack_id, task)
+        train_pack_of(plan, pack, task)
 
 
 def _data(config: Config, options: argparse.Namespace) -> None:

@@ -255,10 +255,10 @@ class InStep:
         sessions = [ENGINE.open([spec], task, [weight]) for spec, weight in zip(specs, weights, strict=True)]
 
         class Session:
-            def train_epoch(self, orders):
+            def train_epoch(self, orders, pause):
                 return [one.train_epoch([order])[0] for one, order in zip(sessions, orders, strict=True)]
 
-            def evaluate(self, split):
+            def evaluate(self, split, pause):
                 return [one.evaluate(split)[0] for one in sessions]
 
             def states(self):
@@ -294,11 +294,11 @@ def test_a_diverged_run_is_recorded_up_to_where_it_diverged(tiny, task):
     class Session:
         epoch = 0
 
-        def train_epoch(self, orders):
+        def train_epoch(self, orders, pause):
             self.epoch += 1
             return [Measures(float("nan") if self.epoch == 3 else 1.0, 0.0, 0.5, (1.0,))]
 
-        def evaluate(self, split):
+        def evaluate(self, split, pause):
             return [Measures(1.0, 0.0, 0.5, (1.0,))]
 
         def states(self):

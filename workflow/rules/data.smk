@@ -8,7 +8,10 @@ rule prepare_task:
     priority: lambda wildcards: ORDER.task(wildcards.data)
     threads: lambda wildcards: cost.prepare_workers(PLAN.task(wildcards.data))
     resources:
-        mem_mb=lambda wildcards: cost.prepare_memory_mb(PLAN.task(wildcards.data)),
+        mem_mb=lambda wildcards, attempt: cost.prepare_memory_mb(
+            PLAN.task(wildcards.data)
+        )
+        * 2 ** (attempt - 1),
         runtime=60,
     params:
         numerics=lambda wildcards: PLAN.task_numerics(wildcards.data),

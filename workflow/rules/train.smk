@@ -10,7 +10,7 @@ rule train_pack:
     priority: lambda wildcards: ORDER.pack(wildcards.pack)
     threads: PLAN.config.threads
     resources:
-        mem_mb=lambda wildcards: PLAN.pack(wildcards.pack).memory_mb,
+        mem_mb=lambda wildcards, attempt: PLAN.pack(wildcards.pack).memory_mb(attempt),
         runtime=lambda wildcards, attempt: PLAN.minutes(wildcards.pack, attempt),
         gpu=1 if PLAN.config.device == "cuda" else 0,
         # For the line that says how long the rest takes; a resource, since a changed parameter would train again.

@@ -55,6 +55,12 @@ def atomic(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def to_disk(path: Path | str) -> None:
+    """Wait until a file that was written lies on the disk, and not only in the machine's memory."""
+    with open(path, "rb") as file, suppress(OSError):  # some file systems cannot say
+        os.fsync(file.fileno())
+
+
 def set_aside(path: Path | str, problem: str, then: str = "") -> None:
     """Rename a file that cannot be used, so that another can take its place, and say so on the error stream.
 

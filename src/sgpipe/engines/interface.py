@@ -21,6 +21,15 @@ Theory = Sequence[Sequence[LayerSettings] | None]
 Threads = Callable[[], int]
 
 
+# Called between two minibatches, where a session may save its states or be left by an exception, and go on later.
+Pause = Callable[[], None]
+UNDER_WAY = "under_way."  # prefix of what a state has besides, while an epoch is under way
+
+
+def go_on() -> None:
+    """Do nothing: no pause between minibatches."""
+
+
 def one_thread() -> int:
     """Return 1: what a session may use unless it is told otherwise."""
     return 1
@@ -41,16 +50,22 @@ class Measures:
 class Session(Protocol):
     """Networks in training. Every list has one entry a run."""
 
-    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
-        """Pass once over the training split in the given orders of its samples; measure while training."""
+    def train_epoch(self, orders: Sequence[np.ndarray], pause: Pause = go_on) -> list[Measures]:
+        """Pass once over the training split in the given orders of its samples; measure while training.
 
-    def evaluate(self, split: str) -> list[Measures]:
-        """Measure on a split without training."""
+        A session that can stand within an epoch calls `pause` after each update, when `states` returns where it stands.
+        If `pause` raises, the next call goes on from there, with the same bits; so does a session that has loaded such
+        states.
+        """
+
+    def evaluate(self, split: str, pause: Pause = go_on) -> list[Measures]:
+        """Measure on a split without training. `pause` may be called in between, and may raise."""
 
     def states(self) -> list[Weights]:
         """Return copies of the weights and, prefixed `optimiser.`, of the optimiser's state.
 
-        Where evaluation uses averaged weights, they are among these as `optimiser.average.<weight>`.
+        Where evaluation uses averaged weights, they are among these as `optimiser.average.<weight>`. Within an epoch
+        there is besides, prefixed `under_way.`, where in it the session stands.
         """
 
     def load(self, states: Sequence[Weights]) -> None:
@@ -61,7 +76,9 @@ def evaluated(state: Weights) -> Weights:
     """Return the weights that a session in this state evaluates."""
     average = "optimiser.average."
     return {
-        name: state.get(average + name, array) for name, array in state.items() if not name.startswith("optimiser.")
+        name: state.get(average + name, array)
+        for name, array in state.items()
+        if not name.startswith(("optimiser.", UNDER_WAY))
     }
 
 

@@ -1,13 +1,13 @@
 """What sessions of one run share that update after every minibatch: those of the reference and of the C++ engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sgpipe.data.samples import Events, Task
-from sgpipe.engines.interface import Measures, Weights
+from sgpipe.engines.interface import UNDER_WAY, Measures, Pause, Weights, go_on
 from sgpipe.engines.optimisers import OPTIMISERS
 from sgpipe.spec.run import RunSpec
 
@@ -37,6 +37,15 @@ class Sums:
         spikes = tuple(np.asarray(self.spikes / n).tolist())
         return Measures(self.loss / n, self.penalty / n, self.correct / n, spikes, dead)
 
+    def arrays(self) -> Weights:
+        """Return them as arrays, with the same bits."""
+        return {name: np.array(value) for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> "Sums":
+        """Make them of what `arrays` returned."""
+        return cls(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
+
 
 class MinibatchSession(ABC):
     """A session of one run that updates after every minibatch; an engine supplies `batch`."""
@@ -47,6 +56,7 @@ class MinibatchSession(ABC):
     def __init__(self, spec: RunSpec, task: Task, weights: Weights):
         self.spec, self.task, self.weights = spec, task, weights
         self.optimiser = self.optimisers[spec.optimiser.name](spec.optimiser, weights)
+        self.batches_done, self.total = 0, Sums()  # of the epoch under way
 
     @property
     def epoch(self) -> int:
@@ -61,34 +71,71 @@ class MinibatchSession(ABC):
     def batch(self, events: Events, indices: np.ndarray, train: bool) -> tuple[Sums, Mapping[str, np.ndarray]]:
         """Return the totals over the samples at `indices` and, if training, gradients of the mean loss."""
 
-    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
-        (order,) = orders
-        total = Sums()
-        for start in range(0, len(order), self.spec.training.batch_size):
-            sums, gradients = self.batch(self.task.train, order[start : start + self.spec.training.batch_size], True)
-            total.add(sums)
+    def train_epoch(self, orders: Sequence[np.ndarray], pause: Pause = go_on) -> list[Measures]:
+        (order,), size = orders, self.spec.training.batch_size
+
+        def batch(number: int) -> tuple[Sums, Mapping[str, np.ndarray]]:
+            return self.batch(self.task.train, order[number * size : (number + 1) * size], True)
+
+        return [self.updated(batch, -(-len(order) // size), pause)]
+
+    def updated(
+        self, batch: Callable[[int], tuple[Sums, Mapping[str, np.ndarray]]], count: int, pause: Pause
+    ) -> Measures:
+        """Update after each batch of an epoch, or after those that are left of the one under way.
+
+        Args:
+            batch: Returns totals and gradients of a batch, by its number from 0.
+            count: How many batches there are.
+            pause: Called after each update.
+
+        Returns:
+            The measures over the epoch.
+        """
+        for number in range(self.batches_done, count):
+            sums, gradients = batch(number)
+            self.total.add(sums)
             if not np.isfinite(sums.loss + sums.penalty):
                 break
             self.optimiser.step(gradients)
-        return [total.measures()]
+            self.batches_done = number + 1
+            pause()
+        measures = self.total.measures()
+        self.batches_done, self.total = 0, Sums()
+        return measures
 
-    def evaluate(self, split: str) -> list[Measures]:
+    def evaluate(self, split: str, pause: Pause = go_on) -> list[Measures]:
         with self.optimiser.averaged():
-            return [self._measure(split)]
+            return [self._measure(split, pause)]
 
-    def _measure(self, split: str) -> Measures:
+    def _measure(self, split: str, pause: Pause) -> Measures:
         events, total = getattr(self.task, split), Sums()
         for start in range(0, len(events), self.evaluation_batch):
             stop = min(start + self.evaluation_batch, len(events))
             total.add(self.batch(events, np.arange(start, stop), False)[0])
+            pause()
         return total.measures()
 
     def states(self) -> list[Weights]:
         optimiser = {f"optimiser.{name}": array for name, array in self.optimiser.state().items()}
-        return [{name: array.copy() for name, array in {**self.weights, **optimiser}.items()}]
+        under_way = {UNDER_WAY + name: array for name, array in self._under_way().items()} if self.batches_done else {}
+        return [{name: array.copy() for name, array in {**self.weights, **optimiser, **under_way}.items()}]
 
     def load(self, states: Sequence[Weights]) -> None:
         (state,) = states
         for name, weight in self.weights.items():
             weight[...] = state[name]
         self.optimiser.load({name.removeprefix("optimiser."): array for name, array in state.items()})
+        known = {name.removeprefix(UNDER_WAY): array for name, array in state.items() if name.startswith(UNDER_WAY)}
+        self.batches_done, self.total = 0, Sums()
+        if known:
+            self._go_on(known)
+
+    def _under_way(self) -> Weights:
+        """Return where in the epoch the session stands."""
+        return {"batches_done": np.array(self.batches_done), **self.total.arrays()}
+
+    def _go_on(self, known: Weights) -> None:
+        """Take up what `_under_way` returned."""
+        self.batches_done = int(known["batches_done"])
+        self.total = Sums.of({name: known[name] for name in vars(Sums()) if name in known})

@@ -1,22 +1,24 @@
 """Sessions that read a text: what engines share of it."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.engines.interface import Measures
+from sgpipe.engines.interface import Measures, Pause, Weights, go_on
 from sgpipe.engines.minibatch import MinibatchSession, Sums
 
 
 class WordSession(MinibatchSession):
     """A text: `training.batch_size` strands of it side by side, each batch going on in the state of the one before.
 
-    Gradients end with their batch. Every epoch and every evaluation starts at rest, so no state needs to be kept
-    from one epoch to the next.
+    Gradients end with their batch. Every epoch and every evaluation starts at rest, so a state needs to be kept only
+    while an epoch is under way.
     """
+
+    carried: Any = None  # what the last batch of the epoch under way returned
 
     @abstractmethod
     def read(
@@ -28,30 +30,53 @@ class WordSession(MinibatchSession):
         strands' numbers for dropout; `state` what the batch before returned, None at rest.
         """
 
-    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
-        """Pass once over the training text, which has one order only."""
-        return [self._read("train", True)]
+    @abstractmethod
+    def arrays_of(self, state: Any) -> list[np.ndarray]:
+        """Return a state that `read` returned as arrays."""
 
-    def _measure(self, split: str) -> Measures:
-        return self._read(split, False)
+    @abstractmethod
+    def state_of(self, arrays: Sequence[np.ndarray]) -> Any:
+        """Return the state of which `arrays_of` made arrays."""
+
+    def train_epoch(self, orders: Sequence[np.ndarray], pause: Pause = go_on) -> list[Measures]:
+        """Pass once over the training text, which has one order only."""
+        batches = list(self._batches("train"))
+        if not self.batches_done:
+            self.carried = None
+
+        def batch(number: int) -> tuple[Sums, Mapping[str, np.ndarray]]:
+            sums, gradients, self.carried = self.read(*batches[number], True, self.carried)
+            return sums, gradients
+
+        return [self.updated(batch, len(batches), pause)]
+
+    def _measure(self, split: str, pause: Pause) -> Measures:
+        total, state = Sums(), None
+        for batch in self._batches(split):
+            sums, _, state = self.read(*batch, False, state)
+            total.add(sums)
+            pause()
+        return total.measures()
+
+    def _under_way(self) -> Weights:
+        carried = {f"carried.{place}": array for place, array in enumerate(self.arrays_of(self.carried))}
+        return {**super()._under_way(), **carried}
+
+    def _go_on(self, known: Weights) -> None:
+        super()._go_on(known)
+        count = sum(name.startswith("carried.") for name in known)
+        self.carried = self.state_of([known[f"carried.{place}"] for place in range(count)])
 
     def updates(self) -> int:
         strand = (len(self.task.train) - 1) // self.spec.training.batch_size
         return -(-strand // self.task.steps)
 
-    def _read(self, split: str, train: bool) -> Measures:
-        rows, steps = self.spec.training.batch_size, self.task.steps
-        text, total, state = getattr(self.task, split), Sums(), None
+    def _batches(self, split: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield words, targets and numbers of the strands of each batch."""
+        rows, text = self.spec.training.batch_size, getattr(self.task, split)
         if len(text) <= rows:
             raise SgpipeError(
                 f"training.batch_size: {rows} strands need more than the {len(text)} words of the {split} split"
             )
-        for number, (words, targets) in enumerate(text.batches(rows, steps)):
-            samples = np.arange(rows) + rows * number
-            sums, gradients, state = self.read(words, targets, samples, train, state)
-            total.add(sums)
-            if train:
-                if not np.isfinite(sums.loss + sums.penalty):
-                    break
-                self.optimiser.step(gradients)
-        return total.measures()
+        for number, (words, targets) in enumerate(text.batches(rows, self.task.steps)):
+            yield words, targets, np.arange(rows) + rows * number

@@ -10,7 +10,7 @@ from sgpipe.data.samples import Samples, Task, Words
 from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
 from sgpipe.engines.minibatch import MinibatchSession, Sums
 from sgpipe.engines.reading import WordSession
-from sgpipe.model.activity import detached
+from sgpipe.model.activity import detached, filled, leaves
 from sgpipe.model.dropout import dropout_factors, input_kept
 from sgpipe.model.network import as_tensors, forward
 from sgpipe.model.objectives import losses
@@ -118,6 +118,13 @@ class ReferenceWordSession(WordSession, ReferenceSession):
         words, targets = words.astype(np.int64), targets.astype(np.int64)
         sums, gradients, state = self._pass(words, targets, samples, train, state)
         return sums, gradients, detached(state)
+
+    def arrays_of(self, state: Any) -> list[np.ndarray]:
+        return [leaf.cpu().numpy() for leaf in leaves(state)]
+
+    def state_of(self, arrays: Sequence[np.ndarray]) -> Any:
+        *_, form = self.read(*next(self._batches("train")), False, None)
+        return filled(form, iter([torch.tensor(array, device=self.device) for array in arrays]))
 
 
 def _gradient(weight: torch.Tensor) -> np.ndarray:

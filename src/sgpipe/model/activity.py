@@ -1,5 +1,6 @@
 """What a forward pass leaves behind."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -18,5 +19,21 @@ def detached(state: Any) -> Any:
     """Copy a state of nested tuples and lists of tensors, through which no gradient flows."""
     if isinstance(state, torch.Tensor):
         return state.detach()
-    parts = [detached(part) for part in state]
-    return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+    return filled(state, (leaf.detach() for leaf in leaves(state)))
+
+
+def leaves(state: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors of a state of nested tuples and lists, in order."""
+    if isinstance(state, torch.Tensor):
+        yield state
+        return
+    for part in state:
+        yield from leaves(part)
+
+
+def filled(form: Any, tensors: Iterator[torch.Tensor]) -> Any:
+    """Make a state of the form of another, of the tensors that come in place of its own."""
+    if isinstance(form, torch.Tensor):
+        return next(tensors)
+    parts = [filled(part, tensors) for part in form]
+    return type(form)(*parts) if hasattr(form, "_fields") else type(form)(parts)

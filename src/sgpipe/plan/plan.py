@@ -41,10 +41,9 @@ class Pack:
         """The initial states that its runs start from, by id, sorted; none for runs without conditions."""
         return sorted({spec.init_id for spec in self.runs if spec.conditions})
 
-    @property
-    def memory_mb(self) -> int:
-        """The memory to ask a cluster for."""
-        return cost.memory_mb(self.runs)
+    def memory_mb(self, attempt: int = 1) -> int:
+        """Compute the memory to ask a cluster for, in MB; every further attempt asks for twice as much."""
+        return cost.memory_mb(self.runs) * 2 ** (attempt - 1)
 
 
 @dataclass(frozen=True)
@@ -117,10 +116,12 @@ class Plan:
     def minutes(self, pack_id: str, attempt: int = 1) -> int:
         """Compute the time limit to ask a cluster for; a second attempt has time for the torch reference.
 
-        So has the first where config.yaml has the reference or a GPU train: no other engine's speed is known.
+        So has the first where config.yaml has the reference or a GPU train: no other engine's speed is known. Every
+        further attempt asks for twice as much; it goes on from the state that the one before has left.
         """
         fast = self.config.engine in ("auto", "cpu") and self.config.device == "cpu"
-        return cost.pack_minutes(self.pack(pack_id).runs, reference=attempt > 1 or not fast)
+        minutes = cost.pack_minutes(self.pack(pack_id).runs, reference=attempt > 1 or not fast)
+        return minutes * 2 ** max(0, attempt - (2 if fast else 1))
 
     def task_numerics(self, data_id: str) -> str:
         """Return the numerics version of a data set's maker."""

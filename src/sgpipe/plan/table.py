@@ -1,7 +1,7 @@
 """What a plan amounts to: runs, store hits, packs and time, by experiment."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError
@@ -35,12 +35,22 @@ def overview(plan: Plan) -> str:
     training = sum(speed.seconds(run) for run in everything if run.id not in stored) + starts * cost.START_SECONDS
     total = training + sum(jobs.seconds for jobs in others)
     lines.append(f"{'everything together':<52}{time_words(total):>12}")
-    basis = (
-        f"measured here: {speed.of_all:.2f} x the static estimate" if stored else "static estimate for the C++ engine"
-    )
-    return "\n".join(
-        [f"scale {plan.config.scale}, results in {plan.config.folder}", *lines, f"core time of training: {basis}"]
-    )
+    return "\n".join([f"scale {plan.config.scale}, results in {plan.config.folder}", *lines, *_basis(speed)])
+
+
+def _basis(speed: "Speed") -> Iterator[str]:
+    """Yield what times of training rest on, and how far the static estimate was off."""
+    if None not in speed.measured:
+        yield "core time of training: static estimate for the C++ engine"
+        return
+    yield f"core time of training: measured here: {speed.of_all:.2f} x the static estimate"
+    for group, (took, estimated, count) in speed.measured.items():
+        if group is not None:
+            task, neuron, recurrent = group
+            words = f"{task}, {neuron or 'no hidden layer'}{', recurrent' if recurrent else ''}"
+            yield f"  {words:<32}{took / estimated:>7.2f} x, in {count} run{'s' if count != 1 else ''}"
+    run_id, ratio = speed.slowest
+    yield f"  slowest beside its estimate: run {run_id}, {ratio:.1f} x; a cluster is asked for {cost.MARGIN:.0f} x"
 
 
 def stored_runs_of(plan: Plan) -> dict[str, Path]:
@@ -72,14 +82,18 @@ class Speed:
 
     def __init__(self, plan: Plan, stored: Mapping[str, Path]):
         runs = {run.id: run for pack in plan.packs.values() for run in pack.runs}
-        measured: dict[tuple | None, list[float]] = {None: [0.0, 0.0]}
+        # By task and neuron, and of all as None: seconds measured, seconds estimated, and of how many runs.
+        self.measured: dict[tuple | None, list[float]] = {}
+        self.slowest = "", 0.0  # the run that took the longest beside its estimate, and how many times as long
         for run_id in sorted(stored)[:: 1 + len(stored) // 100]:
             if seconds := _seconds(stored[run_id]):
+                estimated = cost.run_seconds(runs[run_id])
                 for group in (None, _group(runs[run_id])):
-                    sums = measured.setdefault(group, [0.0, 0.0])
-                    sums[0] += seconds
-                    sums[1] += cost.run_seconds(runs[run_id])
-        self._ratios = {group: took / estimated for group, (took, estimated) in measured.items() if estimated}
+                    sums = self.measured.setdefault(group, [0.0, 0.0, 0])
+                    for place, value in enumerate((seconds, estimated, 1)):
+                        sums[place] += value
+                self.slowest = max(self.slowest, (run_id, seconds / estimated), key=lambda one: one[1])
+        self._ratios = {group: took / estimated for group, (took, estimated, _) in self.measured.items()}
 
     @property
     def of_all(self) -> float:

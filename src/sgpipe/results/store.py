@@ -14,13 +14,14 @@ from filelock import FileLock
 
 from sgpipe.base.arrays import load_arrays, save_arrays
 from sgpipe.base.errors import DamagedFile, SgpipeError, first_line
-from sgpipe.base.files import DISK_FULL, atomic, disk_full, set_aside
+from sgpipe.base.files import DISK_FULL, atomic, disk_full, set_aside, to_disk
 from sgpipe.base.parquet import metadata_of, read_whole
 from sgpipe.spec.numerics import versions
 from sgpipe.spec.own.registry import Own
 from sgpipe.spec.run import RunSpec, digest
 
 STORE_FORMAT = 1
+CHECKPOINT = ".checkpoint"
 STATUSES = ("finished", "diverged", "failed")
 ROW_SCHEMA = pa.schema(
     [
@@ -90,7 +91,7 @@ class Store:
 
     def checkpoint_path(self, spec: RunSpec) -> Path:
         """Locate the checkpoint of a run under way."""
-        return self.path(spec).with_suffix(".checkpoint.npz")
+        return self.path(spec).with_suffix(f"{CHECKPOINT}.npz")
 
     @contextmanager
     def lock(self, spec: RunSpec, timeout: float = -1) -> Iterator[None]:
@@ -116,6 +117,14 @@ class Store:
             yield
         finally:
             lock.release()
+
+    def locked(self) -> set[str]:
+        """List the runs, by id, whose lock a process holds, on this or another machine that sees the store.
+
+        It is asked by a shared lock that is let go of at once, for which the right to read is enough. Who tries to take
+        a run at this very moment takes another first.
+        """
+        return {path.stem for path in self.root.glob("locks/*.lock") if _is_locked(path)}
 
     def __contains__(self, spec: RunSpec) -> bool:
         return self.path(spec).is_file()
@@ -168,7 +177,12 @@ class Store:
         table = pa.Table.from_pylist([asdict(row) for row in result.rows], schema=ROW_SCHEMA)
         with atomic(path) as temporary:
             pq.write_table(table.replace_schema_metadata(metadata), temporary)
-        self.checkpoint_path(result.spec).unlink(missing_ok=True)
+        checkpoint = self.checkpoint_path(result.spec)
+        if checkpoint.exists():  # long enough a run not to lose it with the machine's memory
+            to_disk(path)
+            if result.weights:
+                to_disk(self.weights_path(result.spec))
+        _remove_checkpoint(checkpoint)
 
     def texts_of(self, own: Own) -> dict[str, Path]:
         """List the files that an extension had when runs with it were filed, by their digest."""
@@ -199,8 +213,37 @@ class Store:
     def forget(self, spec: RunSpec) -> None:
         """Remove a run's result, so that it is trained again; raises SgpipeError on a folder in its place."""
         self.check_places(spec)
-        for path in (self.path(spec), self.weights_path(spec), self.checkpoint_path(spec)):
+        for path in (self.path(spec), self.weights_path(spec)):
             path.unlink(missing_ok=True)
+        _remove_checkpoint(self.checkpoint_path(spec))
+
+
+def checkpoint_before(path: Path) -> Path:
+    """Locate the checkpoint that was saved before one, which may not be there."""
+    return path.with_suffix(".prev.npz")
+
+
+def checkpoint_to_be(path: Path) -> Path:
+    """Locate the checkpoint that is about to take the place of one; a kill in between leaves it behind."""
+    return path.with_suffix(".new.npz")
+
+
+def _remove_checkpoint(path: Path) -> None:
+    for one in (path, checkpoint_before(path), checkpoint_to_be(path)):
+        one.unlink(missing_ok=True)
+
+
+def _is_locked(path: Path) -> bool:
+    import fcntl  # which not every system has that reads stores
+
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system that cannot say
+        pass
+    return False
 
 
 def _row(values: dict) -> Row:

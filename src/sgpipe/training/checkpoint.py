@@ -1,16 +1,20 @@
-"""The state of a run under way, as a file: where it stands, its session's arrays, and its best weights so far."""
+"""The state of a run under way, as a file: where it stands, its session's arrays, and its best weights so far.
+
+The file before the last is kept beside it (`.checkpoint.prev.npz`), for when the last is damaged.
+"""
 
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from sgpipe.base.arrays import load_arrays, save_arrays
 from sgpipe.base.log import LOG
-from sgpipe.engines.interface import Session, Weights
-from sgpipe.results.store import Row
+from sgpipe.engines.interface import UNDER_WAY, Measures, Session, Weights
+from sgpipe.results.store import Row, checkpoint_before, checkpoint_to_be
 
 STATE, BEST = "state.", "best."
 
@@ -26,13 +30,16 @@ class Progress:
     best: tuple[float, float] = (-1.0, 0.0)  # validation accuracy, then minus validation loss
     best_weights: Weights = field(default_factory=dict)
     seconds: float = 0.0
+    trained: Measures | None = None  # of the epoch after `epoch`, if it is trained but not yet measured on
+    engine: str = ""
 
 
 PLAIN = {item.name for item in fields(Progress)} - {"best_weights"}
+LATER = {"trained", "engine"}  # which checkpoints of earlier versions lack
 
 
 def save_checkpoints(paths: Sequence[Path], session: Session, runs: Sequence[Progress]) -> None:
-    """Save the states of a session's runs.
+    """Save the states of a session's runs. What was saved before is kept beside them until the next time.
 
     Args:
         paths: A file for each run.
@@ -41,17 +48,23 @@ def save_checkpoints(paths: Sequence[Path], session: Session, runs: Sequence[Pro
     """
     for path, state, run in zip(paths, session.states(), runs, strict=True):
         plain = {name: getattr(run, name) for name in PLAIN} | {"rows": [asdict(row) for row in run.rows]}
+        plain |= {"trained": run.trained and asdict(run.trained)}
         arrays = {STATE + name: array for name, array in state.items()}
         arrays |= {BEST + name: array for name, array in run.best_weights.items()}
-        save_arrays(path, {**arrays, "progress": np.frombuffer(json.dumps(plain).encode(), np.uint8)})
+        new = checkpoint_to_be(path)
+        save_arrays(new, {**arrays, "progress": np.frombuffer(json.dumps(plain).encode(), np.uint8)})
+        if path.exists():
+            os.replace(path, checkpoint_before(path))
+        os.replace(new, path)
 
 
-def resume(session: Session, paths: Sequence[Path]) -> list[Progress]:
-    """Load saved states into a session, if every run has a whole one that fits it.
+def resume(session: Session, paths: Sequence[Path], engine: str) -> list[Progress]:
+    """Load saved states into a session, if every run has a whole one that fits it, and all stand at one place.
 
     Args:
         session: The session; it stays as it was if nothing is loaded.
         paths: A file for each run.
+        engine: The name of the session's engine.
 
     Returns:
         Where the runs stood; empty if nothing is loaded.
@@ -59,36 +72,97 @@ def resume(session: Session, paths: Sequence[Path]) -> list[Progress]:
     kept = [_load(path) for path in paths]
     if not kept or any(one is None for one in kept):
         return []
-    for path, (state, _), own in zip(paths, kept, session.states(), strict=True):
+    for path, (state, progress), own in zip(paths, kept, session.states(), strict=True):
         if not _shapes(own).items() <= _shapes(state).items():  # an optimiser may have begun to average since
             _leave(path, "it is of another network or engine")
+            return []
+        if _within(state) and progress.engine != engine:
+            _leave(path, f"it stands within an epoch of the engine {progress.engine}")
+            return []
+        if _place(state, progress) != _place(*kept[0]):
+            _leave(path, "it stands elsewhere than those of the runs in step with it")
             return []
     session.load([state for state, _ in kept])
     return [progress for _, progress in kept]
 
 
-def epochs_done(path: Path) -> int:
-    """Read after which epoch a checkpoint was written; 0 if there is none that can be used."""
+Place = tuple[int, bool, bool]
+
+
+def place_of(path: Path) -> Place:
+    """Read where a checkpoint was written: (epochs done, whether within the next, whether before its measurement).
+
+    Runs can go in step only from one place. It is that of the start if there is no checkpoint that can be used.
+    """
     kept = _load(path)
-    return kept[1].epoch if kept else 0
+    return _place(*kept) if kept else (0, False, False)
+
+
+def _place(state: Weights, progress: Progress) -> Place:
+    return progress.epoch, _within(state), progress.trained is not None
+
+
+def _within(state: Weights) -> bool:
+    return any(name.startswith(UNDER_WAY) for name in state)
 
 
 def _load(path: Path) -> tuple[Weights, Progress] | None:
-    arrays = load_arrays(path)
+    """Read a checkpoint or, if it is damaged or was never put in its place, the one before."""
+    before = checkpoint_before(path)
+    if not path.exists():
+        return _read(before)
+    if (arrays := load_arrays(path)) is not None:
+        return _read(path, arrays)
+    kept = _read(before)
+    if kept is None:
+        _leave(path, "it is damaged")
+    else:
+        LOG.warning(f"{path}: this checkpoint is damaged; its run goes on from the one before, {before.name}")
+    return kept
+
+
+def _read(path: Path, arrays: Weights | None = None) -> tuple[Weights, Progress] | None:
+    arrays = load_arrays(path) if arrays is None else arrays
     if arrays is None:
-        if path.exists():
-            _leave(path, "it is damaged")
         return None
     try:
-        plain = json.loads(arrays["progress"].tobytes())
-        plain["rows"] = [Row(**{**row, "spikes": tuple(row["spikes"])}) for row in plain["rows"]]
-        plain["best"] = tuple(plain["best"])
-        if set(plain) != PLAIN:
-            raise KeyError("its fields are others")
-        return _part(arrays, STATE), Progress(**plain, best_weights=_part(arrays, BEST))
+        return _part(arrays, STATE), replace(progress_in(arrays["progress"]), best_weights=_part(arrays, BEST))
     except (KeyError, TypeError, ValueError):
         _leave(path, "it is of another version")
         return None
+
+
+def progress_in(text: np.ndarray) -> Progress:
+    """Read where a run stands, without its weights, from the array `progress` of a checkpoint.
+
+    Args:
+        text: JSON, as bytes.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is of another version.
+    """
+    plain = json.loads(text.tobytes())
+    plain["rows"] = [Row(**{**row, "spikes": tuple(row["spikes"])}) for row in plain["rows"]]
+    plain["best"] = tuple(plain["best"])
+    if not PLAIN - LATER <= set(plain) <= PLAIN:
+        raise KeyError("its fields are others")
+    if trained := plain.get("trained"):
+        plain["trained"] = Measures(**{**trained, "spikes": tuple(trained["spikes"])})
+    return Progress(**plain)
+
+
+def peek(path: Path) -> Progress | None:
+    """Read where a run stands, without its weights, from its checkpoint or the one before; None if neither can be read.
+
+    Nothing is said of damaged ones: that is for whoever goes on from them.
+    """
+    for one in (path, checkpoint_before(path)):
+        try:
+            with np.load(one, allow_pickle=False) as file:
+                return progress_in(file["progress"])
+        except Exception:  # what zipfile and numpy raise on a damaged file is a long list, a matter of their versions
+            continue
+    return None
 
 
 def _leave(path: Path, reason: str) -> None:

@@ -12,6 +12,11 @@ from contextlib import contextmanager
 from sgpipe.base.errors import SgpipeError, first_line
 from sgpipe.spec.run import RunSpec
 
+
+class OutOfMemory(SgpipeError):
+    """The machine has not enough memory for the runs that it was asked to train at once."""
+
+
 # Numbers that cannot be computed with, and arguments or places out of range.
 OWN_FAILURES = (ArithmeticError, ValueError, IndexError)
 
@@ -25,7 +30,13 @@ def machines_errors(specs: Sequence[RunSpec]) -> Iterator[None]:
         raise
     except Exception as error:
         others = f" and {len(specs) - 1} more" if len(specs) > 1 else ""
-        raise SgpipeError(
+        kind = OutOfMemory if out_of_memory(error) else SgpipeError
+        raise kind(
             f"run {specs[0].id}{others}: stopped by the machine or the program, not by the run "
             f"({type(error).__name__}: {first_line(error)}); not stored: put it right and give the same command again"
         ) from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception says that memory ran out: Python's, numpy's, or torch's, which need not be imported."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -11,26 +11,31 @@ from filelock import Timeout
 from sgpipe.base.errors import first_line
 from sgpipe.base.log import LOG
 from sgpipe.data.samples import Task
-from sgpipe.engines.interface import Engine, Threads
+from sgpipe.engines.interface import Engine, Pause, Threads, go_on
 from sgpipe.results.store import Result, Store
 from sgpipe.spec.run import RunSpec
-from sgpipe.training.checkpoint import epochs_done
-from sgpipe.training.failures import OWN_FAILURES, machines_errors
+from sgpipe.training.checkpoint import place_of
+from sgpipe.training.failures import OWN_FAILURES, OutOfMemory, machines_errors, out_of_memory
 from sgpipe.training.progress import Reporter, Silent
 from sgpipe.training.provenance import git_revision, provenance
 from sgpipe.training.trainer import States, train_runs
 
 Group = Sequence[RunSpec]
+SECONDS_BETWEEN_LOOKS = 1.0  # at a lock that another process holds
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a pack is trained with: where runs are kept, what trains each, how many threads, and who is told."""
+    """What a pack is trained with: where runs are kept, what trains each, how many threads, and who is told.
+
+    `stop` is asked between minibatches; it raises Stopped if training is to be left.
+    """
 
     store: Store
     engine_for: Callable[[RunSpec], Engine]
     threads: int = 1
     reporter: Reporter = field(default_factory=Silent)
+    stop: Pause = go_on
 
 
 def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | None = None) -> list[Result]:
@@ -38,7 +43,8 @@ def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | No
 
     An engine that takes packs gets all runs that can go in step at once; else each run goes alone, spread over the
     threads. Once fewer runs than threads are left, each may use several. A run that another process is training is left
-    to the end, and then taken from the store if that process has filed it.
+    to the end, and then taken from the store if that process has filed it. A run for which memory ran out beside others
+    is left to the end, too, and then trained alone; a group in step is halved.
 
     Args:
         specs: The runs.
@@ -51,6 +57,7 @@ def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | No
 
     Raises:
         SgpipeError: The user or the machine has to put something right. Runs that had ended by then are filed.
+        Stopped: As `workshop.stop` raised it; the states of the runs under way are saved.
     """
     ended = {spec: found for spec in specs if (found := workshop.store.get(spec))}
     engines = {spec: workshop.engine_for(spec) for spec in specs if spec not in ended}
@@ -61,9 +68,15 @@ def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | No
     bench = _Bench(task, workshop, states or {}, share.each, git_revision() if groups else "")
 
     def settle(group: Group) -> Mapping[RunSpec, Result]:
-        settled = _settle(group, engines[group[0]], bench)
-        share.leave()
-        return settled
+        try:
+            return _settle(group, engines[group[0]], bench)
+        except OutOfMemory as error:
+            if workshop.threads == 1:
+                raise
+            LOG.warning(f"{first_line(error)}; it is trained again, alone, after the others")
+            return {}
+        finally:
+            share.leave()
 
     with ThreadPoolExecutor(workshop.threads) as pool:
         for settled in pool.map(settle, groups):
@@ -106,7 +119,7 @@ def _groups(engines: Mapping[RunSpec, Engine], store: Store) -> list[Group]:
         network, training = spec.network, spec.training
         shape = (network.neuron, network.hidden, network.recurrent)
         pace = (engine.name, *shape, training.epochs, training.batch_size, training.precision)
-        key = (*pace, epochs_done(store.checkpoint_path(spec))) if engine.takes_packs else (spec,)
+        key = (*pace, place_of(store.checkpoint_path(spec))) if engine.takes_packs else (spec,)
         groups.setdefault(key, []).append(spec)
     return list(groups.values())
 
@@ -116,9 +129,7 @@ def _settle(group: Group, engine: Engine, bench: _Bench, wait: bool = False) -> 
     store, settled, mine = bench.workshop.store, {}, []
     with machines_errors(group), ExitStack() as locks:
         for spec in group:
-            try:
-                locks.enter_context(store.lock(spec, timeout=-1 if wait else 0))
-            except Timeout:
+            if not _locked(spec, bench.workshop, locks, wait):
                 continue
             if found := store.get(spec):
                 settled[spec] = found
@@ -131,13 +142,28 @@ def _settle(group: Group, engine: Engine, bench: _Bench, wait: bool = False) -> 
     return settled
 
 
+def _locked(spec: RunSpec, workshop: Workshop, locks: ExitStack, wait: bool) -> bool:
+    """Take the lock of a run, to be freed with `locks`; return whether it was to be had. Waiting can be stopped."""
+    while True:
+        workshop.stop()
+        try:
+            locks.enter_context(workshop.store.lock(spec, timeout=SECONDS_BETWEEN_LOOKS if wait else 0))
+            return True
+        except Timeout:
+            if not wait:
+                return False
+
+
 def _trained(specs: Group, engine: Engine, bench: _Bench) -> Iterator[Result]:
-    """Train runs in step, and if one of them fails each alone; what fails by its own doing is a result."""
+    """Train runs in step, and if one of them fails each alone; what fails by its own doing is a result.
+
+    If there is no memory for all of them, one half is trained after the other.
+    """
     known = provenance(specs[0], engine, bench.revision)
     checkpoints = [bench.workshop.store.checkpoint_path(spec) for spec in specs]
+    report, stop, results = bench.workshop.reporter.epoch, bench.workshop.stop, []
     try:
-        report = bench.workshop.reporter.epoch
-        results = train_runs(specs, bench.task, engine, checkpoints, report, bench.states, bench.threads)
+        results = train_runs(specs, bench.task, engine, checkpoints, report, bench.states, bench.threads, stop)
     except OWN_FAILURES as error:
         if len(specs) > 1:  # find out which of them it was
             for spec in specs:
@@ -146,5 +172,12 @@ def _trained(specs: Group, engine: Engine, bench: _Bench) -> Iterator[Result]:
         message = f"{type(error).__name__}: {first_line(error)}"
         LOG.warning(f"run {specs[0].id} failed: {message}")
         results = [Result(specs[0], "failed", (), message)]
+    except Exception as error:
+        if len(specs) == 1 or not out_of_memory(error):
+            raise
+    if not results:  # outside the handler: the error holds on to what lay in memory when it was raised
+        LOG.warning(f"no memory for {len(specs)} runs in step; one half of them is trained after the other")
+        for half in (specs[: len(specs) // 2], specs[len(specs) // 2 :]):
+            yield from _trained(half, engine, bench)
     for result in results:
         yield replace(result, provenance={**known, **result.provenance})

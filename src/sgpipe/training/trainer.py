@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +10,14 @@ import numpy as np
 
 from sgpipe.base.rng import permutation, stream
 from sgpipe.data.samples import Task
-from sgpipe.engines.interface import Engine, Measures, Session, Threads, evaluated, one_thread
+from sgpipe.engines.interface import Engine, Measures, Pause, Session, Threads, evaluated, go_on, one_thread
 from sgpipe.initial_state.state import setting_of
 from sgpipe.results import selection
 from sgpipe.results.store import Result, Row
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 from sgpipe.training.checkpoint import Progress, resume, save_checkpoints
+from sgpipe.training.stopping import Stopped
 from sgpipe.weights.schemes import initial_weights
 
 CHECKPOINT_SECONDS = 60.0
@@ -32,6 +33,7 @@ def train_runs(
     report: Report = lambda spec, epoch, measures: None,
     states: States | None = None,
     threads: Threads = one_thread,
+    stop: Pause = go_on,
 ) -> list[Result]:
     """Train networks in step.
 
@@ -43,36 +45,40 @@ def train_runs(
         specs: The runs, with equal epochs and batch sizes.
         task: Their data.
         engine: The engine.
-        checkpoints: A file for each run, to which its state is saved about once a minute and from which training
-            resumes; none for training without.
+        checkpoints: A file for each run, to which its state is saved about once a minute, also within an epoch if the
+            engine can, and from which training resumes; none for training without.
         report: Called after each epoch of each run.
         states: The initial state of every run with conditions, by init id.
         threads: Tells how many threads the engine may use at the moment.
+        stop: Asked between minibatches; raises Stopped if training is to be left, which saves its state first.
 
     Returns:
         The result of each run, of status `finished` or `diverged`.
 
     Raises:
         SgpipeError: An initial state is missing.
+        Stopped: As `stop` raised it.
     """
     epochs = specs[0].training.epochs
     theory = [setting_of(states or {}, spec.init_id) for spec in specs]
     weights = [initial_weights(spec, task.units, task.classes, own) for spec, own in zip(specs, theory, strict=True)]
     begin = partial(engine.open, specs, task, theory=theory, threads=threads)
     session = begin(weights=weights)
-    runs = resume(session, checkpoints) or [Progress() for _ in specs]
-    saved = time.monotonic()
-    while runs[0].epoch < epochs and any(run.sound for run in runs):
-        started = time.perf_counter()
-        _epoch(specs, task, session, runs)
-        for spec, run in zip(specs, runs, strict=True):
-            run.seconds += (time.perf_counter() - started) / len(runs)
-            report(spec, run.epoch, _measures(run.rows[-1]))
-        if checkpoints and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            save_checkpoints(checkpoints, session, runs)
-            saved = time.monotonic()
-    weights = [run.best_weights or evaluated(state) for run, state in zip(runs, session.states(), strict=True)]
-    _test(session, begin(weights=weights), runs)
+    runs = resume(session, checkpoints, engine.name) or [Progress() for _ in specs]
+    under_way = _UnderWay(session, [replace(run, engine=engine.name) for run in runs], checkpoints, stop)
+    runs = under_way.runs
+    try:
+        while runs[0].epoch < epochs and any(run.sound for run in runs):
+            _epoch(specs, task, under_way)
+            for spec, run in zip(specs, runs, strict=True):
+                report(spec, run.epoch, _measures(run.rows[-1]))
+            under_way.between_minibatches()
+        weights = [run.best_weights or evaluated(state) for run, state in zip(runs, session.states(), strict=True)]
+        _test(session, begin(weights=weights), runs, stop)
+    except Stopped:
+        under_way.save()
+        raise
+    under_way.count_time()
     return [
         Result(
             spec,
@@ -90,19 +96,58 @@ def train_run(spec: RunSpec, task: Task, engine: Engine, *more, **named) -> Resu
     return train_runs([spec], task, engine, *more, **named)[0]
 
 
-def _epoch(specs: Sequence[RunSpec], task: Task, session: Session, runs: Sequence[Progress]) -> None:
-    """Train and measure one epoch."""
+@dataclass
+class _UnderWay:
+    """A session in training: where its runs stand, and when that is saved."""
+
+    session: Session
+    runs: list[Progress]
+    checkpoints: Sequence[Path]
+    stop: Pause
+    saved: float = field(default_factory=time.monotonic)
+    counted: float = field(default_factory=time.perf_counter)
+
+    def between_minibatches(self) -> None:
+        """Save if it is time to. To be called only when the session can say where it stands."""
+        self.stop()
+        if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Save where the runs stand, if they have files for it."""
+        self.count_time()
+        if self.checkpoints:
+            save_checkpoints(self.checkpoints, self.session, self.runs)
+        self.saved = time.monotonic()
+
+    def count_time(self) -> None:
+        """Share out the time since it was last counted among the runs."""
+        now = time.perf_counter()
+        for run in self.runs:
+            run.seconds += (now - self.counted) / len(self.runs)
+        self.counted = now
+
+
+def _epoch(specs: Sequence[RunSpec], task: Task, under_way: _UnderWay) -> None:
+    """Train and measure one epoch, or what is left of it."""
+    runs, session = under_way.runs, under_way.session
     epoch = runs[0].epoch + 1
-    orders = [permutation(stream(spec.training.seed, f"order/{epoch}"), len(task.train)) for spec in specs]
-    for run, train in zip(runs, session.train_epoch(orders), strict=True):
-        run.epoch = epoch
+    if runs[0].trained is None:
+        orders = [permutation(stream(spec.training.seed, f"order/{epoch}"), len(task.train)) for spec in specs]
+        trained = session.train_epoch(orders, under_way.between_minibatches)
+        for run, measures in zip(runs, trained, strict=True):
+            run.trained = measures
+        under_way.between_minibatches()  # what follows is measured on a state that cannot be saved on the way
+    sound = [run.sound and bool(np.isfinite(run.trained.loss + run.trained.penalty)) for run in runs]
+    measured = session.evaluate("valid", under_way.stop) if any(sound) else [None] * len(runs)
+    better = []
+    for place, (run, valid) in enumerate(zip(runs, measured, strict=True)):
+        train, run.trained, run.epoch = run.trained, None, epoch
         if run.sound:
             run.rows.append(Row(epoch, "train", **asdict(train)))
-            run.sound = bool(np.isfinite(train.loss + train.penalty))
-    if not any(run.sound for run in runs):
-        return
-    better = []
-    for place, (run, valid) in enumerate(zip(runs, session.evaluate("valid"), strict=True)):
+        run.sound = sound[place]
+        if valid is None:
+            continue
         if run.sound:
             run.rows.append(Row(epoch, "valid", **asdict(valid)))
             run.sound = bool(np.isfinite(valid.loss))
@@ -115,10 +160,10 @@ def _epoch(specs: Sequence[RunSpec], task: Task, session: Session, runs: Sequenc
         runs[place].best_weights = evaluated(states[place])
 
 
-def _test(session: Session, best: Session, runs: Sequence[Progress]) -> None:
+def _test(session: Session, best: Session, runs: Sequence[Progress], stop: Pause) -> None:
     """Measure the test split after the last epoch, and with the weights of the best epoch of each run."""
-    at_end = session.evaluate("test")
-    at_best = best.evaluate("test")
+    at_end = session.evaluate("test", stop)
+    at_best = best.evaluate("test", stop)
     for run, last, chosen in zip(runs, at_end, at_best, strict=True):
         if run.sound:
             run.rows.append(Row(run.epoch, "test", **asdict(last)))

@@ -163,6 +163,12 @@ class CpuWordSession(WordSession, CpuSession):
         sums.penalty *= len(words)  # that of a strand counts for each of its words
         return sums, self.gradients, state
 
+    def arrays_of(self, state: list[np.ndarray]) -> list[np.ndarray]:
+        return state
+
+    def state_of(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [array.copy() for array in arrays]
+
 
 def _sums(totals: Mapping[str, object], samples: int) -> Sums:
     spikes = np.array(totals["spikes"], dtype=float)

@@ -7,23 +7,24 @@ import numpy as np
 import torch
 
 from sgpipe.engines.gpu.pack import Pack
-from sgpipe.engines.interface import Measures, Weights
+from sgpipe.engines.interface import Measures, Pause, Weights, go_on
 
 
 class GpuSession:
     """Runs in packs that train one after another; a pack that overflows the memory is halved and does it again.
 
-    What a run computes does not depend on its pack, so halving changes no result.
+    What a run computes does not depend on its pack, so halving changes no result. It never stands within an epoch: a
+    pack updates without waiting for the device, and so calls no `pause`.
     """
 
     def __init__(self, packs: Sequence[tuple[list[int], Pack]], device: str):
         self.packs, self.device = list(packs), device
         self.runs = sum(len(places) for places, _ in packs)
 
-    def train_epoch(self, orders: Sequence[np.ndarray]) -> list[Measures]:
+    def train_epoch(self, orders: Sequence[np.ndarray], pause: Pause = go_on) -> list[Measures]:
         return self._in_turn(lambda places, pack: pack.train_epoch([orders[place] for place in places]))
 
-    def evaluate(self, split: str) -> list[Measures]:
+    def evaluate(self, split: str, pause: Pause = go_on) -> list[Measures]:
         return self._in_turn(lambda places, pack: pack.evaluate(split))
 
     def states(self) -> list[Weights]:

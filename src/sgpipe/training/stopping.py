@@ -1,0 +1,51 @@
+"""Being asked to stop: the signals that people, schedulers and clusters send, and what training does about them."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sgpipe.base.errors import SgpipeError
+
+# Of a person at the terminal, of whoever ends jobs, and what Slurm can be asked to send some time before a limit.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class Stopped(SgpipeError):
+    """Training that was asked to stop, and has saved where it stood."""
+
+
+class StopRequest:
+    """Whether the process has been asked to stop; every thread that trains looks at it between two minibatches."""
+
+    def __init__(self):
+        self.signal: signal.Signals | None = None
+
+    def check(self) -> None:
+        """Raise Stopped if the process has been asked to stop."""
+        if self.signal is not None:
+            raise Stopped(
+                f"stopped by {self.signal.name}: what was under way is saved; the same command goes on from there"
+            )
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopRequest]:
+    """Turn the signals that ask a process to stop into a request, as long as the block lasts.
+
+    More than one signal asks for the same: a terminal and Snakemake both pass on what a person presses once. Only the
+    main thread of a process can do this; in another one the signals do what they did before.
+    """
+    request, before = StopRequest(), {}
+
+    def note(number: int, frame: object) -> None:
+        request.signal = signal.Signals(number)
+
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for one in SIGNALS:
+                before[one] = signal.signal(one, note)
+        yield request
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, signal.SIG_DFL if handler is None else handler)
