@@ -7,10 +7,10 @@ from pathlib import Path
 
 import jinja2
 import pytest
-
-from tests.conftest import ROOT
 from website.links import LINK, relinked
 from website.words import pages, stale, written
+
+from tests.conftest import ROOT
 
 PYTHON = [sys.executable, "-m", "sgpipe"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,7 +30,9 @@ def test_a_number_is_written_behind_its_expression_and_stays_renewable():
     assert written(once, environment) == once
 
 
-@pytest.mark.parametrize("text", ["a <!-- {{ unknown }} -->1<!-- / -->", "<!-- {{ 1 }} -->1<!-- / --> begins", "a <!-- {{ 1 }} -->1"])
+@pytest.mark.parametrize(
+    "text", ["a <!-- {{ unknown }} -->1<!-- / -->", "<!-- {{ 1 }} -->1<!-- / --> begins", "a <!-- {{ 1 }} -->1"]
+)
 def test_what_cannot_be_written_is_one_line(text):
     with pytest.raises(SystemExit, match="page"):
         written(text, jinja2.Environment(undefined=jinja2.StrictUndefined), "page")
@@ -47,7 +49,9 @@ def test_links_between_pages_lead_to_files():
 
 
 def test_links_out_of_the_documentation_become_links_within_the_site():
-    text = relinked("[a](../src/sgpipe/cli.py) [b](../README.md#start) [c](../src) ![d](pictures/speed.png)", ROOT / "docs" / "x.md")
+    text = relinked(
+        "[a](../src/sgpipe/cli.py) [b](../README.md#start) [c](../src) ![d](pictures/speed.png)", ROOT / "docs" / "x.md"
+    )
     assert text == "[a](files/src/sgpipe/cli.py) [b](index.md#start) c ![d](pictures/speed.png)"
 
 
@@ -55,7 +59,9 @@ def blocks(language: str) -> list[tuple[Path, str]]:
     return [
         (page, block)
         for page in pages()
-        for block in re.findall(rf"^ *```{language}\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        for block in re.findall(
+            rf"^ *```{language}\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        )
     ]
 
 

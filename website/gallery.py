@@ -1,7 +1,7 @@
 """The gallery: every figure and table of both papers, with caption, verdicts, YAML and command. MkDocs runs this.
 
-Pictures are drawn from the tables in docs/results, at the largest scale and of the best data that there are, and taken from
-results/laptop, if `make figures` has been run. Nothing is trained.
+Pictures are drawn from the tables in docs/results. Those of scale laptop are taken from results/laptop, if
+`make figures` has been run. Nothing is trained.
 """
 
 import re
@@ -36,11 +36,13 @@ class Shown(NamedTuple):
 
 
 def pictures(experiments: list[Experiment]) -> Iterator[Shown]:
-    """Yield the pictures of a figure: those of committed tables, then that of scale laptop, if it has been made here."""
+    """Yield the pictures of a figure: of committed tables, and of scale laptop if it has been made here."""
     for experiment in experiments:
         for table in sorted(RESULTS.rglob(f"{experiment.id}.parquet")):
             if picture := _drawn(experiment, table):
-                yield Shown(picture, f"drawn from [{table.relative_to(RESULTS.parent)}](../{table.relative_to(RESULTS.parent)})")
+                yield Shown(
+                    picture, f"drawn from [{table.relative_to(RESULTS.parent)}](../{table.relative_to(RESULTS.parent)})"
+                )
     first = experiments[0]
     made = ROOT / "results/laptop/figures" / first.paper / f"{first.id.partition('_')[2]}.png"
     if made.is_file():
@@ -105,7 +107,8 @@ def verdicts(name: str, scoreboard: pd.DataFrame) -> str:
     for row in own.itertuples():
         words = f"- {SYMBOLS[row.verdict]} {row.words}"
         if row.verdict != "not testable here":
-            words += f" — {row.comparison} = {row.estimate:.3g} [{row.low:.3g}, {row.high:.3g}], n = {row.n}, scale {row.scale}"
+            interval = f"{row.estimate:.3g} [{row.low:.3g}, {row.high:.3g}]"
+            words += f" — {row.comparison} = {interval}, n = {row.n}, scale {row.scale}"
         lines.append(words)
     return f'??? note "Claims: {head}"\n\n' + "\n".join(f"    {line}" for line in lines)
 
@@ -125,7 +128,12 @@ def section(experiments: list[Experiment], file: Path, scoreboard: pd.DataFrame)
             stem = f"{name}-{number}.png"
             with mkdocs_gen_files.open(f"gallery/{first.paper}/{stem}", "wb") as target:
                 target.write(one.path.read_bytes())
-            lines += [f"![{heading}: {first.title}]({first.paper}/{stem})", "", f"*{one.words[0].upper()}{one.words[1:]}.*", ""]
+            lines += [
+                f"![{heading}: {first.title}]({first.paper}/{stem})",
+                "",
+                f"*{one.words[0].upper()}{one.words[1:]}.*",
+                "",
+            ]
         if not found:
             lines += ["*Drawn by `make figures`, which has not been run where this site was built.*", ""]
     lines += [verdicts(first.id, scoreboard), ""]

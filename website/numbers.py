@@ -37,6 +37,7 @@ def names(root: Path) -> dict[str, object]:
         "claim": lambda name: claim(scoreboard(), name),
         "scoreboard": lambda: scoreboard_table(scoreboard()),
         "best": cache(lambda table, sweep, k, **knobs: best(root / "docs/results" / table, sweep, k, knobs)),
+        "fig6": cache(lambda *where: fig6(root / "docs/results", *where)),
         "plan": cache(lambda scale="laptop", *files: plan(root, scale, files)),
         "times": lambda row, column: times(root / "docs/performance.md", row, column),
         "runs": cache(lambda table: runs(root / "docs/results" / table)),
@@ -102,6 +103,21 @@ def best(table: Path, sweep: str, k: int, knobs: Mapping[str, object]) -> str:
     return f"{found.mean:.{digits}f} ({found.low:.{digits}f}-{found.high:.{digits}f})"
 
 
+def fig6(results: Path, folder: str, sweep: str, k: int, head: str, recurrent: bool = False) -> str:
+    """Return the same for a bar of Fig 6 of zenke2021: a data set, a readout, with or without recurrence.
+
+    Args:
+        results: The folder of all tables.
+        folder: That of the table.
+        sweep: The data set.
+        k: How many networks count.
+        head: `max` or `sum`; `relu` for the conventional network.
+        recurrent: Whether the network is.
+    """
+    knobs = {} if head == "relu" else {"objective__head": head, "network__recurrent": recurrent}
+    return best(results / folder / "zenke2021real_fig6.parquet", sweep, k, knobs)
+
+
 @cache
 def _outcomes(table: Path) -> pd.DataFrame:
     return selection.outcomes(read_whole(table).to_pandas(use_threads=False))
@@ -113,7 +129,7 @@ def runs(table: Path) -> int:
 
 
 def plan(root: Path, scale: str, files: Sequence[str]) -> SimpleNamespace:
-    """Return what a scale trains, on stand-ins: networks, packs, core-seconds by the static estimate; also by experiment."""
+    """Return what a scale trains on stand-ins: networks, packs, estimated core-seconds; also by experiment."""
     changes: dict[str, str | list[str]] = {"scale": scale, "data": "embedded"}
     if files:
         changes["experiments"] = list(files)

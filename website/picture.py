@@ -2,8 +2,8 @@
 
     python -m website.picture          # docs/pictures/results.png, docs/pictures/speed.png
 
-Both are made of what is committed: experiment tables, the scoreboard, and the tables of docs/performance.md. Equal tables
-give equal bytes.
+Both are made of what is committed: experiment tables, the scoreboard, and the tables of docs/performance.md.
+Equal tables give equal bytes.
 """
 
 import importlib
@@ -275,9 +275,8 @@ def main() -> int:
     """Draw both pictures."""
     for name, figure in (("results", results()), ("speed", speed())):
         path = ROOT / PICTURES / f"{name}.png"
-        with style.look():
-            with atomic(path) as temporary:
-                figure.savefig(temporary, format="png", dpi=220, metadata={"Software": None})
+        with style.look(), atomic(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=220, metadata={"Software": None})
         print(path.relative_to(ROOT))
     return 0
 

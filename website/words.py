@@ -1,11 +1,11 @@
-"""Write every number of README and documentation that comes from a table where it belongs, or say which are out of date.
+"""Write the numbers of README and documentation that come from tables, or say which are out of date.
 
 A number stands behind the expression that gives it, between two comments, which no reader sees:
 
     Of <!-- {{ claims("zenke2021").total }} -->121<!-- / --> claims ...
 
-The expressions are Jinja's; `numbers` has the names that they know. A comment may not begin a line of running text: Markdown
-would take the whole line for HTML. A generated table stands on lines of its own between its comments.
+The expressions are Jinja's. `numbers` has the names that they know. A comment may not begin a line of running text,
+since Markdown would take the whole line for HTML. A generated table stands on lines of its own between its comments.
 """
 
 import argparse
