@@ -1,5 +1,6 @@
 # make figures: set up and draw every figure and table. make test: set up and run the tests. make test-long: the few
-# that take longest. make test-machines: the numerical ones as other machines compute. make faults: kills at random moments.
+# that take longest. make test-machines: the numerical ones as other machines compute. make faults: kills at random
+# moments. make docs: the site.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -25,7 +26,7 @@ OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPI
 # Bytecode is written as modules are imported for the first time: nothing else need be compiled, and nothing twice.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test test-long test-machines faults lint setup lock clean try-newest
+.PHONY: figures test test-long test-machines faults lint setup lock clean try-newest words pictures docs tutorial
 
 figures: $(READY)
 	$(BIN)/snakemake --cores all all_figures all_tables
@@ -56,6 +57,27 @@ lint: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/sgpipe check
 	$(BIN)/sgpipe knobs --check
+	$(BIN)/python -m website.words --check
+
+# The numbers in README and documentation that come from tables, written anew; and the pictures of the README.
+words: $(READY)
+	$(BIN)/python -m website.words
+
+pictures: $(READY)
+	$(BIN)/python -m website.picture
+
+# The site, in build/site. Figures that no committed table has are there if `make figures` has been run. Two packages
+# print advertisements for their successors.
+docs: $(READY)-docs
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --quiet
+
+tutorial: $(READY)-docs
+	$(BIN)/python -m website.tutorial
+
+$(READY)-docs: $(READY)
+	$(UV) pip install --python $(BIN)/python --constraint constraints.txt --requirement pyproject.toml --extra docs || \
+	  $(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[docs]'
+	@touch $@
 
 setup: $(READY)
 
@@ -81,7 +103,7 @@ LOCK := constraints.txt
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" --extra dev --extra slurm \
-	  --output-file $(LOCK) pyproject.toml constraints.in
+	  --extra docs --output-file $(LOCK) pyproject.toml constraints.in
 
 clean:
 	rm -rf $(VENV) build .snakemake

@@ -54,7 +54,7 @@ for paper in PAPERS:
             figure_files("figures", paper),
             figure_files("tables", paper),
 
-    workflow.get_rule(paper).docstring = "All its figures and tables."
+    describe("All its figures and tables.")
 
 
 rule plan:

@@ -68,7 +68,7 @@ def floor(found: dict) -> str:
 
             kinds = (("plain_loop",), ("unbound_loop",), LIBRARIES, COMPILERS)
             rows.append([f"{name}, {threads} thread{'s' * (threads != '1')}", *[best(kind) for kind in kinds]])
-    head = ["times ours", "plain loop", "loop written well", "best library", "best of torch.compile and JAX"]
+    head = ["times ours", "plain loop", "well-written loop", "best library", "best of torch.compile and JAX"]
     return table(head, rows)
 
 
@@ -287,7 +287,7 @@ def plot(found: dict, path: Path) -> None:
         axes = [figure.add_subplot(grid[:, 0])]
         axes += [figure.add_subplot(grid[row, column]) for row in (0, 1) for column in (1, 2, 3)]
         grown = found["growth"]
-        loop = {"loop, feed-forward": "loop written well"}
+        loop = {"loop, feed-forward": "well-written loop"}
         _race_panel(axes[0], found)
         _curves_panel(axes[1], grown["steps"], "steps", loop)
         _curves_panel(axes[2], grown["hidden"], "hidden neurons", loop)

@@ -1,6 +1,6 @@
 """torch.compile.
 
-The same model. The loop written well in pieces of ten steps, each compiled by TorchInductor: larger pieces take
+The same model. The well-written loop in pieces of ten steps, each compiled by TorchInductor: larger pieces take
 minutes to compile and are no faster.
 """
 

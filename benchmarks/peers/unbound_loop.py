@@ -1,4 +1,4 @@
-"""Loop written well.
+"""Well-written loop.
 
 The same model. Time first, one product for all steps, unbound over time once.
 """

@@ -32,6 +32,7 @@ from sgpipe.rules.download import download
 from sgpipe.rules.draw import draw
 from sgpipe.rules.ended_badly import failed_lines, retry
 from sgpipe.rules.initial_state import initial_state
+from sgpipe.rules.new_study import new_study
 from sgpipe.rules.prepare_task import prepare_task
 from sgpipe.rules.train_pack import train_pack_of
 from sgpipe.rules.write_nir import write_nir
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     options = _parser().parse_args(_settings_apart(words))
     try:
+        if options.command is _new:  # in a folder that has no settings yet
+            _new(options)
+            return 0
         changes = dict(_pair(text) for text in options.set)
         if options.config == "config.yaml" and not Path(options.config).exists():
             raise SgpipeError("config.yaml: no such file; run from the folder of the Snakefile, or give --config FILE")
@@ -100,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     mine = "--config 'experiments=[mine.yaml]'"
+    text = "make the folder of a study of your own: a Snakefile, settings, and an experiment that runs"
+    new = add("new", _new, text, "my-study")
+    new.add_argument("folder", metavar="FOLDER", help="e.g. my-study; must not be there yet")
     text = "print runs, store hits, packs and estimated time by experiment, and what there is to make besides"
     add("plan", _plan, text, "", "--config scale=paper", mine)
     text = "check config.yaml and the experiment files: ok and how much it is, or what is wrong and where"
@@ -190,6 +197,12 @@ def _pair(text: str) -> tuple[str, str | list[str]]:
     if value.startswith("[") and value.endswith("]"):  # as Snakemake's --config takes lists
         return key, [item.strip() for item in value[1:-1].split(",") if item.strip()]
     return key, value
+
+
+def _new(options: argparse.Namespace) -> None:
+    for path in new_study(options.folder):
+        print(path)
+    print(f"next: cd {options.folder} && snakemake --cores 2 --config scale=smoke")
 
 
 def _plan(config: Config, options: argparse.Namespace) -> None:

@@ -236,7 +236,14 @@ def test_readmes_table_example_takes_the_best_of_the_grid_alone(tmp_path, monkey
     (tmp_path / "results/laptop").mkdir(parents=True)
     table(tmp_path / "results/laptop/zenke2021_fig3.parquet", experiment)
     monkeypatch.chdir(tmp_path)
-    code = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0].strip().splitlines()
+    code = (
+        (ROOT / "docs" / "experiments.md")
+        .read_text()
+        .partition("```python\n")[2]
+        .partition("```")[0]
+        .strip()
+        .splitlines()
+    )
     names = {}
     exec("\n".join(code[:-1]), names)
     printed = eval(code[-1], names)

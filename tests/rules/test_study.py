@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from sgpipe.cli import main
 from sgpipe.engines.cpu.engine import built
 from tests.conftest import ROOT
 
@@ -92,10 +93,37 @@ def test_the_example_of_spikes_of_ones_own_runs_beside_an_installed_package(pyth
     assert set(runs["status"]) == {"finished"} and set(runs["data.set"]) == {"own"}
 
 
+@pytest.mark.workflow
+def test_a_new_study_runs_beside_an_installed_package_and_as_a_module_of_another_workflow(python, tmp_path):
+    runner(python, tmp_path)("-m", "sgpipe", "new", "my-study")
+    run = runner(python, tmp_path / "my-study")
+    run("-m", "snakemake", "--cores", "2", "--config", "scale=smoke")
+    picture = tmp_path / "my-study/results/smoke/figures/mystudy/fig1.png"
+    assert picture.stat().st_size > 1000
+    module = (ROOT / "docs" / "cluster.md").read_text().partition("```python\n")[2].partition("```")[0]
+    mine = 'rule mine:\n    default_target: True\n    input: "results/smoke/figures/mystudy/fig1.png"\n'
+    mine += '    output: "copy.png"\n    shell: "cp {input} {output}"\n'
+    (tmp_path / "my-study" / "Snakefile").write_text(f"{module}\n\n{mine}")
+    picture.unlink()
+    run("-m", "snakemake", "--cores", "2", "--config", "scale=smoke")
+    assert (tmp_path / "my-study" / "copy.png").read_bytes() == picture.read_bytes()
+
+
+def test_a_new_study_is_made_in_an_empty_place_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "my-study"]) == 0
+    assert main(["check", "--config", "my-study/config.yaml", "--set", "experiments=[my-study/study.yaml]"]) == 0
+    assert "ok: 1 experiment" in capsys.readouterr().out
+    assert main(["new", "my-study"]) == 1 and "is there already" in capsys.readouterr().err
+    assert main(["new", "7"]) == 1 and "begins with a letter" in capsys.readouterr().err
+
+
 def test_each_module_of_the_example_is_short_and_what_stands_twice_is_equal():
     documented = (ROOT / "docs" / "extensions.md").read_text()
     assert (STUDY / "neuron.py").read_text() in documented and (STUDY / "Snakefile").read_text() in documented
     for name in MODULES:
         assert len((STUDY / f"{name}.py").read_text().splitlines()) < 40
     profile = Path("profiles/default/config.yaml")
-    assert (STUDY / profile).read_text() == (ROOT / profile).read_text()
+    for study in (STUDY, ROOT / "src/sgpipe/rules/new_study"):
+        assert (study / profile).read_text() == (ROOT / profile).read_text()
+        assert (study / "Snakefile").read_text() == (STUDY / "Snakefile").read_text()

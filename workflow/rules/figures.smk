@@ -17,7 +17,4 @@ for experiment in PLAN.experiments.values():
         script:
             "../scripts/draw.py"
 
-
-# What --list-rules says of them.
-for experiment in PLAN.experiments.values():
-    workflow.get_rule(experiment.id).docstring = experiment.title
+    describe(experiment.title)

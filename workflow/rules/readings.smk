@@ -20,6 +20,6 @@ for experiment in OPEN:
         script:
             "../scripts/readings.py"
 
-    workflow.get_rule(f"{experiment.id}_readings").docstring = (
+    describe(
         f"{experiment.title}: with what the paper leaves open at other values"
     )

@@ -1,0 +1,81 @@
+"""Numbers in README and documentation are those of the tables that they come from."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jinja2
+import pytest
+from website.links import LINK, relinked
+from website.words import pages, stale, written
+
+from tests.conftest import ROOT
+
+PYTHON = [sys.executable, "-m", "sgpipe"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_number_is_what_the_tables_say():
+    assert not stale(pages(), write=False), "run `make words`"
+    assert "{{ scoreboard() }}" in README and "{{ times(" in README
+
+
+def test_a_number_is_written_behind_its_expression_and_stays_renewable():
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment.globals["half"] = lambda value: value / 2
+    text = "Some <!-- {{ half(9) }} -->?<!-- / -->.\n\n<!-- {{ 'a\\nb' }} -->\n<!-- / -->\n"
+    once = written(text, environment)
+    assert "-->4.5<!-- / -->." in once and "-->\n\na\nb\n\n<!-- / -->" in once
+    assert written(once, environment) == once
+
+
+@pytest.mark.parametrize(
+    "text", ["a <!-- {{ unknown }} -->1<!-- / -->", "<!-- {{ 1 }} -->1<!-- / --> begins", "a <!-- {{ 1 }} -->1"]
+)
+def test_what_cannot_be_written_is_one_line(text):
+    with pytest.raises(SystemExit, match="page"):
+        written(text, jinja2.Environment(undefined=jinja2.StrictUndefined), "page")
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 120
+
+
+def test_links_between_pages_lead_to_files():
+    for page in pages():
+        for link in LINK.finditer(page.read_text(encoding="utf-8")):
+            assert (page.parent / link["path"]).exists(), f"{page}: {link['path']}"
+
+
+def test_links_out_of_the_documentation_become_links_within_the_site():
+    text = relinked(
+        "[a](../src/sgpipe/cli.py) [b](../README.md#start) [c](../src) ![d](pictures/speed.png)", ROOT / "docs" / "x.md"
+    )
+    assert text == "[a](files/src/sgpipe/cli.py) [b](index.md#start) c ![d](pictures/speed.png)"
+
+
+def blocks(language: str) -> list[tuple[Path, str]]:
+    return [
+        (page, block)
+        for page in pages()
+        for block in re.findall(
+            rf"^ *```{language}\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        )
+    ]
+
+
+def test_options_of_sgpipe_in_pages_are_those_of_the_command():
+    helped = {}
+    for _, block in [*blocks("sh"), *blocks("bash")]:
+        for line in block.splitlines():
+            words = line.partition("#")[0].split()
+            if words[:1] != ["sgpipe"] or len(words) < 2:
+                continue
+            command = words[1]
+            if command not in helped:
+                done = subprocess.run([*PYTHON, command, "--help"], capture_output=True, text=True)
+                assert done.returncode == 0, line
+                helped[command] = done.stdout
+            for option in [word for word in words if word.startswith("--")]:
+                assert option.partition("=")[0] in helped[command], line
