@@ -229,7 +229,9 @@ def checkpoint_to_be(path: Path) -> Path:
 
 
 def _remove_checkpoint(path: Path) -> None:
-    for one in (path, checkpoint_before(path), checkpoint_to_be(path)):
+    """Remove the checkpoints of a run whose lock is held, and what processes left behind that died as they wrote."""
+    half_written = path.parent.glob(f".{path.name.partition('.')[0]}.*.partial")
+    for one in (path, checkpoint_before(path), checkpoint_to_be(path), *half_written):
         one.unlink(missing_ok=True)
 
 
