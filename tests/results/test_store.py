@@ -68,6 +68,9 @@ def test_of_an_ended_run_no_checkpoint_is_left_nor_what_a_kill_left_behind(tmp_p
     store.checkpoint_path(other).touch()
     store.put(result)
     assert set(tmp_path.glob("??/*")) == {store.path(result.spec), store.checkpoint_path(other)}
+    path.touch()  # as of a process that died just after filing the run
+    store.tidy(result.spec)
+    assert set(tmp_path.glob("??/*")) == {store.path(result.spec), store.checkpoint_path(other)}
 
 
 @pytest.mark.parametrize("part", ["path", "weights_path", "checkpoint_path"])

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -183,6 +183,13 @@ class Store:
             if result.weights:
                 to_disk(self.weights_path(result.spec))
         _remove_checkpoint(checkpoint)
+
+    def tidy(self, spec: RunSpec) -> None:
+        """Remove the checkpoints of a run that is filed, which a process leaves that dies just after filing it."""
+        checkpoint = self.checkpoint_path(spec)
+        with suppress(OSError):  # where one may only read, they stay
+            if checkpoint.exists() or checkpoint_before(checkpoint).exists():
+                _remove_checkpoint(checkpoint)
 
     def texts_of(self, own: Own) -> dict[str, Path]:
         """List the files that an extension had when runs with it were filed, by their digest."""
