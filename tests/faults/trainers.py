@@ -79,9 +79,10 @@ def strike(folder: Path, draw: random.Random, undisturbed: Undisturbed) -> str:
     early = {path: path.stat().st_mtime_ns for path in folder.glob("??/*.parquet")}
     code, error = finish(folder)
     assert code == 0, error
-    assert content(folder) == undisturbed.content, told
+    assert content(folder) == undisturbed.content, f"other bytes after {told}"
     late = {path: path.stat().st_mtime_ns for path in folder.glob("??/*.parquet")}
     again = {path for path, stamp in early.items() if late[path] != stamp}
     assert len(again) <= sum(1 for path in folder.glob("??/*.damaged*")), f"trained twice: {again}"
-    assert not list(folder.glob("??/*.checkpoint*")), told
+    left = list(folder.glob("??/*.checkpoint*"))
+    assert not left, f"left behind: {left}"
     return "; ".join(told)

@@ -68,10 +68,11 @@ def strike(folder: Path, draw: random.Random, undisturbed: Undisturbed) -> str:
         victim.wait(timeout=600)
         strikes.wait_for_all(victim.pid)
     late = project.stored()
-    assert (folder / TABLE).read_bytes() == undisturbed.table
+    assert (folder / TABLE).read_bytes() == undisturbed.table, f"other bytes after {kind}"
     again = {name for name, stamp in early.items() if late[name] != stamp}
     assert len(late) == 4 and (not again or (cut and again == {cut.name})), f"trained twice: {again}"
-    assert not list(store.glob("??/*.checkpoint*"))
+    left = list(store.glob("??/*.checkpoint*"))
+    assert not left, f"left behind: {left}"
     twice = f", beside {len(victims) - 1} more" if len(victims) > 1 else ""
     words = f"{kind} ({reached}) at {moment:.1f} s with {len(early)} of 4 runs stored{twice}"
     jumps = "".join(f", clock off by {hours:.0f} h" for hours in clock)

@@ -11,7 +11,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import atomic
 from sgpipe.results import store as store_module
 from sgpipe.results.listing import stored_runs
-from sgpipe.results.store import Result, Row, Store
+from sgpipe.results.store import Result, Row, Store, checkpoint_before
 from sgpipe.results.tables import merge_packs, runs_table, write_table
 
 
@@ -56,6 +56,21 @@ def test_a_file_that_the_system_does_not_hand_over_stays_where_it_is(tmp_path, t
     with pytest.raises(SgpipeError, match="cannot be read .Too many open files"):
         store.get(spec)
     assert store.path(spec).exists()
+
+
+def test_of_an_ended_run_no_checkpoint_is_left_nor_what_a_kill_left_behind(tmp_path, tiny):
+    store, result, other = Store(tmp_path), Result(tiny(), "finished", ()), tiny({"surrogate.beta": 5})
+    path = store.checkpoint_path(result.spec)
+    path.parent.mkdir(parents=True)
+    for name in (path.name, checkpoint_before(path).name, f"{path.stem}.new.npz", f".{path.stem}.new.npz.12.partial"):
+        (path.parent / name).touch()
+    store.checkpoint_path(other).parent.mkdir(exist_ok=True)
+    store.checkpoint_path(other).touch()
+    store.put(result)
+    assert set(tmp_path.glob("??/*")) == {store.path(result.spec), store.checkpoint_path(other)}
+    path.touch()  # as of a process that died just after filing the run
+    store.tidy(result.spec)
+    assert set(tmp_path.glob("??/*")) == {store.path(result.spec), store.checkpoint_path(other)}
 
 
 @pytest.mark.parametrize("part", ["path", "weights_path", "checkpoint_path"])

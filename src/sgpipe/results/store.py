@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -184,6 +184,13 @@ class Store:
                 to_disk(self.weights_path(result.spec))
         _remove_checkpoint(checkpoint)
 
+    def tidy(self, spec: RunSpec) -> None:
+        """Remove the checkpoints of a run that is filed, which a process leaves that dies just after filing it."""
+        checkpoint = self.checkpoint_path(spec)
+        with suppress(OSError):  # where one may only read, they stay
+            if checkpoint.exists() or checkpoint_before(checkpoint).exists():
+                _remove_checkpoint(checkpoint)
+
     def texts_of(self, own: Own) -> dict[str, Path]:
         """List the files that an extension had when runs with it were filed, by their digest."""
         paths = self.root.glob(f"extensions/{own.kind}-{own.name}-*.py")
@@ -229,7 +236,9 @@ def checkpoint_to_be(path: Path) -> Path:
 
 
 def _remove_checkpoint(path: Path) -> None:
-    for one in (path, checkpoint_before(path), checkpoint_to_be(path)):
+    """Remove the checkpoints of a run whose lock is held, and what processes left behind that died as they wrote."""
+    half_written = path.parent.glob(f".{path.name.partition('.')[0]}.*.partial")
+    for one in (path, checkpoint_before(path), checkpoint_to_be(path), *half_written):
         one.unlink(missing_ok=True)
 
 

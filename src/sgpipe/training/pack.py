@@ -60,6 +60,8 @@ def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | No
         Stopped: As `workshop.stop` raised it; the states of the runs under way are saved.
     """
     ended = {spec: found for spec in specs if (found := workshop.store.get(spec))}
+    for spec in ended:
+        workshop.store.tidy(spec)
     engines = {spec: workshop.engine_for(spec) for spec in specs if spec not in ended}
     for spec in engines:
         workshop.store.check_places(spec)
