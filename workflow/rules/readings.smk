@@ -20,6 +20,4 @@ for experiment in OPEN:
         script:
             "../scripts/readings.py"
 
-    describe(
-        f"{experiment.title}: with what the paper leaves open at other values"
-    )
+    describe(f"{experiment.title}: with what the paper leaves open at other values")
