@@ -37,7 +37,7 @@ def test_the_lock_has_every_package_that_is_asked_for():
         *PROJECT["dependencies"],
         *(name for extra in ("dev", "slurm", "docs") for name in PROJECT["optional-dependencies"][extra]),
     ]
-    names = {entry.partition(">")[0].partition("[")[0].lower() for entry in asked}
+    names = {entry.partition(">")[0].partition("[")[0].lower().replace(".", "-") for entry in asked}
     assert names <= locked, "run `make lock`"
 
 
