@@ -52,6 +52,7 @@ def write_scoreboard(folder: Path | str, output: Path | str) -> str:
         SgpipeError: A file does not fit, or none of the tables that claims are about is there.
     """
     without_a_screen()
+    from sgpipe.claims.judge import WHOLE
     from sgpipe.claims.scoreboard import scoreboard, write
     from sgpipe.claims.words import summary_words
 
@@ -59,4 +60,4 @@ def write_scoreboard(folder: Path | str, output: Path | str) -> str:
     write(entries, output)
     papers = dict.fromkeys(entry.judgement.claim.paper for entry in entries)
     own = {paper: [e.judgement for e in entries if e.judgement.claim.paper == paper] for paper in papers}
-    return "\n".join(f"{paper}: {summary_words(judgements)}" for paper, judgements in own.items())
+    return "\n".join(f"{paper}: {summary_words(judgements, WHOLE)}" for paper, judgements in own.items())
