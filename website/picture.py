@@ -244,7 +244,8 @@ def _title(axes: Axes, letter: str, panel: Panel, scoreboard: pd.DataFrame, expe
     corner = axes.get_subplotspec().get_position(axes.figure)
     for number, (words, colour, weight) in enumerate(reversed(lines)):
         y = corner.y1 + (3.6 + 3.5 * number) / HEIGHT
-        axes.figure.text(corner.x0 - 0.035, y, words, color=colour, weight=weight, size=style.NORMAL, va="bottom")
+        size = style.SMALL if number == len(lines) - 1 else style.NORMAL
+        axes.figure.text(corner.x0 - 0.035, y, words, color=colour, weight=weight, size=size, va="bottom")
 
 
 @style.styled
