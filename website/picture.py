@@ -97,9 +97,9 @@ def _data_sets(axes: Axes, data: pd.DataFrame) -> None:
     parts.printed_values(axes, own[own["kind"] == "published"])
     axes.set_xticks(list(at.values()), list(bars.values()))
     axes.tick_params(axis="x", length=0)
-    axes.set_ylim(0.7, 1.0)
-    axes.set_yticks([0.7, 0.8, 0.9, 1.0], ["0.7", "0.8", "0.9", "1"])
-    axes.legend(handles=[parts.printed_handle()], loc="lower right")
+    axes.set_ylim(0, 1.05)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+    axes.legend(handles=[parts.printed_handle()], loc="lower center", frameon=True, framealpha=1, edgecolor="none")
 
 
 def _sparse(axes: Axes, data: pd.DataFrame) -> None:
@@ -119,7 +119,7 @@ def _sparse(axes: Axes, data: pd.DataFrame) -> None:
     axes.set_xscale("log")
     parts.accuracy_axis(axes)
     axes.set(ylim=(0, 1.1), xlabel="hidden spikes per input")
-    axes.legend(loc="lower right")
+    axes.legend(loc="center right", bbox_to_anchor=(1, 0.33))
     parts.chance_line(axes, own["chance"].max(), "")
 
 
