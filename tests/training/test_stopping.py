@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgpipe.data import prepare
-from sgpipe.engines.cpu.engine import CpuEngine, built
+from sgpipe.engines.cpu.engine import CpuEngine, CpuSession, built
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.results.store import Store, checkpoint_before
 from sgpipe.spec.run import RunSpec
@@ -34,6 +34,14 @@ NETWORKS = {
     "dropout": {**PLAIN, "network.neuron": "alif", "network.recurrent": True, "network.dropout": 0.2},
     "input dropout": {**PLAIN, "network.input_dropout": 0.3, "objective.head": "max"},
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def looks_after_each_update():
+    """Have the C++ engine look at `pause` after each update, and not a few times a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CpuSession, "seconds_at_once", 0.0)
+        yield
 
 
 def _problem(name):

@@ -31,6 +31,19 @@ class Sums:
         if other.moved is not None:
             self.moved = other.moved if self.moved is None else self.moved | other.moved
 
+    def add_each(self, rows: np.ndarray, samples: int, moved: np.ndarray | None) -> None:
+        """Add the totals of minibatches one after the other, with the bits of `add`.
+
+        Args:
+            rows: Loss, penalty, correct answers and spikes of the hidden layers, (minibatches, 3 + hidden layers).
+            samples: How many samples they had in all.
+            moved: Which classes moved in any of them.
+        """
+        so_far = [self.loss, self.penalty, self.correct, *np.broadcast_to(self.spikes, rows.shape[1] - 3)]
+        loss, penalty, correct, *spikes = np.add.accumulate(np.vstack([so_far, rows]))[-1].tolist()
+        self.add(Sums(samples, moved=moved))
+        self.loss, self.penalty, self.correct, self.spikes = loss, penalty, correct, np.array(spikes)
+
     def measures(self) -> Measures:
         """Return the means."""
         n, dead = self.samples, None if self.moved is None else 1 - float(np.mean(self.moved))

@@ -98,18 +98,15 @@ class Decaying(Moments):
 
     def update(self, name, weight, gradient, first, second):
         settings = self.settings
-        rate, root = self.rates()
+        rate, root = self.rates(self.step_count)
         first += (1 - settings.beta1) * (gradient - first)
         self.second_moment(gradient, first, second)
         weight -= rate * (first / (np.sqrt(second) / root + settings.eps))
 
-    def rates(self) -> tuple[float, float]:
-        """Return the step and the divisor of the second moment's root, both corrected for a start at 0."""
+    def rates(self, step: int) -> tuple[float, float]:
+        """Return the size of update `step` and the divisor of the second moment's root, corrected for a start at 0."""
         settings = self.settings
-        return (
-            settings.lr / (1 - settings.beta1**self.step_count),
-            (1 - settings.beta2**self.step_count) ** 0.5,
-        )
+        return settings.lr / (1 - settings.beta1**step), (1 - settings.beta2**step) ** 0.5
 
 
 class Adam(Decaying):

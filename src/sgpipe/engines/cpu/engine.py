@@ -10,7 +10,7 @@ from sgpipe.data.samples import Analog, Events, Task, Words
 from sgpipe.engines.cpu.lacks import lacks
 from sgpipe.engines.cpu.optimisers import COMPILED
 from sgpipe.engines.fraction import fraction_of
-from sgpipe.engines.interface import Theory, Threads, Weights, one_thread
+from sgpipe.engines.interface import Measures, Pause, Theory, Threads, Weights, go_on, one_thread
 from sgpipe.engines.minibatch import MinibatchSession, Sums
 from sgpipe.engines.reading import WordSession
 from sgpipe.engines.table import lacks_table, table_of
@@ -88,6 +88,7 @@ class CpuSession(MinibatchSession):
     """One run in the extension."""
 
     optimisers = COMPILED
+    seconds_at_once = 0.2  # of updates without a look at `pause`
 
     def __init__(
         self,
@@ -112,6 +113,41 @@ class CpuSession(MinibatchSession):
             *given, numbers = self._frames(samples, indices)
             totals = _cpu.batch_dense(known, weights, *given, gradients, self.threads(), numbers=numbers)
         return _sums(totals, len(indices)), self.gradients
+
+    def train_epoch(self, orders: Sequence[np.ndarray], pause: Pause = go_on) -> list[Measures]:
+        samples = self.task.train
+        if self.optimiser.between_updates or not isinstance(samples, Events | Analog):
+            return super().train_epoch(orders, pause)
+        if isinstance(samples, Events):
+            given = [samples.ptr, samples.step, samples.unit]
+        elif samples.frames.dtype == self.spec.training.precision:
+            given = [np.ascontiguousarray(samples.frames)]
+        else:
+            return super().train_epoch(orders, pause)
+        order, size = np.ascontiguousarray(orders[0], dtype=np.int64), self.spec.training.batch_size
+        while self.batches_done * size < len(order):
+            if not self._updates(given, samples.labels, order[self.batches_done * size :], size):
+                break
+            pause()
+        measures = self.total.measures()
+        self.batches_done, self.total = 0, Sums()
+        return [measures]
+
+    def _updates(self, given: list[np.ndarray], labels: np.ndarray, order: np.ndarray, size: int) -> bool:
+        """Update after the next minibatches, as many as take a moment; return whether all is sound still."""
+        known, weights, gradients = self._given(True)
+        count, layers = -(-len(order) // size), len(self.spec.network.hidden)
+        rows, moved = np.empty((count, 3 + layers)), np.zeros(self.task.classes, bool)
+        how, to = self.optimiser.moving(count), {"sums": rows, "moved": moved}
+        asked = known, weights, given, labels, order, size, gradients, self.threads()
+        done = _cpu.updates(*asked, **how, **to, seconds=self.seconds_at_once)
+        sound = bool(np.isfinite(rows[done - 1, :2].sum()))
+        self.optimiser.step_count += done if sound else done - 1
+        self.batches_done += done
+        self.total.add_each(
+            rows[:done], min(done * size, len(order)), moved if self.spec.objective.head == "max" else None
+        )
+        return sound
 
     def _given(self, train: bool) -> tuple[Mapping[str, object], list[np.ndarray], list[np.ndarray] | None]:
         """Return what the extension needs to know of the network, its weights, and where to write gradients, if so."""

@@ -18,17 +18,41 @@ class Compiled(Moments):
     rule: str
 
     def move(self, name, gradient, factor):
-        settings, weight = self.settings, self.weights[name]
-        fresh, keeps = 1 - settings.beta1, settings.beta2
+        weight = self.weights[name]
         _cpu.update(
             self.rule,
-            [factor, self.shrinking(weight), *self.rates(), fresh, keeps, 1 - keeps, settings.eps],
+            [factor, self.shrinking(weight), *self.rates(self.step_count), *self.constants()],
             weight,
             gradient,
             self.moments[f"first.{name}"],
             self.moments[f"second.{name}"],
             self.moments.get(f"memory.{name}"),
         )
+
+    def constants(self) -> list[float]:
+        """Return what stays the same: 1 - beta1, beta2, 1 - beta2 and eps."""
+        settings = self.settings
+        return [1 - settings.beta1, settings.beta2, 1 - settings.beta2, settings.eps]
+
+    @property
+    def between_updates(self) -> bool:
+        """Whether there is more to do in an update than to move the weights: they are clipped or averaged."""
+        return bool(self.settings.clip or self.average)
+
+    def moving(self, updates: int) -> dict[str, object]:
+        """Return what the extension needs to know to make the next updates."""
+        now = self.step_count
+        of = {
+            kind: [self.moments.get(f"{kind}.{name}") for name in self.weights]
+            for kind in ("first", "second", "memory")
+        }
+        return {
+            "rule": self.rule,
+            "numbers": self.constants(),
+            "shrink": [self.shrinking(weight) for weight in self.weights.values()],
+            "rates": np.array([self.rates(now + update) for update in range(1, updates + 1)]),
+            **of,
+        }
 
     def factors(self, gradients: Mapping[str, np.ndarray]) -> dict[str, float]:
         squares = {name: _cpu.square_sum(array) for name, array in gradients.items()}
@@ -52,7 +76,11 @@ class CompiledSmorms3(Compiled, Smorms3):
 
     rule = "smorms3"
 
-    def rates(self):
+    def constants(self):
+        """Return eps after numbers that play no part."""
+        return [0.0, 0.0, 0.0, self.settings.eps]
+
+    def rates(self, step):
         """Return the largest step, and no correction."""
         return self.settings.lr, 1.0
 

@@ -10,6 +10,7 @@
 #include "config.hpp"
 #include "driver.hpp"
 #include "processor.hpp"
+#include "updates.hpp"
 
 namespace nb = nanobind;
 using namespace sgpipe;
@@ -110,14 +111,80 @@ template <class T> nb::dict run(Batch<T> &batch) {
   return stats;
 }
 
+// What is asked of samples: one batch of them, or updates after minibatches.
+struct Asked {
+  nb::object grads, logits = nb::none();
+  int threads;
+  // Of updates: the rule, the numbers that all share (1 - beta1, beta2, 1 - beta2, eps), what each array shrinks by, its
+  // moments, rates a minibatch, minibatch size, time, and where sums go.
+  std::string rule;
+  std::vector<double> numbers, shrink;
+  nb::object first, second, memory, rates, sums, moved;
+  int64_t size = 0;
+  double seconds = 0;
+};
+
+Rule rule_named(const std::string &name) {
+  constexpr const char *RULES[] = {"adam", "adabelief", "smorms3"};
+  for (int k = 0; k < 3; k++)
+    if (name == RULES[k]) return (Rule)k;
+  refuse("rule: '" + name + "' is not one of adam, adabelief, smorms3");
+}
+
+template <class T> nb::object run_updates(Batch<T> &batch, const Engine &engine, nb::sequence weights, const Asked &asked) {
+  const Network &net = batch.job.net;
+  const Rule rule = rule_named(asked.rule);
+  if (batch.wanted.empty()) refuse("grads: updates need them");
+  if (asked.size < 1) refuse("size: must be at least 1");
+  if (asked.numbers.size() != 4) refuse("numbers: 1 - beta1, beta2, 1 - beta2, eps");
+  if (asked.shrink.size() != batch.wanted.size()) refuse("shrink: one number for each array of weights");
+  const int64_t count = (batch.size + asked.size - 1) / asked.size;
+  const Input rates = as_array<Input>(asked.rates, "rates");
+  check(rates, "rates", nb::dtype<double>(), "float64", {count, 2});
+  Array sums = as_array<Array>(asked.sums, "sums"), moved = as_array<Array>(asked.moved, "moved");
+  check(sums, "sums", nb::dtype<double>(), "float64", {count, 3 + net.layers});
+  check(moved, "moved", nb::dtype<bool>(), "bool", {net.classes});
+  Updates<T> updates{rule,
+                     {},
+                     asked.numbers[0],
+                     asked.numbers[1],
+                     asked.numbers[2],
+                     asked.numbers[3],
+                     (const double *)rates.data(),
+                     asked.size,
+                     asked.seconds,
+                     (double *)sums.data(),
+                     (uint8_t *)moved.data()};
+  const auto writable = [&](const nb::object &list, const char *what) {
+    nb::sequence items;
+    if (!nb::try_cast(list, items)) refuse(std::string(what) + ": expected a list of arrays");
+    return arrays<T>(net, items, what, true);
+  };
+  const std::vector<T *> moving = arrays<T>(net, weights, "weights", true), first = writable(asked.first, "first"),
+                         second = writable(asked.second, "second"),
+                         memory = rule == Rule::smorms3 ? writable(asked.memory, "memory") : std::vector<T *>(moving.size());
+  std::vector<int64_t> sizes;
+  each_array(net, [&](const std::string &, int post, int pre) { sizes.push_back((int64_t)post * (pre < 0 ? 1 : pre)); });
+  for (size_t k = 0; k < moving.size(); k++)
+    updates.arrays.push_back({{moving[k], batch.wanted[k], first[k], second[k], memory[k], sizes[k]}, asked.shrink[k]});
+  Tally fault;
+  int64_t done;
+  {
+    nb::gil_scoped_release free;
+    done = updates.run(batch, entry<T>(engine), fault);
+  }
+  if (fault.fault != Fault::none) refuse(describe(net, batch.job.samples, fault));
+  return nb::int_(done);
+}
+
 template <class T>
-nb::dict run_samples(const Network &net, const Constants &constants, const Engine &engine, const Samples &samples,
-                     nb::sequence weights, const Input &indices, nb::object grads, int threads, nb::object logits) {
-  Batch<T> batch = open_batch<T>(net, constants, engine, samples, weights, grads, threads);
+nb::object run_samples(const Network &net, const Constants &constants, const Engine &engine, const Samples &samples,
+                       nb::sequence weights, const Input &indices, const Asked &asked) {
+  Batch<T> batch = open_batch<T>(net, constants, engine, samples, weights, asked.grads, asked.threads);
   batch.job.indices = (const int64_t *)indices.data();
   batch.size = (int64_t)indices.shape(0);
-  if (!logits.is_none()) {
-    Array a = as_array<Array>(logits, "logits");
+  if (!asked.logits.is_none()) {
+    Array a = as_array<Array>(asked.logits, "logits");
     check(a, "logits", nb::dtype<T>(), "the type of the weights", {batch.size, net.classes});
     batch.job.logits = (T *)a.data();
   }
@@ -130,7 +197,7 @@ nb::dict run_samples(const Network &net, const Constants &constants, const Engin
       refuse("labels: sample " + std::to_string(i) + " has " + std::to_string(label) +
              ", outside 0.." + std::to_string(net.classes - 1));
   }
-  return run(batch);
+  return asked.rule.empty() ? nb::object(run(batch)) : run_updates(batch, engine, weights, asked);
 }
 
 bool is_wide(nb::sequence weights) {
@@ -150,9 +217,8 @@ bool is_wide(nb::sequence weights, const Network &net, const Constants &constant
   return wide;
 }
 
-nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const Input *dense,
-                  nb::handle labels, nb::handle indices, nb::object grads, int threads,
-                  nb::object logits) {
+nb::object dispatch(nb::dict config, nb::sequence weights, Samples samples, const Input *dense,
+                    nb::handle labels, nb::handle indices, const Asked &asked) {
   std::string isa;
   Constants constants;
   const Network net = read_network(config, constants, isa);
@@ -176,15 +242,13 @@ nb::dict dispatch(nb::dict config, nb::sequence weights, Samples samples, const 
   const Input index = as_array<Input>(indices, "indices");
   check(index, "indices", nb::dtype<int64_t>(), "int64", {-1});
   if (index.shape(0) == 0) refuse("indices: empty batch");
-  if (threads < 1) refuse("threads: must be at least 1");
+  if (asked.threads < 1) refuse("threads: must be at least 1");
   const Engine &engine = engine_named(isa);
-  return (wide ? run_samples<double> : run_samples<float>)(net, constants, engine, samples, weights, index, grads,
-                                                           threads, logits);
+  return (wide ? run_samples<double> : run_samples<float>)(net, constants, engine, samples, weights, index, asked);
 }
 
-nb::dict batch(nb::dict config, nb::sequence weights, nb::handle ptr, nb::handle step,
-               nb::handle unit, nb::handle labels, nb::handle indices, nb::object grads,
-               int threads, nb::object logits) {
+nb::object of_events(nb::dict config, nb::sequence weights, nb::handle ptr, nb::handle step, nb::handle unit,
+                     nb::handle labels, nb::handle indices, const Asked &asked) {
   const Input p = as_array<Input>(ptr, "ptr"), s = as_array<Input>(step, "step"),
               u = as_array<Input>(unit, "unit");
   check(p, "ptr", nb::dtype<int64_t>(), "int64", {-1});
@@ -197,11 +261,11 @@ nb::dict batch(nb::dict config, nb::sequence weights, nb::handle ptr, nb::handle
   x.step = (const int32_t *)s.data();
   x.unit = (const int32_t *)u.data();
   x.events = (int64_t)s.shape(0);
-  return dispatch(config, weights, x, nullptr, labels, indices, grads, threads, logits);
+  return dispatch(config, weights, x, nullptr, labels, indices, asked);
 }
 
-nb::dict batch_dense(nb::dict config, nb::sequence weights, nb::handle x, nb::handle labels,
-                     nb::handle indices, nb::object grads, int threads, nb::object logits, nb::object numbers) {
+nb::object of_frames(nb::dict config, nb::sequence weights, nb::handle x, nb::handle labels, nb::handle indices,
+                     nb::object numbers, const Asked &asked) {
   const Input a = as_array<Input>(x, "x");
   Samples samples;
   Input given;
@@ -210,7 +274,31 @@ nb::dict batch_dense(nb::dict config, nb::sequence weights, nb::handle x, nb::ha
     check(given, "numbers", nb::dtype<int64_t>(), "int64", {a.ndim() ? (int64_t)a.shape(0) : 0});
     samples.numbers = (const int64_t *)given.data();
   }
-  return dispatch(config, weights, samples, &a, labels, indices, grads, threads, logits);
+  return dispatch(config, weights, samples, &a, labels, indices, asked);
+}
+
+nb::object batch(nb::dict config, nb::sequence weights, nb::handle ptr, nb::handle step, nb::handle unit,
+                 nb::handle labels, nb::handle indices, nb::object grads, int threads, nb::object logits) {
+  return of_events(config, weights, ptr, step, unit, labels, indices, {grads, logits, threads});
+}
+
+nb::object batch_dense(nb::dict config, nb::sequence weights, nb::handle x, nb::handle labels, nb::handle indices,
+                       nb::object grads, int threads, nb::object logits, nb::object numbers) {
+  return of_frames(config, weights, x, labels, indices, numbers, {grads, logits, threads});
+}
+
+nb::object updates(nb::dict config, nb::sequence weights, nb::sequence samples, nb::handle labels, nb::handle order,
+                   int64_t size, nb::object grads, int threads, const std::string &rule,
+                   const std::vector<double> &numbers, const std::vector<double> &shrink, nb::object first,
+                   nb::object second, nb::object memory, nb::object rates, nb::object sums, nb::object moved,
+                   double seconds) {
+  const Asked asked{grads, nb::none(), threads, rule, numbers, shrink, first, second, memory, rates, sums, moved, size,
+                    seconds};
+  if (rule.empty()) refuse("rule: none given");
+  if (nb::len(samples) == 3)
+    return of_events(config, weights, samples[0], samples[1], samples[2], labels, order, asked);
+  if (nb::len(samples) != 1) refuse("samples: expected [ptr, step, unit] or [frames]");
+  return of_frames(config, weights, samples[0], labels, order, nb::none(), asked);
 }
 
 template <class T>
@@ -305,10 +393,7 @@ void update_of(Rule rule, const std::vector<double> &numbers, Array &weight, con
 
 void update(const std::string &name, const std::vector<double> &numbers, nb::handle w, nb::handle g, nb::handle m,
             nb::handle v, nb::handle memory) {
-  constexpr const char *RULES[] = {"adam", "adabelief", "smorms3"};
-  int rule = 0;
-  while (rule < 3 && name != RULES[rule]) rule++;
-  if (rule == 3) refuse("rule: '" + name + "' is not one of adam, adabelief, smorms3");
+  const Rule rule = rule_named(name);
   if (numbers.size() != 8) refuse("numbers: factor, shrink, rate, root, 1 - beta1, beta2, 1 - beta2, eps");
   Array weight = as_array<Array>(w, "weight");
   const bool wide = weight.dtype() == nb::dtype<double>();
@@ -317,10 +402,10 @@ void update(const std::string &name, const std::vector<double> &numbers, nb::han
   if (gradient.size() != weight.size() || gradient.dtype() != weight.dtype())
     refuse("gradient: not of the size and type of weight");
   Array first = moment(m, "first", weight), second = moment(v, "second", weight), own;
-  if ((Rule)rule == Rule::smorms3) own = moment(memory, "memory", weight);
-  void *at = (Rule)rule == Rule::smorms3 ? own.data() : nullptr;
-  if (wide) update_of<double>((Rule)rule, numbers, weight, gradient, first, second, (double *)at);
-  else update_of<float>((Rule)rule, numbers, weight, gradient, first, second, (float *)at);
+  if (rule == Rule::smorms3) own = moment(memory, "memory", weight);
+  void *at = rule == Rule::smorms3 ? own.data() : nullptr;
+  if (wide) update_of<double>(rule, numbers, weight, gradient, first, second, (double *)at);
+  else update_of<float>(rule, numbers, weight, gradient, first, second, (float *)at);
 }
 
 double square_sum(nb::handle x) {
@@ -344,6 +429,13 @@ NB_MODULE(_cpu, m) {
         nb::arg("threads") = 1, nb::arg("logits") = nb::none(), nb::arg("numbers") = nb::none(),
         "The same for analog input (samples, frames, inputs), each frame held for steps / frames steps; `numbers` are "
         "the samples' for dropout, their positions unless given.");
+  m.def("updates", &updates, nb::arg("config"), nb::arg("weights"), nb::arg("samples"), nb::arg("labels"),
+        nb::arg("order"), nb::arg("size"), nb::arg("grads"), nb::arg("threads"), nb::arg("rule"), nb::arg("numbers"),
+        nb::arg("shrink"), nb::arg("first"), nb::arg("second"), nb::arg("memory"), nb::arg("rates"), nb::arg("sums"),
+        nb::arg("moved"), nb::arg("seconds"),
+        "Train on minibatches of `size` of the samples [ptr, step, unit] or [frames] in `order`, for some `seconds`: of each "
+        "the loss, regulariser, correct answers and spikes go into a row of `sums`. Returns how many were taken; if the loss "
+        "of the last is not finite, nothing moved after it.");
   m.def("batch_words", &batch_words, nb::arg("config"), nb::arg("weights"), nb::arg("words"), nb::arg("targets"),
         nb::arg("state"), nb::arg("numbers"), nb::arg("grads") = nb::none(), nb::arg("threads") = 1,
         "The same for words and the words to be told (strands, steps) of a text; `state`, an array (strands, units) each "
