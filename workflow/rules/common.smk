@@ -12,6 +12,7 @@ from sgpipe.base.interpreter import unusable
 from sgpipe.base.log import LOG
 from sgpipe.figures.needs import check_figures
 from sgpipe.plan.command_line import command_line
+from sgpipe.plan.kept import keep
 from sgpipe.plan.notices import notices
 from sgpipe.spec.numerics import SIMULATION
 from sgpipe.spec.readings import FOLDER as READINGS
@@ -44,6 +45,7 @@ try:
         for target in COMMAND.targets:
             PLAN.check_target(target)
         check_figures(PLAN.experiments)
+        keep(PLAN, config)
         for notice in notices(PLAN, set(COMMAND.targets) & set(PLAN.experiments)):
             LOG.warning(notice)
 except SgpipeError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.plan.kept import kept
 from sgpipe.plan.plan import Plan, make_plan
 from sgpipe.spec.config import read_config
 
@@ -28,7 +29,7 @@ def job(config: Mapping[str, Any], log: Sequence[str] = (), fetching: bool = Fal
         stream = open(log[0], "w", buffering=1)  # noqa: SIM115 (closed with the process)
     with redirect_stderr(stream):
         try:
-            yield make_plan(read_config(config, fetching=fetching))
+            yield kept(config) or make_plan(read_config(config, fetching=fetching))
         except SgpipeError as error:
             print(f"sgpipe: {error}", file=stream)
             sys.exit(1)
