@@ -1,4 +1,4 @@
-"""The plan of a call of Snakemake, kept for the jobs that it starts: making it again takes each of them most of a second."""
+"""The plan of a call of Snakemake, kept for the jobs that it starts: making it again takes each most of a second."""
 
 import os
 import pickle

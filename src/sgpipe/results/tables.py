@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sgpipe.base.errors import SgpipeError
@@ -44,6 +45,26 @@ def runs_table(results: Sequence[Result]) -> pa.Table:
     if not parts:
         raise SgpipeError("a table of no runs was asked for")
     return pa.concat_tables(parts, promote_options="default")
+
+
+def results_of_table(table: pa.Table, wanted: Mapping[str, RunSpec]) -> list[Result]:
+    """Read the results of some runs back from a tidy table; they have no weights and no provenance.
+
+    Args:
+        table: A table as `runs_table` makes them.
+        wanted: The runs by id; those that the table lacks are left out.
+    """
+    rows: dict[str, list[Row]] = {}
+    table = table.filter(pc.is_in(table["run_id"], pa.array(sorted(wanted), pa.string())))
+    names = ["run_id", "status", *(name for name in ROW_SCHEMA.names if name in table.column_names)]
+    statuses = {}
+    for row in table.select(names).to_pylist():
+        run_id, status = row.pop("run_id"), row.pop("status")
+        statuses[run_id] = status
+        rows.setdefault(run_id, [])
+        if row["split"] != "none":  # of a failed run
+            rows[run_id].append(Row(**{**row, "spikes": tuple(row["spikes"])}))
+    return [Result(wanted[run_id], statuses[run_id], tuple(measured)) for run_id, measured in rows.items()]
 
 
 def spec_of_row(row: Mapping[str, object]) -> RunSpec:

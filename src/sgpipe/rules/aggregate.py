@@ -1,6 +1,6 @@
 """An experiment's table, from the tables of its packs or from whatever the store has."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,10 +9,14 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.parquet import read_whole
 from sgpipe.plan.plan import Plan
 from sgpipe.results.store import Result
-from sgpipe.results.tables import experiment_table, merge_packs, runs_table, write_table
+from sgpipe.results.tables import experiment_table, merge_packs, results_of_table, runs_table, write_table
 from sgpipe.rules.notice import tell_of_failures
 from sgpipe.rules.table_metadata import table_metadata
 from sgpipe.rules.whole import whole
+from sgpipe.spec.numerics import versions
+from sgpipe.spec.run import RunSpec
+
+NUMERICS = "sgpipe.numerics"  # in the metadata of a collected table
 
 
 def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path | str) -> None:
@@ -65,8 +69,9 @@ def begun(plan: Plan) -> Iterator[str]:
 def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
     """Write the table of an experiment from those of its runs that have ended.
 
-    The table says how many are missing, and so does a figure drawn from it. `<name>.missing.parquet` beside it lists
-    them, for claims about the others.
+    Runs that the table which is there already has, and the store has not, stay in it: a store may be gone, or another
+    machine's. They do not if some numerics version has been raised since. The table says how many are missing, and so
+    does a figure drawn from it. `<name>.missing.parquet` beside it lists them, for claims about the others.
 
     Args:
         plan: The plan.
@@ -80,17 +85,37 @@ def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
         SgpipeError: None has ended.
     """
     experiment, output = plan.experiment(name), Path(output)
-    results = [plan.store.get(spec) or Result(spec, "missing", ()) for spec in experiment.runs.values()]
+    known = _known(output, experiment.runs)
+    results = [
+        plan.store.get(spec) or known.get(run_id) or Result(spec, "missing", ())
+        for run_id, spec in experiment.runs.items()
+    ]
     missing = [result for result in results if result.status == "missing"]
     if len(missing) == len(results):
         raise SgpipeError(f"{name}: none of its runs has ended yet")
     ended = [result for result in results if result.status != "missing"]
-    write_table(
-        experiment_table(runs_table(ended), experiment.sweeps), output, table_metadata(experiment, missing=len(missing))
-    )
+    metadata = table_metadata(experiment, missing=len(missing)) | {NUMERICS: _numerics(result.spec for result in ended)}
+    write_table(experiment_table(runs_table(ended), experiment.sweeps), output, metadata)
     beside = output.with_suffix(".missing.parquet")
     if missing:
         write_table(experiment_table(runs_table(missing), experiment.sweeps), beside)
     else:
         beside.unlink(missing_ok=True)
     return len(ended), len(results)
+
+
+def _numerics(specs: Iterable[RunSpec]) -> str:
+    """Write the numerics versions of everything that some runs use as one string."""
+    return ",".join(sorted({one for spec in specs for one in versions(spec).split(",")}))
+
+
+def _known(path: Path, runs: Mapping[str, RunSpec]) -> dict[str, Result]:
+    """Return the results by run id that a table has, if it was collected with the numerics versions of today."""
+    if not path.exists():
+        return {}
+    table = read_whole(path)
+    with_versions = (table.schema.metadata or {}).get(NUMERICS.encode(), b"").decode()
+    results = results_of_table(table, runs)
+    # A table from before they were noted is taken as it is.
+    current = set(with_versions.split(","))
+    return {one.spec.id: one for one in results if not with_versions or set(versions(one.spec).split(",")) <= current}
