@@ -85,7 +85,7 @@ static __attribute__((noinline)) void reverse_group(const H h, Reverse<T> t, int
 template <class T>
 static void reverse_layer(const Network &net, const Surrogate &shape, Reverse<T> t, int vectors,
                           const Filters<T> *f, const T *above) {
-  with_surrogate<T>(shape, [&](auto h) {
+  with_family<T>(shape, [&](auto h) {
     typedef decltype(h) H;
     in_groups<4>(vectors, [&](int v, auto n) {
       constexpr int NV = decltype(n)::value;

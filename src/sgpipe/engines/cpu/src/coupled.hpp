@@ -75,7 +75,7 @@ static void reverse_coupled(const Network &net, const Surrogate &shape, const Pr
     std::memcpy(c.A + r * row, f[r].A, row * sizeof(T));
     std::memcpy(c.B + r * row, f[r].B, row * sizeof(T));
   }
-  with_surrogate<T>(shape, [&](auto h) {
+  with_family<T>(shape, [&](auto h) {
     typedef decltype(h) H;
     if (net.reset_attached) reverse_together<T, H, true>(h, v, t, count, from, f, above, near, c);
     else reverse_together<T, H, false>(h, v, t, count, from, f, above, near, c);

@@ -2,9 +2,10 @@
 //
 // A family is a small object made once from the numbers of a run and called on vectors; compact ones vanish from a
 // certain distance on, or may do so. To add one: a name in Family and FAMILIES, a struct here, a case in
-// with_surrogate().
+// AnyFamily and in with_own_family().
 #pragma once
 #include <cmath>
+
 #include "elementary.hpp"
 #include "network.hpp"
 #include "tabulated.hpp"
@@ -72,7 +73,45 @@ template <class T> struct Rectangle {
   }
 };
 
-template <class T, class F> SGPIPE_INLINE void with_surrogate(const Surrogate &s, F f) {
+// Any of them, told apart at every call. Scans for each family of its own take most of the time that the engine takes to
+// compile, and gain something only where little else is computed: feed-forward layers in single precision.
+template <class T> struct AnyFamily {
+  static constexpr bool takes_exponent = true, compact = true;  // it may be: Surrogate::compact() knows
+  enum class Kind { inverse_square, exponentials, triangle, rectangle, tabulated, arch, ratio } kind;
+  union {
+    InverseSquare<T> inverse_square;
+    Exponentials<T> exponentials;
+    Triangle<T> triangle;
+    Rectangle<T> rectangle;
+    Tabulated<T> tabulated;
+    Arch<T> arch;
+    Ratio<T> ratio;
+  };
+  AnyFamily(const InverseSquare<T> &f) : kind(Kind::inverse_square), inverse_square(f) {}
+  AnyFamily(const Exponentials<T> &f) : kind(Kind::exponentials), exponentials(f) {}
+  AnyFamily(const Triangle<T> &f) : kind(Kind::triangle), triangle(f) {}
+  AnyFamily(const Rectangle<T> &f) : kind(Kind::rectangle), rectangle(f) {}
+  AnyFamily(const Tabulated<T> &f) : kind(Kind::tabulated), tabulated(f) {}
+  AnyFamily(const Arch<T> &f) : kind(Kind::arch), arch(f) {}
+  AnyFamily(const Ratio<T> &f) : kind(Kind::ratio), ratio(f) {}
+  __attribute__((noinline)) static Vec<T> at(const AnyFamily &f, Vec<T> x) {
+    switch (f.kind) {
+      case Kind::inverse_square: return InverseSquare<T>::at(f.inverse_square, x);
+      case Kind::triangle: return Triangle<T>::at(f.triangle, x);
+      case Kind::rectangle: return Rectangle<T>::at(f.rectangle, x);
+      case Kind::tabulated: return Tabulated<T>::at(f.tabulated, x);
+      case Kind::arch: return Arch<T>::at(f.arch, x);
+      case Kind::ratio: return Ratio<T>::at(f.ratio, x);
+      default: return Exponentials<T>::at(f.exponentials, x);
+    }
+  }
+  // An exponent of each lane's own plays no part in families that have none.
+  __attribute__((noinline)) static Vec<T> at(const AnyFamily &f, Vec<T> x, Vec<T> power) {
+    return f.kind == Kind::exponentials ? Exponentials<T>::at(f.exponentials, x, power) : at(f, x);
+  }
+};
+
+template <class T, class F> SGPIPE_INLINE void with_own_family(const Surrogate &s, F f) {
   switch (s.family) {
     case Family::inverse_square: f(InverseSquare<T>(s)); break;
     case Family::triangle: f(Triangle<T>(s)); break;
@@ -84,6 +123,16 @@ template <class T, class F> SGPIPE_INLINE void with_surrogate(const Surrogate &s
       break;
     default: f(Exponentials<T>(s));
   }
+}
+
+template <class T, class F> SGPIPE_INLINE void with_surrogate(const Surrogate &s, F f) {
+  with_own_family<T>(s, [&](auto h) { f(AnyFamily<T>(h)); });
+}
+
+// For scans that are worth one for each family.
+template <class T, class F> SGPIPE_INLINE void with_family(const Surrogate &s, F f) {
+  if constexpr (sizeof(T) == 8) with_surrogate<T>(s, f);  // double precision is for tests and for looking closely
+  else with_own_family<T>(s, f);
 }
 
 template <class T> static void evaluate(const Surrogate &s, const T *x, T *out, int64_t n) {
