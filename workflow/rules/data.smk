@@ -13,6 +13,7 @@ rule prepare_task:
         )
         * 2 ** (attempt - 1),
         runtime=60,
+        ears=lambda wildcards: cost.listens(PLAN.task(wildcards.data)),
     params:
         numerics=lambda wildcards: PLAN.task_numerics(wildcards.data),
     script:

@@ -112,6 +112,11 @@ def prepare_workers(spec: RunSpec) -> int:
     return 1 if spec.data.source == "embedded" else PREPARING.get(spec.data.task, PREPARING_OTHERS)[0]
 
 
+def listens(spec: RunSpec) -> int:
+    """Return 1 if a run's data set is heard by our own ear, else 0: sets in other bins share what was heard."""
+    return int(spec.data.task == "shd" and spec.data.source != "original")
+
+
 def prepare_memory_mb(spec: RunSpec) -> int:
     """Compute the memory to ask a cluster for to prepare a run's data set, in MB."""
     return PREPARING.get(spec.data.task, PREPARING_OTHERS)[1]
