@@ -31,6 +31,7 @@ from sgpipe.rules.claims import judge_claims, write_scoreboard
 from sgpipe.rules.download import download
 from sgpipe.rules.draw import draw
 from sgpipe.rules.ended_badly import failed_lines, retry
+from sgpipe.rules.explore import experiment_files, explore
 from sgpipe.rules.initial_state import initial_state
 from sgpipe.rules.new_study import new_study
 from sgpipe.rules.prepare_task import prepare_task
@@ -159,6 +160,12 @@ def _parser() -> argparse.ArgumentParser:
     claims = add("claims", _claims, text, "docs/results/paper verdicts --config scale=paper")
     claims.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
     claims.add_argument("output", metavar="OUTPUT", help="folder for claims.parquet, .md, .html and figures/claims.png")
+    text = "write a page to explore in, with every network of a folder's tables and every claim (needs sgpipe[explore])"
+    explored = add("explore", _explore, text, "docs/results explorer.html", "results/laptop explorer.html")
+    explored.add_argument(
+        "tables", metavar="FOLDER", help="folder of experiment tables; those in folders below count too"
+    )
+    explored.add_argument("output", metavar="OUTPUT", help="the page, e.g. explorer.html")
     text = "write every claim once, by the best of all tables below a folder"
     board = add("scoreboard", _scoreboard, text, "", "docs/results docs/claims")
     board.add_argument("tables", nargs="?", default="docs/results", metavar="FOLDER", help="default: docs/results")
@@ -362,6 +369,12 @@ def _draw(config: Config, options: argparse.Namespace) -> None:
 def _claims(config: Config, options: argparse.Namespace) -> None:
     print(judge_claims(make_plan(config).experiments, options.tables, options.output))
     print(Path(options.output) / "claims.html")
+
+
+def _explore(config: Config, options: argparse.Namespace) -> None:
+    files = [*(str(path) for path in Path("workflow/experiments").glob("*.yaml")), *config.experiments]
+    print(explore(options.tables, options.output, experiment_files(dict.fromkeys(files))))
+    print(options.output)
 
 
 def _scoreboard(config: Config, options: argparse.Namespace) -> None:
