@@ -26,7 +26,8 @@ OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPI
 # Bytecode is written as modules are imported for the first time: nothing else need be compiled, and nothing twice.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test test-long test-machines faults lint setup lock clean try-newest words pictures docs tutorial explorer
+.PHONY: figures test test-long test-machines faults lint setup setup-docs lock clean try-newest words pictures \
+  docs tutorial explorer
 
 figures: $(READY)
 	$(BIN)/snakemake --cores all all_figures all_tables
@@ -77,6 +78,9 @@ tutorial: $(READY)-docs
 # Of the networks that `make figures` has trained; what is missing is trained first.
 explorer: $(READY)-docs
 	$(BIN)/snakemake --cores all explorer
+
+# What the site, the tutorial, the explorer and the tests of the pages need besides.
+setup-docs: $(READY)-docs
 
 $(READY)-docs: $(READY)
 	$(UV) pip install --python $(BIN)/python --constraint constraints.txt --requirement pyproject.toml \
