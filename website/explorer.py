@@ -8,8 +8,8 @@ from website.links import DOCS, ROOT
 PAGE = """# Explorer
 
 Every network of [the tables](results/paper/README.md) that are kept with the project, and every claim in every reading.
-Choose a figure, filter its networks, point at one for its knobs, and click it for its learning curve and the command that
-trains it again. [Open it alone](explorer/networks.html){ target=_blank }; `make explorer` makes one of
+Choose a figure, filter its networks, point at one for its knobs, and click it for its learning curve and the command
+that trains it again. [Open it alone](explorer/networks.html){ target=_blank }; `make explorer` makes one of
 your own networks.
 
 <iframe class="explorer" src="explorer/networks.html" title="Explorer"></iframe>
