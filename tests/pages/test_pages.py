@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from sgpipe.explorer.networks import tables_in
 from sgpipe.plan.outputs import kind_of
 from sgpipe.spec.experiments import load_experiments
 from tests.conftest import ROOT
@@ -30,7 +31,7 @@ def test_a_page_has_no_error_fits_and_leads_somewhere(opened, made, name, size):
 def test_the_claims_can_be_filtered(opened, made):
     with opened(made(f"{SMOKE}/claims.html")) as page:
         all_of_them, shown = page.locator(".claim"), page.locator(".claim:visible")
-        assert shown.count() == all_of_them.count() > 100
+        assert shown.count() == all_of_them.count() > 10
         page.get_by_text("those of the abstracts alone").click()
         assert 0 < shown.count() < all_of_them.count()
         page.locator("summary:visible").first.click()
@@ -39,10 +40,11 @@ def test_the_claims_can_be_filtered(opened, made):
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_every_figure_can_be_explored(opened, made, size):
-    with opened(made(f"{SMOKE}/explorer.html"), size) as page:
+    path = made(f"{SMOKE}/explorer.html")
+    with opened(path, size) as page:
         page.wait_for_selector("body.drawn")
         figures = page.locator("#figure option").count()
-        assert figures > 8
+        assert figures == len(tables_in(path.parent)) > 1
         for number in range(figures):
             page.select_option("#figure", str(number))
             page.wait_for_function("queue.then(() => true)")
@@ -60,7 +62,8 @@ def test_every_figure_can_be_explored(opened, made, size):
 def test_filters_of_the_explorer_leave_out_networks_and_claims(opened, made):
     with opened(made(f"{SMOKE}/explorer.html")) as page:
         page.wait_for_selector("body.drawn")
-        page.select_option("#figure", label=next(text for text in page.locator("#figure option").all_inner_texts() if "zenke2021_fig3" in text))  # fmt: skip
+        titles = page.locator("#figure option").all_inner_texts()
+        page.select_option("#figure", label=next(title for title in titles if "_fig3" in title))
         before = page.inner_text("#count")
         page.select_option("#filter-surrogate_shape", label="esser")
         assert (
