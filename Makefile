@@ -1,6 +1,6 @@
 # make figures: set up and draw every figure and table. make test: set up and run the tests. make test-long: the few
 # that take longest. make test-machines: the numerical ones as other machines compute. make faults: kills at random
-# moments. make docs: the site.
+# moments. make docs: the site. make explorer: a page with every network and every claim.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -26,7 +26,8 @@ OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPI
 # Bytecode is written as modules are imported for the first time: nothing else need be compiled, and nothing twice.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test test-long test-machines faults lint setup lock clean try-newest words pictures docs tutorial
+.PHONY: figures test test-long test-machines faults lint setup setup-docs lock clean try-newest words pictures \
+  docs tutorial explorer
 
 figures: $(READY)
 	$(BIN)/snakemake --cores all all_figures all_tables
@@ -74,9 +75,17 @@ docs: $(READY)-docs
 tutorial: $(READY)-docs
 	$(BIN)/python -m website.tutorial
 
+# Of the networks that `make figures` has trained; what is missing is trained first.
+explorer: $(READY)-docs
+	$(BIN)/snakemake --cores all explorer
+
+# What the site, the tutorial, the explorer and the tests of the pages need besides.
+setup-docs: $(READY)-docs
+
 $(READY)-docs: $(READY)
-	$(UV) pip install --python $(BIN)/python --constraint constraints.txt --requirement pyproject.toml --extra docs || \
-	  $(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[docs]'
+	$(UV) pip install --python $(BIN)/python --constraint constraints.txt --requirement pyproject.toml \
+	  --extra docs --extra explore --extra browser || \
+	  $(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[docs,explore,browser]'
 	@touch $@
 
 setup: $(READY)
@@ -103,7 +112,7 @@ LOCK := constraints.txt
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" --extra dev --extra slurm \
-	  --extra docs --output-file $(LOCK) pyproject.toml constraints.in
+	  --extra docs --extra explore --extra browser --output-file $(LOCK) pyproject.toml constraints.in
 
 clean:
 	rm -rf $(VENV) build .snakemake

@@ -24,6 +24,7 @@ include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/readings.smk"
+include: "workflow/rules/pages.smk"
 
 
 wildcard_constraints:

@@ -1,4 +1,4 @@
-"""The `sgpipe` command: looking at a plan and at the store, and training by hand. Making files is Snakemake's."""
+"""The `sgpipe` command: look at a plan and at the store, and train by hand. Snakemake makes the files."""
 
 import argparse
 import re
@@ -31,6 +31,7 @@ from sgpipe.rules.claims import judge_claims, write_scoreboard
 from sgpipe.rules.download import download
 from sgpipe.rules.draw import draw
 from sgpipe.rules.ended_badly import failed_lines, retry
+from sgpipe.rules.explore import experiment_files, explore
 from sgpipe.rules.initial_state import initial_state
 from sgpipe.rules.new_study import new_study
 from sgpipe.rules.prepare_task import prepare_task
@@ -104,67 +105,79 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     mine = "--config 'experiments=[mine.yaml]'"
-    text = "make the folder of a study of your own: a Snakefile, settings, and an experiment that runs"
+    text = "make a folder for your own study: a Snakefile, settings, and an experiment that runs"
     new = add("new", _new, text, "my-study")
-    new.add_argument("folder", metavar="FOLDER", help="e.g. my-study; must not be there yet")
-    text = "print runs, store hits, packs and estimated time by experiment, and what there is to make besides"
+    new.add_argument("folder", metavar="FOLDER", help="e.g. my-study; must not exist yet")
+    text = "print runs, store hits, packs and estimated time by experiment, and what else there is to make"
     add("plan", _plan, text, "", "--config scale=paper", mine)
-    text = "check config.yaml and the experiment files: ok and how much it is, or what is wrong and where"
+    text = "check config.yaml and the experiment files: print ok and their size, or what is wrong and where"
     add("check", _check, text, "", mine)
-    text = "list the stored runs that raised an error or diverged: experiment, reason and log in a line each"
+    text = "list the stored runs that raised an error or diverged: a line each with experiment, reason and log"
     add("failed", _failed, text, "", "--config results=elsewhere")
-    text = "print how many runs are done, running, failed and to do, by experiment, and how long the rest takes"
+    text = "print how many runs are done, running, failed and to do, by experiment, and the time left"
     status = add("status", _status, text, "", "--watch", "--watch 60 --config scale=paper")
-    every = "again and again, until all is done or Ctrl-C is pressed; SECONDS apart (10)"
+    every = "repeat every SECONDS (10) until all is done or Ctrl-C is pressed"
     status.add_argument("--watch", type=_seconds, nargs="?", const=10.0, metavar="SECONDS", help=every)
     text = "print everything about a run: knobs, versions, machine, data, results, and the command that repeats it"
     show = add("show", _show, text, "0123456789abcdef", "0123 --config scale=paper")
-    show.add_argument("run", metavar="RUN", help="run id, as in the column run_id of a table, or its beginning")
+    show.add_argument(
+        "run", metavar="RUN", help="run id, as in the column run_id of a table, or the first digits of it"
+    )
     text = "train an experiment's networks, or one run, into the store, here and now, without Snakemake"
     train = add("train", _train, text, "zenke2021_fig3", "zenke2021_fig2 --config scale=smoke", "0123456789abcdef")
-    train.add_argument("target", metavar="EXPERIMENT|RUN", help="e.g. zenke2021_fig3, or a run's id or its beginning")
-    text = "forget failed runs, so that the next `snakemake` trains them again; say what is kept and why"
+    train.add_argument(
+        "target", metavar="EXPERIMENT|RUN", help="e.g. zenke2021_fig3, or a run id or the first digits of it"
+    )
+    text = "forget failed runs, so that the next `snakemake` trains them again, and print what is kept and why"
     again = add("retry", _retry, text, "", "0123456789abcdef")
     again.add_argument("runs", nargs="*", metavar="RUN", help="run ids; default: all that raised an error")
-    text = "list the data sets: which source each would have, and the files found for it"
+    text = "list the data sets: the source that each would have, and the files found for it"
     add("data", _data, text, "", "--config data_dir=/path/to/files")
-    text = "fetch the published files that are missing into data_dir"
+    text = "fetch missing published files into data_dir"
     fetch = add("download", _download, text, "", "shd mnist_latency --config data_dir=/path/to/files")
     fetch.add_argument("tasks", nargs="*", metavar="TASK", help="default: those that the experiments need")
-    text = "write the stored runs of some experiments into one file, for another store"
+    text = "write the stored runs of experiments into one file, for another store"
     export = add("export", _export, text, "runs.tar", "runs.tar zenke2021_fig3 --without-weights --config scale=paper")
     export.add_argument("file", metavar="FILE", help="e.g. runs.tar")
     export.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all")
     export.add_argument("--without-weights", action="store_true", help="results only: a quarter of the size")
-    text = "file the runs that `sgpipe export` wrote, as if they had been trained here"
+    text = "store the runs that `sgpipe export` wrote, as if they had been trained here"
     bring = add("import", _import, text, "runs.tar")
     bring.add_argument("file", metavar="FILE", help="e.g. runs.tar")
     text = "write a trained network in the Neuromorphic Intermediate Representation, for other libraries (docs/nir.md)"
     leave = add("nir", _nir, text, "0123456789abcdef net.nir", "0123456789abcdef net.nir --euler --dt 1e-4")
     leave.add_argument("run", metavar="RUN", help="run id, as in the column run_id of a table")
     leave.add_argument("file", metavar="FILE", help="e.g. net.nir")
-    leave.add_argument("--euler", action="store_true", help="for readers that take forward Euler steps, as most do")
+    leave.add_argument("--euler", action="store_true", help="for libraries that take forward Euler steps, as most do")
     leave.add_argument(
-        "--dt", type=_seconds, metavar="SECONDS", help="what a step is said to last; snnTorch takes 1e-4"
+        "--dt", type=_seconds, metavar="SECONDS", help="length of a step in the file; snnTorch expects 1e-4"
     )
     text = "write the tables of experiments from the runs that have ended so far"
     collect = add("collect", _collect, text, "tables", "tables zenke2021_fig9 --config scale=paper")
-    collect.add_argument("output", metavar="FOLDER", help="folder for the tables; `sgpipe draw` draws from them")
-    collect.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all of which a run has ended")
-    text = "draw figures from experiment tables alone, without the store and without training"
+    collect.add_argument("output", metavar="FOLDER", help="folder for the tables, from which `sgpipe draw` draws")
+    collect.add_argument(
+        "experiments", nargs="*", metavar="EXPERIMENT", help="default: all with at least one ended run"
+    )
+    text = "draw figures from experiment tables alone, without the store or training"
     draw = add("draw", _draw, text, "docs/results/paper pictures --config scale=paper")
     draw.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
     draw.add_argument("output", metavar="OUTPUT", help="folder for the pictures, e.g. /tmp/redrawn")
-    text = "judge the papers' claims by experiment tables alone, without the store"
+    text = "judge the papers' claims from experiment tables alone, without the store"
     claims = add("claims", _claims, text, "docs/results/paper verdicts --config scale=paper")
     claims.add_argument("tables", metavar="FOLDER", help="folder of experiment tables, e.g. docs/results/paper")
     claims.add_argument("output", metavar="OUTPUT", help="folder for claims.parquet, .md, .html and figures/claims.png")
-    text = "write every claim once, by the best of all tables below a folder"
+    text = "write a page to explore in, with every network of a folder's tables and every claim (needs sgpipe[explore])"
+    explored = add("explore", _explore, text, "docs/results explorer.html", "results/laptop explorer.html")
+    explored.add_argument(
+        "tables", metavar="FOLDER", help="folder of experiment tables; those in folders below count too"
+    )
+    explored.add_argument("output", metavar="OUTPUT", help="the page, e.g. explorer.html")
+    text = "write the scoreboard: every claim once, judged by the best of all tables below a folder"
     board = add("scoreboard", _scoreboard, text, "", "docs/results docs/claims")
     board.add_argument("tables", nargs="?", default="docs/results", metavar="FOLDER", help="default: docs/results")
     board.add_argument("output", nargs="?", default="docs/claims", metavar="OUTPUT", help="default: docs/claims")
     knobs = add("knobs", _knobs, "write docs/knobs.md, the table of every knob and setting", "", "--check")
-    knobs.add_argument("--check", action="store_true", help="only say whether the file is up to date")
+    knobs.add_argument("--check", action="store_true", help="only check whether the file is up to date")
     return parser
 
 
@@ -362,6 +375,12 @@ def _draw(config: Config, options: argparse.Namespace) -> None:
 def _claims(config: Config, options: argparse.Namespace) -> None:
     print(judge_claims(make_plan(config).experiments, options.tables, options.output))
     print(Path(options.output) / "claims.html")
+
+
+def _explore(config: Config, options: argparse.Namespace) -> None:
+    files = [*(str(path) for path in Path("workflow/experiments").glob("*.yaml")), *config.experiments]
+    print(explore(options.tables, options.output, experiment_files(dict.fromkeys(files))))
+    print(options.output)
 
 
 def _scoreboard(config: Config, options: argparse.Namespace) -> None:

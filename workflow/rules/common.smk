@@ -19,7 +19,7 @@ from sgpipe.spec.readings import FOLDER as READINGS
 from sgpipe.plan.order import AT_ONCE, Order
 from sgpipe.plan.outputs import caption_of, kind_of, outputs_of, tables_of
 from sgpipe.plan.plan import make_plan
-from sgpipe.plan.sources import claim_sources, sources_of
+from sgpipe.plan.sources import claim_sources, explorer_sources, sources_of
 
 if reason := unusable(sys.executable):
     sys.exit(f"sgpipe: {reason}")

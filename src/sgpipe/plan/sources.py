@@ -15,7 +15,7 @@ from sgpipe.spec.experiments import Experiment
 from sgpipe.spec.own.registry import EXTENSIONS
 
 PACKAGE = Path(sgpipe.__file__).parent
-FOLLOWED = ("claims/", "figures/", "results/", "spec/surrogates.py")
+FOLLOWED = ("claims/", "explorer/", "figures/", "results/", "spec/surrogates.py")
 _FROM = re.compile(r"^[ \t]*from[ \t]+sgpipe([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|.*)", re.MULTILINE)
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+sgpipe\.([\w.]+)", re.MULTILINE)
 
@@ -42,6 +42,12 @@ def sources_of(experiment: Experiment, package: Path = PACKAGE) -> list[str]:
 def claim_sources(package: Path = PACKAGE) -> list[str]:
     """List the modules that decide the verdicts and their look; editing one of them judges anew."""
     return _shown(_followed((package / "claims").glob("*.py"), package))
+
+
+def explorer_sources(package: Path = PACKAGE) -> list[str]:
+    """List the modules that decide the look of the explorer; editing one of them writes its page anew."""
+    page = package / "explorer" / "page.html.j2"
+    return [*_shown(_followed((package / "explorer").glob("*.py"), package)), *_shown([page])]
 
 
 def module_of(experiment: Experiment, package: Path = PACKAGE) -> Path:
