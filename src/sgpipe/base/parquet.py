@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 from sgpipe.base.errors import DamagedFile, SgpipeError
 from sgpipe.base.files import telling
 
-
 MOST_VALUES = 1_000_000_000  # of a table: some GB. A few bytes can stand for as many that are alike
 
 
