@@ -32,9 +32,9 @@ TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-SlurmdTimeout=5
+SlurmdTimeout=20
 InactiveLimit=0
-KillWait=10
+KillWait=30
 MinJobAge=3600
 ReturnToService=2
 GresTypes=gpu
@@ -123,7 +123,7 @@ class Slurm:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        wait_until(lambda: self.node() == "down", "the end of the node", 60)
+        wait_until(lambda: self.node() == "down", "the end of the node", 120)
 
     def node(self) -> str:
         """Ask for the node's state, such as `idle`."""

@@ -7,13 +7,14 @@ what it ends.
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from sgpipe.engines.cpu.engine import built
-from sgpipe.results.store import Store
 from tests.conftest import Project
 from tests.rules.test_workflow import SETTINGS, TABLE, write
 from tests.slurm.cluster import Slurm, wait_until, why_not
@@ -53,12 +54,18 @@ class OnSlurm(Project):
     def command(self, *words):
         return [*super().command()[:3], "--profile", "profiles/slurm", *words]
 
-    def begin(self, *words) -> subprocess.Popen:
-        """Start Snakemake, with what it says in a file."""
+    @contextmanager
+    def begun(self, *words) -> Iterator[subprocess.Popen]:
+        """Start Snakemake, with what it says in a file; end it with the block, if it has not ended."""
         with open(self.folder / "told", "w") as told:
-            return subprocess.Popen(
+            begun = subprocess.Popen(
                 self.command(*words), cwd=self.folder, env=self.environment, stdout=told, stderr=subprocess.STDOUT
             )
+        try:
+            yield begun
+        finally:
+            begun.kill()
+            begun.wait()
 
     def told(self) -> str:
         """Read what Snakemake has said."""
@@ -67,13 +74,11 @@ class OnSlurm(Project):
     def stop_trainers(self, count: int) -> set[int]:
         """Wait until as many processes train as are meant to, each stopped as it is seen; return them."""
         stopped: set[int] = set()
-        store = Store(self.folder / "results" / "runs")
 
         def enough() -> bool:
-            if len(store.locked()) > len(stopped):
-                for process in trainers(self.folder) - stopped:
-                    os.kill(process, signal.SIGSTOP)
-                    stopped.add(process)
+            for process in trainers(self.folder) - stopped:
+                os.kill(process, signal.SIGSTOP)
+                stopped.add(process)
             return len(stopped) >= count
 
         wait_until(enough, f"{count} trainers\n{self.told()}", PATIENCE, every=0.05)
@@ -81,16 +86,20 @@ class OnSlurm(Project):
 
 
 def trainers(folder: Path) -> set[int]:
-    """List the living processes that train a pack below a folder."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_text().split("\0")
-            if any(word.endswith(".train_pack.py") for word in words) and (entry / "cwd").readlink() == folder:
-                found.add(int(entry.name))
-        except (OSError, UnicodeDecodeError):
-            continue
-    return found
+    """List the processes that hold the lock of a run below a folder."""
+    locks = str(folder / "results" / "runs" / "locks")
+    return {
+        int(entry.name)
+        for entry in Path("/proc").glob("[0-9]*")
+        if any(place.startswith(locks) for place in _open_files(entry))
+    }
+
+
+def _open_files(entry: Path) -> list[str]:
+    try:
+        return [os.readlink(file) for file in (entry / "fd").iterdir()]
+    except OSError:  # it has ended meanwhile
+        return []
 
 
 @pytest.fixture(scope="module")
@@ -106,25 +115,23 @@ def test_jobs_cancelled_out_of_time_and_on_a_node_that_dies_end_with_the_bytes_o
     slurm, tmp_path, undisturbed
 ):
     project = OnSlurm(tmp_path / "remote", retries="2", jobs="2")
-    began = project.begin(*WORDS)
+    with project.begun(*WORDS) as begun:
+        struck = project.stop_trainers(2)
+        cancelled, late = slurm.jobs("RUNNING")
+        slurm.asked("scancel", cancelled)
+        slurm.asked("scontrol", "update", f"JobId={late}", f"EndTime={datetime.now() + timedelta(seconds=5):%FT%T}")
+        wait_until(lambda: slurm.about(late)["JobState"] == "TIMEOUT", "the time limit", PATIENCE)
+        assert slurm.about(cancelled)["JobState"] == "CANCELLED"
+        wait_until(lambda: not struck & trainers(project.folder), "the end of what was struck", PATIENCE)
+        assert len(list(project.folder.glob("results/runs/??/*.checkpoint.npz"))) == 2, project.told()
 
-    project.stop_trainers(2)
-    cancelled, late = slurm.jobs("RUNNING")
-    slurm.asked("scancel", cancelled)
-    slurm.asked("scontrol", "update", f"JobId={late}", f"EndTime={datetime.now() + timedelta(seconds=5):%FT%T}")
-    wait_until(lambda: slurm.about(late)["JobState"] == "TIMEOUT", "the time limit", PATIENCE)
-    assert slurm.about(cancelled)["JobState"] == "CANCELLED"
-    wait_until(lambda: not trainers(project.folder) or slurm.jobs("RUNNING"), "the next jobs", PATIENCE)
-    saved = list(project.folder.glob("results/runs/??/*.checkpoint.npz"))
-    assert len(saved) == 2, project.told()
-
-    project.stop_trainers(2)
-    lost = slurm.jobs("RUNNING")
-    early = project.stored()
-    slurm.kill_node()
-    slurm.start_node()
-    assert began.wait(timeout=2 * PATIENCE) == 0, project.told()
-    assert all(slurm.about(job)["Restarts"] == "1" for job in lost)
+        project.stop_trainers(2)
+        lost = slurm.jobs("RUNNING")
+        early = project.stored()
+        slurm.kill_node()
+        slurm.start_node()
+        assert begun.wait(timeout=2 * PATIENCE) == 0, project.told()
+    assert [slurm.about(job)["Restarts"] for job in lost] == ["1", "1"]
     assert (project.folder / TABLE).read_bytes() == undisturbed
     late = project.stored()
     assert len(late) == 4 and early.items() <= late.items()
@@ -140,13 +147,13 @@ def test_arrays_ask_for_a_gpu_a_partition_and_an_account_of_digits(slurm, tmp_pa
     monkeypatch.setenv("PATH", f"{known.parent}:{os.environ['PATH']}")
     project = OnSlurm(tmp_path / "remote", slurm_array_jobs="train_pack", jobs="2")
     asked = ["--default-resources", "slurm_account=4711", "slurm_partition=main", "mem_mb=2000", "runtime=60"]
-    began = project.begin(*WORDS, *asked, "--set-resources", "train_pack:gpu=1", "train_pack:slurm_partition=gpus")
-    arrays = []
-    wait_until(lambda: arrays.extend(job for job in slurm.jobs() if "_" in job) or arrays, "an array", PATIENCE)
-    about = slurm.about(arrays[0])
-    assert (about["Account"], about["Partition"], about["TimeLimit"]) == ("4711", "gpus", "00:11:00")
-    assert "gres:gpu:1" in about["TresPerJob"] or "gres:gpu:1" in str(about)
-    assert began.wait(timeout=2 * PATIENCE) == 0, project.told()
+    of_training = ["--set-resources", "train_pack:gpu=1", "train_pack:slurm_partition=gpus"]
+    with project.begun(*WORDS, *asked, *of_training) as begun:
+        wait_until(lambda: any("_" in job for job in slurm.jobs()), f"an array\n{project.told()}", PATIENCE)
+        about = slurm.about(next(job for job in slurm.jobs() if "_" in job))
+        assert (about["Account"], about["Partition"]) == ("4711", "gpus")
+        assert "gpu" in about["TresPerJob"]
+        assert begun.wait(timeout=2 * PATIENCE) == 0, project.told()
     assert (project.folder / TABLE).read_bytes() == undisturbed
 
 
