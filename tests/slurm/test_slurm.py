@@ -130,6 +130,8 @@ def test_jobs_cancelled_out_of_time_and_on_a_node_that_dies_end_with_the_bytes_o
         early = project.stored()
         slurm.kill_node()
         slurm.start_node()
+        for job in lost:  # which Slurm would let wait for two minutes
+            slurm.asked("scontrol", "update", f"JobId={job}", "StartTime=now")
         assert begun.wait(timeout=2 * PATIENCE) == 0, project.told()
     assert [slurm.about(job)["Restarts"] for job in lost] == ["1", "1"]
     assert (project.folder / TABLE).read_bytes() == undisturbed
