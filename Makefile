@@ -26,17 +26,21 @@ OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPI
 # Bytecode is written as modules are imported for the first time: nothing else need be compiled, and nothing twice.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test test-long test-machines faults lint setup setup-docs lock clean try-newest words pictures \
-  docs tutorial explorer
+.PHONY: figures test test-long test-machines test-slurm faults lint setup setup-docs lock clean try-newest words \
+  pictures docs tutorial explorer
 
 figures: $(READY)
 	$(BIN)/snakemake --cores all all_figures all_tables
 
 test: $(READY)
-	$(BIN)/python -m pytest -m 'not long'
+	$(BIN)/python -m pytest -m 'not long and not slurm'
 
 test-long: $(READY)
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m 'long and not slurm'
+
+# Slurm's packages must be there (slurm-wlm and munge in Debian), and nothing else may be set up with them.
+test-slurm: $(READY)
+	$(BIN)/python -m pytest -m slurm -n 0
 
 # An hour or so; KILLS at whole Snakemake runs, TRAINERS at single trainings.
 KILLS ?= 50

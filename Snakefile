@@ -33,6 +33,10 @@ wildcard_constraints:
     init="[0-9a-f]{16}",
 
 
+onstart:
+    look_at_cluster()
+
+
 rule all_figures:
     """Every figure of every experiment file, as PNG, PDF and SVG."""
     default_target: True

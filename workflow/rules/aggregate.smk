@@ -13,16 +13,32 @@ def of(wildcards):
 
 def shown_tasks(wildcards):
     """The prepared data sets that an experiment shows samples of, or simulates its networks on."""
+    renewed(wildcards)
     return [f"{RESULTS}/data/{run.data_id}.arrow" for run in PLAN.shown(of(wildcards))]
+
+
+def renewed(wildcards):
+    """Have a table made again that is of other runs than the plan's, whatever its time and Snakemake's notes.
+
+    It is asked as an experiment's inputs are settled: then it is known that the experiment is wanted, and not yet which
+    jobs are to run.
+    """
+    table = f"{SCALE}/{wildcards.experiment}.parquet"
+    if not COMMAND.is_job and is_outdated(PLAN, wildcards.experiment, table):
+        workflow.dag.forcefiles.add(table)
+
+
+def pack_tables(wildcards):
+    """The tables of an experiment's packs."""
+    renewed(wildcards)
+    packs = PLAN.packs_for(wildcards.experiment)
+    return [f"{RESULTS}/packs/{pack}.parquet" for pack in packs]
 
 
 rule experiment_table:
     """Join the tables of an experiment's packs: a row per run, epoch and split."""
     input:
-        lambda wildcards: expand(
-            f"{RESULTS}/packs/{{pack}}.parquet",
-            pack=PLAN.packs_for(wildcards.experiment),
-        ),
+        pack_tables,
     output:
         f"{SCALE}/{{experiment}}.parquet",
     log:

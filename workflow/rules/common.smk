@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from sgpipe.plan import cost
+from sgpipe.plan.cluster import Cluster
 from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.spec.config import read_config
 from sgpipe.base.errors import SgpipeError
@@ -17,7 +18,9 @@ from sgpipe.plan.notices import notices
 from sgpipe.spec.numerics import SIMULATION
 from sgpipe.spec.readings import FOLDER as READINGS
 from sgpipe.plan.order import AT_ONCE, Order
+from sgpipe.plan.partitions import Asked
 from sgpipe.plan.outputs import caption_of, kind_of, outputs_of, tables_of
+from sgpipe.plan.outdated import is_outdated
 from sgpipe.plan.plan import make_plan
 from sgpipe.plan.sources import claim_sources, explorer_sources, sources_of
 
@@ -37,6 +40,7 @@ try:
     # Fetching what is missing must not fail because it is missing.
     PLAN = make_plan(read_config(config, fetching=COMMAND.fetches))
     ORDER = Order(PLAN)
+    CLUSTER = Cluster(PLAN)
     SOURCES = {
         name: sources_of(experiment) for name, experiment in PLAN.experiments.items()
     }
@@ -62,6 +66,33 @@ DESCRIBED = [name for name in PLAN.experiments if name not in TRAINED + SIMULATE
 OPEN = [experiment for experiment in EXPERIMENTS if experiment.readings]
 RECORDED = [experiment.id for experiment in EXPERIMENTS if experiment.record]
 COUNTED = [name for name in RECORDED if PLAN.experiments[name].record.get("counts")]
+
+
+def look_at_cluster():
+    """Refuse what Slurm would let wait for ever; only as Snakemake begins is it known that it submits to Slurm."""
+    settings = workflow.executor_settings
+    if COMMAND.is_job or not hasattr(settings, "partition_config"):
+        return
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+    asked = [
+        Asked(
+            f"{job.rule.name} {' '.join(job.wildcards)}",
+            job.resources.get("runtime", 0),
+            job.resources.get("slurm_partition"),
+        )
+        for job in jobs
+    ]
+    arrays = {name.strip() for name in (settings.array_jobs or "").split(",")}
+    together = [
+        job.wildcards.pack
+        for job in jobs
+        if hasattr(job.wildcards, "pack") and arrays & {"all", job.rule.name}
+    ]
+    file = settings.partition_config or os.environ.get("SNAKEMAKE_SLURM_PARTITIONS")
+    try:
+        CLUSTER.begin(asked, file, together)
+    except SgpipeError as error:
+        sys.exit(f"sgpipe: {error}")
 
 
 def state_files(runs):

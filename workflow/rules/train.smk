@@ -10,8 +10,8 @@ rule train_pack:
     priority: lambda wildcards: ORDER.pack(wildcards.pack)
     threads: PLAN.config.threads
     resources:
-        mem_mb=lambda wildcards, attempt: PLAN.pack(wildcards.pack).memory_mb(attempt),
-        runtime=lambda wildcards, attempt: PLAN.minutes(wildcards.pack, attempt),
+        mem_mb=lambda wildcards, attempt: CLUSTER.memory_mb(wildcards.pack, attempt),
+        runtime=lambda wildcards, attempt: CLUSTER.minutes(wildcards.pack, attempt),
         gpu=1 if PLAN.config.device == "cuda" else 0,
         # For the line that says how long the rest takes; a resource, since a changed parameter would train again.
         cores_in_all=workflow.resource_settings.cores or 1,

@@ -10,8 +10,12 @@ import pyarrow.parquet as pq
 from sgpipe.base.errors import DamagedFile, SgpipeError
 from sgpipe.base.files import telling
 
+MOST_VALUES = 1_000_000_000  # of a table: some GB. A few bytes can stand for as many that are alike
 
-def read_parquet(source: Path | str | pa.BufferReader, columns: Sequence[str] | None = None) -> pa.Table:
+
+def read_parquet(
+    source: Path | str | pa.BufferReader, columns: Sequence[str] | None = None, most: int = MOST_VALUES
+) -> pa.Table:
     """Read a Parquet table in this thread alone.
 
     `pq.read_table` starts threads that outlive it. Now and then one is still running when the process ends, which then
@@ -20,21 +24,32 @@ def read_parquet(source: Path | str | pa.BufferReader, columns: Sequence[str] | 
     Args:
         source: The file, or a buffer with its content.
         columns: Names of the columns to read; None for all.
+        most: How many values it may promise, all columns together.
 
     Raises:
-        OSError, pyarrow.ArrowException: As pyarrow raises them.
+        OSError, pyarrow.ArrowException: As pyarrow raises them; also if it promises more values.
     """
     source = str(source) if isinstance(source, Path) else source
     with pq.ParquetFile(source, pre_buffer=False) as file:
+        _check(file.metadata, most)
         return file.read(columns=columns, use_threads=False)
 
 
-def read_whole(path: Path | str, columns: Sequence[str] | None = None) -> pa.Table:
+def _check(promised: pq.FileMetaData, most: int) -> None:
+    """Raise pyarrow.ArrowInvalid if a file promises more values than it may, before any are unpacked."""
+    groups = [promised.row_group(number) for number in range(promised.num_row_groups)]
+    values = sum(group.column(number).num_values for group in groups for number in range(group.num_columns))
+    if max(values, promised.num_rows) > most or any(group.num_rows < 0 for group in groups):
+        raise pa.ArrowInvalid(f"promises {max(values, promised.num_rows):,} values, where {most:,} at most are meant")
+
+
+def read_whole(path: Path | str, columns: Sequence[str] | None = None, most: int = MOST_VALUES) -> pa.Table:
     """Read a Parquet table, and tell a damaged file from one that the system refuses.
 
     Args:
         path: The file.
         columns: Names of the columns to read; None for all.
+        most: How many values it may promise, all columns together.
 
     Raises:
         DamagedFile: The file is damaged or incomplete.
@@ -42,7 +57,7 @@ def read_whole(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
         SgpipeError: A folder is in its place, or the system refuses it.
     """
     with _told(path):
-        table = read_parquet(path, columns)
+        table = read_parquet(path, columns, most)
         if lacking := set(columns or ()) - set(table.column_names):
             raise DamagedFile(path, f"it has no column {sorted(lacking)[0]}")
         return table

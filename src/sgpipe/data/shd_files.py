@@ -18,6 +18,7 @@ import numpy as np
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import DISK_FULL, atomic, disk_full
+from sgpipe.base.memory import at_most
 from sgpipe.data.files.reading import FETCH_AGAIN, LARGEST, size_of
 from sgpipe.data.spike_chunks import Allowed, Chunk
 
@@ -97,7 +98,7 @@ class SpikeFile:
         left, most = self._allowed.spikes_of_all, self._allowed.spikes
         for first in range(0, self.samples, self._allowed.at_once):
             rows = slice(first, first + self._allowed.at_once)
-            with self._reading(f"be read after sample {first}"):
+            with self._reading(f"be read after sample {first}"), at_most(self._allowed.memory):
                 times, units, labels = (
                     self._content[name][rows] for name in ("spikes/times", "spikes/units", "labels")
                 )

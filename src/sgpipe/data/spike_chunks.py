@@ -35,6 +35,11 @@ class Allowed:
     spikes_of_all: int = 200_000_000
     at_once: int = 256  # samples that are read together
 
+    @property
+    def memory(self) -> int:
+        """As many bytes as the samples that are read together may take, of the widest numbers."""
+        return 2 * 8 * self.spikes * self.at_once + 2**28
+
     def fault(self, chunk: Chunk) -> str | None:
         """Say what is out of range in some samples; None if nothing is."""
         for name, values, most in (

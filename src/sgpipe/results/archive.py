@@ -12,11 +12,17 @@ import pyarrow as pa
 from sgpipe.base.arrays import load_arrays
 from sgpipe.base.errors import SgpipeError, first_line
 from sgpipe.base.parquet import metadata_of, read_parquet
-from sgpipe.results.store import Store, check_format, result_of
+from sgpipe.results.store import MOST_VALUES, Store, check_format, result_of
 from sgpipe.spec.run import from_canonical
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
+
+# What readers and parsers raise on files that are no runs.
+UNREADABLE = (
+    *(SgpipeError, pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError),
+    *(MemoryError, RecursionError),
+)
 
 
 class NotARun(Exception):
@@ -37,13 +43,13 @@ def read_run(rows: bytes, weights: bytes | None) -> tuple[Path, str]:
         NotARun: Rows or weights are damaged.
     """
     try:
-        table = read_parquet(pa.BufferReader(rows))
+        table = read_parquet(pa.BufferReader(rows), most=MOST_VALUES)
         about = metadata_of(table)
         check_format("its rows", about)
         spec = from_canonical(about["sgpipe.spec"])
         status = result_of(spec, table, about).status
         place = Store("").place(spec.id, about["sgpipe.numerics"])  # of the versions it was made with
-    except (SgpipeError, pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise NotARun(f"not a run that this sgpipe can read ({first_line(error)})") from error
     if weights is not None and load_arrays(io.BytesIO(weights)) is None:
         raise NotARun("its weights are damaged")

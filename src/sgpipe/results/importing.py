@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sgpipe.base.errors import SgpipeError, first_line
 from sgpipe.base.files import atomic
-from sgpipe.results.archive import MANIFEST, MANIFEST_FORMAT, NotARun, read_run
+from sgpipe.results.archive import MANIFEST, MANIFEST_FORMAT, UNREADABLE, NotARun, read_run
 from sgpipe.results.store import Store
 
 ROWS, WEIGHTS = "parquet", "weights.npz"
@@ -65,9 +65,11 @@ def import_runs(store: Store, path: Path | str) -> Imported:
 
 def _members(archive: tarfile.TarFile) -> tuple[list[tarfile.TarInfo], bool]:
     """Return the members, and whether the archive ends as a whole one does."""
-    members = []
+    members: list[tarfile.TarInfo] = []
     try:
         for member in archive:
+            if member.size < 0:  # the next would be sought before this one, for ever
+                raise tarfile.ReadError("a member of negative size")
             members.append(member)
     except tarfile.TarError:
         return members, False
@@ -88,7 +90,7 @@ def _manifest(
         if promised["format"] != MANIFEST_FORMAT:
             return None, [f"{MANIFEST}: is of format {promised['format']}; this sgpipe reads {MANIFEST_FORMAT}"]
         return {str(name): str(known) for name, known in promised["members"].items()}, []
-    except (NotARun, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (NotARun, *UNREADABLE) as error:
         return None, [f"{MANIFEST}: is damaged ({first_line(error)}): nothing tells whether all runs are there"]
 
 

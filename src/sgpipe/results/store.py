@@ -22,6 +22,7 @@ from sgpipe.spec.run import RunSpec, digest
 
 STORE_FORMAT = 1
 CHECKPOINT = ".checkpoint"
+MOST_VALUES = 10_000_000  # in the rows of a run: a million epochs
 STATUSES = ("finished", "diverged", "failed")
 ROW_SCHEMA = pa.schema(
     [
@@ -146,7 +147,7 @@ class Store:
         """
         path = self.path(spec)
         try:
-            table = read_whole(path)
+            table = read_whole(path, most=MOST_VALUES)
             about = metadata_of(table)
             check_format(path, about)
             return result_of(spec, table, about)
@@ -154,7 +155,7 @@ class Store:
             return None
         except DamagedFile as damaged:
             problem = damaged.problem
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             problem = first_line(error)
         set_aside(path, f"damaged ({problem})", "its run is redone")
         return None
@@ -268,7 +269,7 @@ def result_of(spec: RunSpec, table: pa.Table, about: Mapping[str, str]) -> Resul
         about: What it says of itself.
 
     Raises:
-        ValueError, KeyError: It is damaged, or describes another run.
+        ValueError, KeyError, RecursionError: It is damaged, or describes another run.
     """
     if about["sgpipe.spec"] != spec.canonical() or about["sgpipe.status"] not in STATUSES:
         raise ValueError("it describes another run")

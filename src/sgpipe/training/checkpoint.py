@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sgpipe.base.arrays import load_arrays, save_arrays
+from sgpipe.base.errors import SgpipeError
 from sgpipe.base.log import LOG
 from sgpipe.engines.interface import UNDER_WAY, Measures, Session, Weights
 from sgpipe.results.store import Row, checkpoint_before, checkpoint_to_be
@@ -127,7 +128,7 @@ def _read(path: Path, arrays: Weights | None = None) -> tuple[Weights, Progress]
         return None
     try:
         return _part(arrays, STATE), replace(progress_in(arrays["progress"]), best_weights=_part(arrays, BEST))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         _leave(path, "it is of another version")
         return None
 
@@ -139,7 +140,7 @@ def progress_in(text: np.ndarray) -> Progress:
         text: JSON, as bytes.
 
     Raises:
-        KeyError, TypeError, ValueError: It is of another version.
+        KeyError, TypeError, ValueError, AttributeError, RecursionError: It is of another version, or no such text.
     """
     plain = json.loads(text.tobytes())
     plain["rows"] = [Row(**{**row, "spikes": tuple(row["spikes"])}) for row in plain["rows"]]
@@ -158,9 +159,9 @@ def peek(path: Path) -> Progress | None:
     """
     for one in (path, checkpoint_before(path)):
         try:
-            with np.load(one, allow_pickle=False) as file:
-                return progress_in(file["progress"])
-        except Exception:  # what zipfile and numpy raise on a damaged file is a long list, a matter of their versions
+            if arrays := load_arrays(one, ["progress"]):
+                return progress_in(arrays["progress"])
+        except (SgpipeError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             continue
     return None
 

@@ -13,6 +13,7 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import DISK_FULL
 
 MOST_BYTES = 20_000_000_000  # of all that is unpacked; the largest set has a fifth of it
+MOST_MEMBERS = 1_000_000  # the largest set has a tenth of it
 MOST_AT_ONCE = 1 << 24  # bytes; a header that asks for more is none
 
 
@@ -49,7 +50,11 @@ def unpack(archive: Path, target: Path, inside: Iterable[str]) -> None:
     try:
         with gzip.open(archive) as packed, tarfile.open(fileobj=_Bounded(packed), mode="r:") as members:
             left = MOST_BYTES
-            for member in members:
+            for number, member in enumerate(members):
+                if number == MOST_MEMBERS:
+                    raise tarfile.ReadError(f"more than {MOST_MEMBERS:,} members")
+                if member.size < 0:  # the next would be sought before this one, for ever
+                    raise tarfile.ReadError("a member of negative size")
                 left -= member.size  # of a sparse file this is more than it takes in the archive
                 if left < 0:
                     raise tarfile.ReadError(f"more than {MOST_BYTES:,} bytes")
