@@ -681,6 +681,7 @@ def test_the_command_lists_every_task_with_what_was_found(tmp_path, capsys, monk
     assert "embedded" in lines["mnist_latency"]
 
 
+@pytest.mark.long
 @pytest.mark.workflow
 def test_snakemake_download_leaves_what_is_there(project, tmp_path):
     project.write(

@@ -51,6 +51,7 @@ def stop_at_a_known_batch(store, number) -> tuple[int, str]:
     return victim.returncode, told
 
 
+@pytest.mark.long
 def test_slurms_signal_saves_the_state_and_the_next_start_ends_with_the_same_bytes(tmp_path, undisturbed):
     code, told = stop_at_a_known_batch(tmp_path / "store", signal.SIGUSR1)
     assert code == 1 and told.splitlines() == [

@@ -179,7 +179,8 @@ def test_a_figure_can_be_drawn_from_its_own_numbers_whatever_became_of_the_runs(
     assert min(text.get_size() for text in figure.findobj(Text) if text.get_text()) >= style.SMALL
 
 
-@pytest.mark.parametrize("name", ["fig3", "fig5", "fig8"])  # heat maps, bars, boxes; lines and points; histograms
+# Heat maps, bars, boxes; lines and points; histograms.
+@pytest.mark.parametrize("name", ["fig3", *(pytest.param(one, marks=pytest.mark.long) for one in ("fig5", "fig8"))])
 def test_the_files_of_a_figure_are_the_same_bytes_every_time(folder, tmp_path, name):
     for attempt in ("one", "two"):
         make.make_figure(f"zenke2021.{name}", tables_of(folder, name, "some"), tmp_path / attempt)

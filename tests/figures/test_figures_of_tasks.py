@@ -41,11 +41,17 @@ def table_of(folder, name, rows_of, scale="laptop", file=FILE):
     return make.read_tables({"runs": folder / f"{name}.parquet"})
 
 
+BEST = np.array([0.005, 0.005 + 0.02])  # by how much their test accuracies are below the level of their kind
+
+
 def by_kind(spec):
-    """Recurrent networks are better, and validation accuracy has another order than test accuracy."""
+    """Recurrent networks are better, and validation accuracy has another order than test accuracy.
+
+    Of the six of a bar the best two by validation have the learning rate and seeds of BEST.
+    """
     level = 0.5 + 0.2 * spec.network.recurrent + 0.1 * (spec.objective.head == "max")
     test = level - spec.optimiser.lr - 0.02 * spec.init.seed
-    return level + spec.optimiser.lr, test, tuple(5.0 for _ in spec.network.hidden)
+    return level + spec.optimiser.lr - 1e-4 * spec.init.seed, test, tuple(5.0 for _ in spec.network.hidden)
 
 
 def on_a_sigmoid(spec):
@@ -89,9 +95,12 @@ def nine_data(nine):
 def test_the_best_are_chosen_by_validation_accuracy(six_data):
     networks = six_data[six_data["kind"] == "network"]
     mnist = networks[(networks["panel"] == "b") & (networks["bar"] == "ff_max")]
-    assert len(mnist) == 3 and set(mnist["eta"]) == {0.005}  # which the test accuracies would not have chosen
-    summaries = six_data[six_data["kind"] == "summary"].set_index(["panel", "bar"])
-    assert (summaries["cells"] == 9).all() and (summaries["n"] == 3).all()
+    assert len(mnist) == 2 and set(mnist["eta"]) == {0.005}  # which the test accuracies would not have chosen
+    summaries = six_data[six_data["kind"] == "summary"].set_index("panel")
+    manifolds = summaries.index == "a"
+    assert (summaries["cells"] == np.where(manifolds, 9, 6)).all() and (
+        summaries["n"] == np.where(manifolds, 3, 2)
+    ).all()
 
 
 def test_the_conventional_network_stands_beside_the_digits_alone(six_data):
@@ -107,8 +116,10 @@ def test_printed_values_stand_where_the_paper_has_them(six, six_data):
 
 
 def test_bars_whiskers_points_and_diamonds_are_drawn_at_their_numbers(six, six_data):
-    axes = drawn(fig6, six_data, six[1]).axes[4]
-    places, means, sd = np.array([0, 1, 2.5, 3.5]), np.array([0.6, 0.5, 0.8, 0.7]) - 0.005 - 0.02, 0.02
+    figure = drawn(fig6, six_data, six[1])
+    axes = figure.axes[4]
+    levels, places = np.array([0.6, 0.5, 0.8, 0.7]), np.array([0, 1, 2.5, 3.5])
+    means, sd = levels - BEST.mean(), BEST.std(ddof=1)
     printed, printed_sd = np.array([0.7, 0.7, 0.853, 0.807]), np.array([0.02, 0.02, 0.003, 0.004])  # of RawSC, 2.5
     assert [bar.get_height() for bar in axes.patches] == pytest.approx(means)
     assert [bar.get_center()[0] for bar in axes.patches] == pytest.approx(places)
@@ -124,13 +135,15 @@ def test_bars_whiskers_points_and_diamonds_are_drawn_at_their_numbers(six, six_d
     whiskers = [line.get_ydata() for line in axes.lines if line.get_linewidth() == parts.WHISKER["lw"]]
     ends = np.array([[np.nanmin(y), np.nanmax(y)] for y in whiskers if len(y) > 2])
     np.testing.assert_allclose(ends, np.stack([means - sd, means + sd], axis=1))
-    half = 4.3027 * sd / np.sqrt(3)  # Student t, 2 degrees of freedom
-    intervals = [line.get_ydata() for line in axes.lines if line.get_linewidth() == 3]
-    np.testing.assert_allclose(intervals, np.stack([means - half, means + half], axis=1), rtol=1e-4)
+    # Two networks are too few for an interval; of the manifolds there are three, of the largest learning rate.
+    half = 4.3027 * 0.02 / np.sqrt(3)  # Student t, 2 degrees of freedom
+    intervals = [line.get_ydata() for line in figure.axes[0].lines if line.get_linewidth() == 3]
+    ends = np.stack([levels - 0.04 - half, levels - 0.04 + half], axis=1)
+    np.testing.assert_allclose(intervals, ends, rtol=1e-4)
     (points,) = (drawing.get_offsets() for drawing in axes.collections if isinstance(drawing, PathCollection))
-    spread = points[np.lexsort(points.T[::-1])][:, 1].reshape(4, 3)
-    np.testing.assert_allclose(np.sort(spread), means[:, None] + [-0.02, 0, 0.02])
-    assert [text.get_text() for text in axes.texts].count("3/9") == 4
+    spread = points[np.lexsort(points.T[::-1])][:, 1].reshape(4, 2)
+    np.testing.assert_allclose(np.sort(spread), levels[:, None] - np.sort(BEST)[::-1])
+    assert [text.get_text() for text in axes.texts].count("2/6") == 4
 
 
 @pytest.mark.parametrize("figure, tables", [(fig6, "six"), (fig9, "nine")])

@@ -108,6 +108,7 @@ def test_unknown_experiments_and_packs_say_what_there_is():
         plan().pack("0" * 16)
 
 
+@pytest.mark.long
 def test_a_cluster_is_asked_for_hours_that_the_engine_needs():
     fast, reference = plan("paper"), plan("paper", engine="reference")
     pack = fast.packs_of["zenke2021_fig3"][0]

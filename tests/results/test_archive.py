@@ -243,6 +243,7 @@ def test_reading_stored_runs_and_tables_starts_no_threads(store, tmp_path):
     assert (done.stdout, done.returncode) == ("0\n", 0), done.stderr
 
 
+@pytest.mark.long
 def test_imports_end_as_they_should_every_time(store, tmp_path):
     export_runs(store, SPECS, tmp_path / "runs.tar")
     for number in range(4):

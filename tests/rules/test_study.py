@@ -93,6 +93,7 @@ def test_the_example_of_spikes_of_ones_own_runs_beside_an_installed_package(pyth
     assert set(runs["status"]) == {"finished"} and set(runs["data.set"]) == {"own"}
 
 
+@pytest.mark.long
 @pytest.mark.workflow
 def test_a_new_study_runs_beside_an_installed_package_and_as_a_module_of_another_workflow(python, tmp_path):
     runner(python, tmp_path)("-m", "sgpipe", "new", "my-study")
