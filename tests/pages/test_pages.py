@@ -52,7 +52,7 @@ def test_every_figure_can_be_explored(opened, made, size):
         page.locator("#scatter svg .mark-symbol.role-mark path").first.hover(force=True)
         page.wait_for_selector("#vg-tooltip-element.visible")
         page.locator("#scatter svg .mark-symbol.role-mark path").first.click(force=True)
-        page.wait_for_selector("#curve-accuracy svg .mark-line path")
+        page.wait_for_selector("#curve-accuracy svg .mark-line path", state="attached")  # of one epoch it has no length
         network = page.inner_text("#network h3").split()[-1]
         assert page.inner_text("#command").startswith(f"sgpipe train {network} --config scale=smoke")
         assert network in page.inner_text("#vg-tooltip-element")
@@ -67,7 +67,8 @@ def test_filters_of_the_explorer_leave_out_networks_and_claims(opened, made):
         before = page.inner_text("#count")
         page.select_option("#filter-surrogate_shape", label="esser")
         assert (
-            page.inner_text("#count") != before and page.inner_text("#filter-surrogate_shape option:checked") == "esser"
+            page.inner_text("#count") != before
+            and page.text_content("#filter-surrogate_shape option:checked") == "esser"
         )
         page.wait_for_function("queue.then(() => true)")
         claims = page.inner_text("#claimcount")
@@ -75,7 +76,7 @@ def test_filters_of_the_explorer_leave_out_networks_and_claims(opened, made):
         page.wait_for_function("queue.then(() => true)")
         assert page.inner_text("#claimcount") != claims
         page.locator("#grid svg .mark-rect.role-mark path").first.click(force=True)
-        page.wait_for_selector("#curve svg .mark-square path, #curve svg .mark-symbol path")
+        page.wait_for_selector("#curve svg .mark-square path, #curve svg .mark-symbol path", state="attached")
         assert "random manifolds" in page.inner_text("#claim h3") and fits(page)
 
 
