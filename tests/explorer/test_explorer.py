@@ -55,6 +55,10 @@ def test_only_tables_of_trained_networks_are_found(tmp_path):
     assert found[0].stem == "zenke2021_fig2"  # the older paper first
     pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "fig1.parquet")
     assert tables_in(tmp_path) == []
+
+
+def test_a_folder_without_tables_is_refused(tmp_path):
+    pytest.importorskip("altair", reason="no altair; make setup-docs installs it")
     with pytest.raises(SgpipeError, match="no table of trained networks there"):
         explore(tmp_path, tmp_path / "page.html", {})
 

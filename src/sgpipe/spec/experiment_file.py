@@ -14,7 +14,7 @@ from sgpipe.spec.surrogates import FORMULA, SURROGATES
 RULES = (
     *("all_figures", "all_tables", "plan", "download", "prepare_task", "train_pack", "claims"),
     *("initial_state", "calibrated_state", "experiment_table", "description_table", "simulation_table"),
-    *("activity_table", "counted_activity_table"),
+    *("activity_table", "counted_activity_table", "explorer", "provenance"),
 )
 
 
