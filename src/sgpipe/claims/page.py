@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sgpipe.base.templates import templates_of
 from sgpipe.claims import words
 from sgpipe.claims.elsewhere import Elsewhere
 from sgpipe.claims.judge import NOT_TESTABLE, Judgement, interval_words, target_words
@@ -23,14 +23,7 @@ def html(judgements: Sequence[Judgement], larger: Mapping[str, Elsewhere] | None
         larger: Verdicts of other scales and data, by claim.
         docs: The folder of the documentation as seen from the page; without it there are no links there.
     """
-    environment = Environment(
-        loader=PackageLoader("sgpipe.claims", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates_of("sgpipe.claims")
     environment.globals |= {
         "symbols": words.SYMBOLS,
         "colours": words.COLOURS,

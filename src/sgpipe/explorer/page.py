@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sgpipe.base.templates import templates_of
 from sgpipe.claims.words import COLOURS, SYMBOLS
 from sgpipe.explorer import charts
 from sgpipe.explorer.networks import OUTCOMES
@@ -20,14 +20,7 @@ def html(tables: Sequence[Mapping[str, object]], claims: Sequence[Mapping[str, o
         claims: As `verdicts.verdicts` makes them.
         library: Vega, Vega-Lite and Vega-Embed as one script: `bundle`.
     """
-    environment = Environment(
-        loader=PackageLoader("sgpipe.explorer", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates_of("sgpipe.explorer")
     data = {
         "tables": [{**table, **charts.scatter(table)} for table in tables],
         "outcomes": OUTCOMES,
