@@ -368,3 +368,13 @@ def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
     assert {"paper", "Sum, n = 3", "20 % dropout, n = 3"} <= set(found)
     lost = {"runs": tables["runs"].assign(status="diverged", accuracy=np.nan, spikes=None)}
     assert drawn(comparison, comparison.select(lost, experiment), experiment)
+
+
+def test_at_scale_laptop_every_data_set_has_networks_enough_for_a_curve(tmp_path):
+    def ended(spec):
+        silent = spec.objective.upper_strength and not spec.objective.upper_threshold
+        return (0.1, 0.1, (0.0,) * len(spec.network.hidden)) if silent else on_a_sigmoid(spec)
+
+    frames, experiment = table_of(tmp_path, "fig9", ended)
+    words = texts(drawn(fig9, fig9.select(frames, experiment), experiment))
+    assert "Randman\n" in words and not any("left out" in word for word in words)
