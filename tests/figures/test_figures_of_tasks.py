@@ -92,6 +92,20 @@ def nine_data(nine):
     return fig9.select(*nine)
 
 
+@pytest.fixture(scope="module")
+def nine_drawn(nine, nine_data):
+    """The figure, which takes seconds to draw: for tests that only look."""
+    return drawn(fig9, nine_data, nine[1])
+
+
+@pytest.fixture(scope="module")
+def manifolds(nine):
+    """One data set of Fig 9, which is drawn in a fifth of the time: frames, metadata, numbers."""
+    frames, experiment = nine
+    runs = frames["runs"][frames["runs"]["data.task"] == "randman"]
+    return {"runs": runs}, experiment, fig9.select({"runs": runs}, experiment)
+
+
 def test_the_best_are_chosen_by_validation_accuracy(six_data):
     networks = six_data[six_data["kind"] == "network"]
     mnist = networks[(networks["panel"] == "b") & (networks["bar"] == "ff_max")]
@@ -108,15 +122,15 @@ def test_the_conventional_network_stands_beside_the_digits_alone(six_data):
     assert bars["b"] == set(fig6.BARS) and bars["a"] == bars["c"] == set(fig6.BARS) - {"conventional"}
 
 
-def test_printed_values_stand_where_the_paper_has_them(six, six_data):
+def test_printed_values_stand_where_the_paper_has_them(six_data, six_drawn):
     printed = six_data[six_data["kind"] == "published"].set_index(["panel", "bar"])["mean"]
     assert printed[("d", "ff_max")] == printed[("d", "ff_sum")] == 0.85  # one sentence for both
     assert "a" not in printed.index.get_level_values("panel") and ("c", "ff_max") not in printed.index
-    assert "paper, its own data" in texts(drawn(fig6, six_data, six[1]))
+    assert "paper, its own data" in texts(six_drawn)
 
 
-def test_bars_whiskers_points_and_diamonds_are_drawn_at_their_numbers(six, six_data):
-    figure = drawn(fig6, six_data, six[1])
+def test_bars_whiskers_points_and_diamonds_are_drawn_at_their_numbers(six_drawn):
+    figure = six_drawn
     axes = figure.axes[4]
     levels, places = np.array([0.6, 0.5, 0.8, 0.7]), np.array([0, 1, 2.5, 3.5])
     means, sd = levels - BEST.mean(), BEST.std(ddof=1)
@@ -146,10 +160,14 @@ def test_bars_whiskers_points_and_diamonds_are_drawn_at_their_numbers(six, six_d
     assert [text.get_text() for text in axes.texts].count("2/6") == 4
 
 
-@pytest.mark.parametrize("figure, tables", [(fig6, "six"), (fig9, "nine")])
-def test_stand_ins_do_not_have_the_name_of_a_data_set_alone(figure, tables, request):
-    _, experiment = request.getfixturevalue(tables)
-    words = texts(drawn(figure, request.getfixturevalue(f"{tables}_data"), experiment))
+@pytest.fixture(scope="module")
+def six_drawn(six, six_data):
+    return drawn(fig6, six_data, six[1])
+
+
+@pytest.mark.parametrize("figure", ["six_drawn", "nine_drawn"])
+def test_stand_ins_do_not_have_the_name_of_a_data_set_alone(figure, request):
+    words = texts(request.getfixturevalue(figure))
     assert "synthesised spikes\n(stand-in for SHD)" in words and "bundled digits\n(stand-in for MNIST)" in words
     assert not {"MNIST", "SHD", "RawHD", "RawSC"} & {word.strip() for word in words}
 
@@ -189,9 +207,9 @@ def test_the_claims_give_the_same_transition_and_interval(nine, nine_data):
         assert contrast([found], (1,)) == (fit.transition, fit.low, fit.high)
 
 
-def test_curves_intervals_and_networks_are_drawn_at_their_numbers(nine, nine_data):
+def test_curves_intervals_and_networks_are_drawn_at_their_numbers(nine, nine_data, nine_drawn):
     runs = selection.outcomes(nine[0]["runs"])
-    tasks_of = zip(drawn(fig9, nine_data, nine[1]).axes, itertools.product((False, True), fig9.SWEEPS), strict=True)
+    tasks_of = zip(nine_drawn.axes, itertools.product((False, True), fig9.SWEEPS), strict=True)
     for axes, (recurrent, sweep) in tasks_of:
         own = selection.of_sweep(runs[runs["network.recurrent"] == recurrent], sweep)
         points = np.concatenate([drawing.get_offsets() for drawing in axes.collections])
@@ -212,8 +230,8 @@ def test_curves_intervals_and_networks_are_drawn_at_their_numbers(nine, nine_dat
         assert words <= {text.get_text() for text in axes.texts}
 
 
-def test_what_the_paper_prints_of_spikes_is_marked_where_it_prints_it(nine, nine_data):
-    figure = drawn(fig9, nine_data, nine[1])
+def test_what_the_paper_prints_of_spikes_is_marked_where_it_prints_it(nine_drawn):
+    figure = nine_drawn
     found = {
         place: [
             (line.get_marker(), *np.round(line.get_xydata()[0], 6))
@@ -239,9 +257,9 @@ def test_what_the_paper_prints_of_spikes_is_marked_where_it_prints_it(nine, nine
     assert 0 < legend.get_window_extent().x0 < legend.get_window_extent().x1 < figure.bbox.x1  # there is room for all
 
 
-def test_a_rise_within_the_scatter_of_networks_is_a_question_mark(nine):
-    frames, experiment = nine
-    runs = frames["runs"][frames["runs"]["data.task"] == "randman"]
+def test_a_rise_within_the_scatter_of_networks_is_a_question_mark(manifolds):
+    frames, experiment, _ = manifolds
+    runs = frames["runs"]
     test = runs["split"] == "test"
     step, draws = 0.1 + 0.1 * (runs["spikes"].map(sum) > 40), np.random.default_rng(0).normal(size=len(runs))
 
@@ -274,13 +292,14 @@ def test_a_transition_with_too_few_networks_on_a_side_is_a_question_mark(nine):
     assert data.loc[data["kind"] == "fit", "transition"].isna().all() and drawn(fig9, data, experiment)
 
 
-def test_silent_networks_stand_beyond_a_break_of_the_axis(nine, nine_data):
-    assert "0" not in spike_ticks(drawn(fig9, nine_data, nine[1]).axes[5])
-    silent = nine_data["run_id"].isin(nine_data.loc[nine_data["panel"] == "a", "run_id"].head(2))
-    data = nine_data.assign(spikes=nine_data["spikes"].where(~silent, 0.0))
-    axes = drawn(fig9, data, nine[1]).axes[5]
+def test_silent_networks_stand_beyond_a_break_of_the_axis(manifolds, nine_drawn):
+    _, experiment, data = manifolds
+    assert "0" not in spike_ticks(nine_drawn.axes[5])
+    silent = data["run_id"].isin(data["run_id"].head(2))
+    data = data.assign(spikes=data["spikes"].where(~silent, 0.0))
+    axes = drawn(fig9, data, experiment).axes[1]
     assert spike_ticks(axes)[0] == "0" and "//" in [text.get_text() for text in axes.texts]
-    heard = data.loc[(data["panel"] == "a") & (data["spikes"] > 0), "spikes"]
+    heard = data.loc[data["spikes"] > 0, "spikes"]
     assert axes.get_xticks()[0] < heard.min()
 
 
@@ -288,15 +307,17 @@ def spike_ticks(axes):
     return [text.get_text() for text in axes.get_xticklabels()]
 
 
-def test_a_curve_that_is_not_determined_is_dashed(nine, nine_data):
+def test_a_curve_that_is_not_determined_is_dashed(manifolds):
+    _, experiment, data = manifolds
+
     def dashed(data):
-        curves = [line for line in drawn(fig9, data, nine[1]).axes[0].lines if len(line.get_xdata()) > 2]
+        curves = [line for line in drawn(fig9, data, experiment).axes[0].lines if len(line.get_xdata()) > 2]
         return [line.is_dashed() for line in curves]
 
-    fit = nine_data["kind"] == "fit"
-    assert dashed(nine_data) == [False, False]
-    assert dashed(nine_data.assign(within=nine_data["within"].where(~fit, 1))) == [True, True]
-    assert dashed(nine_data.assign(high=nine_data["high"].where(~fit, 11 * nine_data["low"]))) == [True, True]
+    fit = data["kind"] == "fit"
+    assert dashed(data) == [False, False]
+    assert dashed(data.assign(within=data["within"].where(~fit, 1))) == [True, True]
+    assert dashed(data.assign(high=data["high"].where(~fit, 11 * data["low"]))) == [True, True]
 
 
 def test_a_data_set_of_too_few_networks_for_a_curve_is_left_out_and_named(nine):
@@ -310,10 +331,8 @@ def test_a_data_set_of_too_few_networks_for_a_curve_is_left_out_and_named(nine):
     ).replace("\n", " ")
 
 
-def test_a_figure_of_one_data_set_has_one_column(nine):
-    frames, experiment = nine
-    one = frames["runs"][frames["runs"]["data.task"] == "randman"]
-    data = fig9.select({"runs": one}, experiment)
+def test_a_figure_of_one_data_set_has_one_column(manifolds):
+    _, experiment, data = manifolds
     assert set(data["panel"]) == {"a"} and len(drawn(fig9, data, experiment).axes) == 2
     printed = data[data["kind"] == "published"]
     assert printed["transition"].tolist() == [36, 76, 26]
@@ -326,9 +345,9 @@ def test_a_table_of_digits_alone_is_drawn(six):
     assert set(data["panel"]) == {"b"} and len(drawn(fig6, data, experiment).axes) == 1
 
 
-def test_networks_of_any_depth_are_drawn(nine):
-    frames, experiment = nine
-    deep = frames["runs"][frames["runs"]["data.task"] == "randman"]
+def test_networks_of_any_depth_are_drawn(manifolds):
+    frames, experiment, _ = manifolds
+    deep = frames["runs"]
     deep = deep.assign(**{"network.hidden": deep["network.hidden"] + "-100"})
     data = fig9.select({"runs": deep}, experiment)
     assert set(data["hidden_layers"].dropna()) == {2, 3}
@@ -346,8 +365,8 @@ def test_sweeps_of_other_names_are_one_clear_line(six, nine, figure):
         figure.select({"runs": mine}, experiment)
 
 
-def test_the_numbers_of_both_figures_can_be_read_back(six, six_data, nine, nine_data, tmp_path):
-    for figure, data, (_, experiment) in ((fig6, six_data, six), (fig9, nine_data, nine)):
+def test_the_numbers_of_both_figures_can_be_read_back(six, six_data, manifolds, tmp_path):
+    for figure, data, experiment in ((fig6, six_data, six[1]), (fig9, manifolds[2], manifolds[1])):
         write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "numbers.parquet")
         read = pd.read_parquet(tmp_path / "numbers.parquet")
         assert tuple(read.columns) == figure.COLUMNS and np.isfinite(read["chance"]).all()

@@ -28,6 +28,8 @@ from sgpipe.weights.schemes import initial_weights
 from tests.initial_state.test_initial_state import random_task
 
 NEURONS = ("lif", "delta_lif", "alif", "slstm")
+# Current-based neurons, of which each is calibrated many times, take as long as all others.
+QUICK_NEURONS = (pytest.param("lif", marks=pytest.mark.long), *NEURONS[1:])
 BASE = {
     "network.neuron": "delta_lif",
     "network.hidden": [40, 30],
@@ -164,7 +166,7 @@ def test_all_four_conditions_hold_for_a_dense_input_and_for_samples_not_seen(neu
         assert row["rate"] == pytest.approx(0.5, abs=0.02) and row["samples"] == 32 and row["steps"] in (90, 91)
 
 
-@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("neuron", QUICK_NEURONS)
 def test_the_network_does_what_was_calibrated(neuron):
     spec = asked({"network.neuron": neuron, "init.conditions": "I+II"})
     state = calibrated(spec, TASK)
@@ -211,7 +213,7 @@ def test_few_inputs_take_a_gain_and_many_do_not():
     assert dense.layers[0].input_gain is None and not dense.messages
 
 
-@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("neuron", QUICK_NEURONS)
 def test_conditions_hold_on_random_manifolds(neuron):
     spec = asked({"network.neuron": neuron, "network.hidden": [40], "data.samples_per_class": 40})
     (row,) = calibrated(spec, prepare(spec)).found

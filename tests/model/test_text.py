@@ -165,7 +165,15 @@ def test_the_published_text_is_read(published):
     assert losses[-1] < np.log(task.classes) - 1
 
 
-@pytest.mark.parametrize("neuron", ["lif", "delta_lif", "alif", "slstm"])
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        pytest.param("lif", marks=pytest.mark.long),
+        "delta_lif",
+        pytest.param("alif", marks=pytest.mark.long),
+        pytest.param("slstm", marks=pytest.mark.long),
+    ],
+)
 def test_an_interrupted_reading_ends_with_the_same_bits(text, neuron, tmp_path, monkeypatch):
     knobs = {"network.dropout": 0.2, "optimiser.name": "adabelief", "optimiser.average": "swa"}
     spec = reader(**knobs, **{"network.neuron": neuron, "training.precision": "float32"})
