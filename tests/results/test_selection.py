@@ -42,6 +42,8 @@ MEASURED = (
 )
 ON_VALIDATION = ("herranz2022.fig2", "herranz2022.fig3", "herranz2022.fig4")  # figures that show no test number at all
 
+QUICK = ("zenke2021_fig2", "zenke2021_fig3", "zenke2021_fig6", "herranz2022_fig3", "herranz2022_fig4")
+
 
 def run_rows(run_id, valid, test, status="finished", hidden="100", **knobs):
     """Return the table rows of one run: lists of validation and test accuracy by epoch."""
@@ -189,8 +191,9 @@ def choosing():
 
 
 def trained_figures():
-    """Return an experiment for each module that draws trained networks."""
-    return list({item.draw: name for name, item in reversed(experiments().items()) if item.trains}.values())
+    """Return an experiment for each module that draws trained networks; the slower ones are for the long tests."""
+    names = {item.draw: name for name, item in reversed(experiments().items()) if item.trains}.values()
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in names]
 
 
 @cache
