@@ -82,11 +82,25 @@ def test_every_figure_of_the_papers_says_which_table_it_draws(path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("draw import draw; draw('zenke2021.none', {}, ['x.png'])", "there is no module sgpipe.figures.zenke2021.none"),
-        ("claims import judge_claims; judge_claims({}, 'none', 'none')", "none: no table of an experiment"),
-        ("claims import write_scoreboard; write_scoreboard('none', 'none')", "none: no table of an experiment"),
+        pytest.param(*case, id=name, marks=[pytest.mark.long] if name != "figure" else [])
+        for name, *case in (
+            (
+                "figure",
+                "draw import draw; draw('zenke2021.none', {}, ['x.png'])",
+                "there is no module sgpipe.figures.zenke2021.none",
+            ),
+            (
+                "claims",
+                "claims import judge_claims; judge_claims({}, 'none', 'none')",
+                "none: no table of an experiment",
+            ),
+            (
+                "scoreboard",
+                "claims import write_scoreboard; write_scoreboard('none', 'none')",
+                "none: no table of an experiment",
+            ),
+        )
     ],
-    ids=["figure", "claims", "scoreboard"],
 )
 def test_a_window_system_that_is_not_there_stops_no_picture(words, message):
     environment = {**os.environ, "MPLBACKEND": "nosuch", "PYTHONPATH": str(ROOT / "src")}

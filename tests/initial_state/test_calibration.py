@@ -154,7 +154,7 @@ def test_a_search_ends_whatever_the_function():
 HELD_OUT = {"I": 0.08, "II": 0.2, "III": 0.05, "IV": 0.1}
 
 
-@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("neuron", QUICK_NEURONS)
 def test_all_four_conditions_hold_for_a_dense_input_and_for_samples_not_seen(neuron):
     state = calibrated(asked({"network.neuron": neuron}), TASK)
     for row in state.found:

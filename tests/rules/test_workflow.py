@@ -171,9 +171,17 @@ def test_a_device_that_is_not_there_files_nothing_and_the_right_one_trains(proje
             ("scale=papre",),
             "sgpipe: config.yaml: scale: 'papre' is not one of smoke, laptop, paper; did you mean 'paper'?",
         ),
-        (("enginee=cpu",), "sgpipe: config.yaml: unknown key: 'enginee' is not one of"),
         (("experiments=[none.yaml]",), "sgpipe: none.yaml: no such file"),
-        (("results=2024_01",), "sgpipe: config.yaml: results: 202401 was read as a number; put a folder before it"),
+        *(
+            pytest.param(*case, marks=pytest.mark.long)
+            for case in (
+                (("enginee=cpu",), "sgpipe: config.yaml: unknown key: 'enginee' is not one of"),
+                (
+                    ("results=2024_01",),
+                    "sgpipe: config.yaml: results: 202401 was read as a number; put a folder before it",
+                ),
+            )
+        ),
     ],
 )
 def test_bad_settings_are_one_line_and_a_failure(project, change, message):
