@@ -58,7 +58,7 @@ def problem(spec, seed=0, samples=8, rate=0.2, scale=1.0, analog=False, hold=1):
         counts[samples // 2] = 0  # one sample without an event
         at = np.repeat(np.arange(counts.size), counts.ravel())
         split = Events.from_spikes(at // (steps * UNITS), at // UNITS % steps, at % UNITS, labels)
-    weights = {name: array.astype(spec.training.precision) for name, array in weights.items()}
+    weights = {name: array.astype(spec.training.dtype) for name, array in weights.items()}
     return weights, Task(UNITS, CLASSES, steps, split, split, split)
 
 

@@ -43,7 +43,7 @@ def problem(spec, seed=0, vocabulary=31, batches=3.5, scale=1.0):
             )
     words = max(int(spec.training.batch_size * spec.data.steps * batches), spec.training.batch_size) + 1
     split = Words(random.integers(0, vocabulary, words).astype(np.int32))
-    weights = {name: array.astype(spec.training.precision) for name, array in weights.items()}
+    weights = {name: array.astype(spec.training.dtype) for name, array in weights.items()}
     return weights, Task(vocabulary, vocabulary, spec.data.steps, split, split, split)
 
 

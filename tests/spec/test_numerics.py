@@ -202,6 +202,7 @@ def test_the_recorded_runs_are_alive_and_differ(recorded):
 def test_every_component_is_recorded():
     used = {component for name in RUNS for component in components(spec_of(name))}
     others = {f"task.{task}" for task in TASKS} - {"task.randman"}  # tests/data/test_task_numerics.py records those
+    others.add("precision.mixed")  # single precision, which machines round too differently to record
     assert used | others == VERSIONS.keys()
 
 

@@ -126,6 +126,7 @@ NEEDS = {
     "surrogate.shape": {"surrogate.shape": "superspike", "surrogate.formula": FORMULA},
     "surrogate.formula": {"surrogate.shape": "formula", "surrogate.formula": FORMULA},
     "surrogate.slope": {"surrogate.shape": "formula", "surrogate.formula": FORMULA},
+    "training.precision": EQ_1,
     "init.conditions": ASKED,
     "init.method": {**ASKED, "init.conditions": "I+II"},
     "init.readings": {**ASKED, "init.conditions": "I+II+III+IV"},
@@ -285,6 +286,8 @@ def run_values(draw):
     if values.get("init.conditions", "none") != "none":  # what every one of them can be asked of
         values |= {"network.neuron": "delta_lif", "network.recurrent": True, "surrogate.shape": "q_pseudospike"}
         values["network.hidden"] = [units + 1 for units in values.get("network.hidden", [8])]
+    if values.get("training.precision") == "mixed":
+        values |= {"network.neuron": "alif", "network.hidden": values.get("network.hidden") or [8]}
     if values.get("surrogate.shape") == "formula":
         values.setdefault("surrogate.formula", "exp(-v**2)")
     if "surrogate.formula" in values:

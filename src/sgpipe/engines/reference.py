@@ -62,7 +62,7 @@ class ReferenceSession(MinibatchSession):
     def raster(self, events: Samples, indices: np.ndarray, train: bool) -> np.ndarray:
         """Return the input (steps, batch, units) of the samples at `indices`, in training without what is dropped."""
         steps, units = self.task.steps, self.task.units
-        raster = events.take(indices).dense(steps, units).astype(self.spec.training.precision, copy=False)
+        raster = events.take(indices).dense(steps, units).astype(self.spec.training.dtype, copy=False)
         if not train or not self.spec.network.input_dropout:
             return raster
         return raster * input_kept(self.spec, self.epoch, indices, steps, units)
@@ -100,7 +100,7 @@ class ReferenceSession(MinibatchSession):
         return sums, gradients, activity.state
 
     def _dropout(self, samples: np.ndarray, steps: int):
-        epoch, precision = self.epoch, getattr(torch, self.spec.training.precision)
+        epoch, precision = self.epoch, getattr(torch, self.spec.training.dtype)
 
         def factors(layer: int, units: int) -> torch.Tensor:
             array = dropout_factors(self.spec, epoch, layer, samples, steps, units)

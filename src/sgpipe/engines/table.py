@@ -97,7 +97,7 @@ def table_of(text: str, precision: str) -> Table | None:
 
 def lacks_table(spec: RunSpec) -> str | None:
     """Return why a run's formula has no table, None if it has one or needs none."""
-    if spec.surrogate.formula and table_of(spec.surrogate.formula, spec.training.precision) is None:
+    if spec.surrogate.formula and table_of(spec.surrogate.formula, spec.training.dtype) is None:
         return "the formula of its surrogate has too many kinks, or is too steep, for a table"
     return None
 

@@ -25,6 +25,7 @@ from sgpipe.model.neurons.own import OwnNeuron
 from sgpipe.model.neurons.relu import ReLU
 from sgpipe.model.neurons.slstm import SpikingLSTM
 from sgpipe.model.neurons.spike import spike, surrogate_knobs
+from sgpipe.model.products import Product, plain, rounded_back
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
@@ -56,21 +57,22 @@ def forward(
     signal = inputs if inputs.is_floating_point() else _word_inputs(weights, inputs)
     zeros, batch = signal.new_zeros, inputs.shape[1]
     spikes, membrane, ends = [], [], []
+    product = rounded_back if spec.training.precision == "mixed" else plain
     for layer, units in enumerate(spec.network.hidden, start=1):
         if factors is not None:
             signal = signal * factors(layer, signal.shape[2])
-        drives = signal @ weights[f"W{layer}"].T
+        drives = product(signal, weights[f"W{layer}"])
         if f"b{layer}" in weights:
             drives = drives + weights[f"b{layer}"]
         neuron = neuron_of(spec, weights, layer, theory[layer - 1] if theory else None)
         now = neuron.start(zeros(batch, units)) if state is None else state[layer - 1]
         detach = spec.network.recurrent_gradient == "detached"
-        passed, end = scan(neuron, now, drives, _recurrent(spec, weights, layer), detach)
+        passed, end = scan(neuron, now, drives, _recurrent(spec, weights, layer), detach, product)
         spikes.append([at.spikes for at in passed])
         membrane.append([at.voltage for at in passed])
         ends.append(end)
         signal = torch.stack([at.output for at in passed])
-    drives = signal @ (weights["E"] if "E" in weights else weights["W_out"]).T
+    drives = product(signal, weights["E"] if "E" in weights else weights["W_out"])
     if not spec.leaky:
         logits = drives if "E" in weights else drives + weights["b_out"]
         return Activity(spikes, list(logits.unbind(0)), membrane, ends)
@@ -81,7 +83,12 @@ def forward(
 
 
 def scan(
-    neuron: Neuron, state: Any, drives: torch.Tensor, recurrent: torch.Tensor | None = None, detach: bool = False
+    neuron: Neuron,
+    state: Any,
+    drives: torch.Tensor,
+    recurrent: torch.Tensor | None = None,
+    detach: bool = False,
+    product: Product = plain,
 ) -> tuple[list, Any]:
     """Run a layer over time: the only loop over time steps.
 
@@ -91,6 +98,7 @@ def scan(
         drives: W z + b of every step, (steps, batch, units).
         recurrent: V (units, units); None for a feed-forward layer.
         detach: Whether to stop gradients through V.
+        product: Multiplies what spikes with V.
 
     Returns:
         The states whose spikes are those of the steps, and the state after the last step.
@@ -99,7 +107,7 @@ def scan(
     # Unbound once: selecting a step from a big tensor costs its whole size on the way back, and so O(T^2) in all.
     for drive in drives.unbind(0):
         if recurrent is not None:
-            drive = drive + (state.output.detach() if detach else state.output) @ recurrent.T
+            drive = drive + product(state.output.detach() if detach else state.output, recurrent)
         after = neuron.step(state, drive)
         passed.append(state if neuron.spikes_precede else after)
         state = after

@@ -106,7 +106,7 @@ def graph(spec: RunSpec, weights: Mapping[str, np.ndarray], euler: bool = False,
         raise SgpipeError(f"run {spec.id}: {reason}")
     step = dt if dt is not None else spec.data.dt / 1000
     own = {name: array.astype(np.float64) for name, array in weights.items()}
-    precision = np.dtype(spec.training.precision)
+    precision = np.dtype(spec.training.dtype)
     nodes: dict[str, Any] = {}
     edges: list[tuple[str, str]] = []
 

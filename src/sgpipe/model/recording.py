@@ -53,7 +53,7 @@ class Trained:
         spec, task, weights = self.spec, self.task, self.weights
         if moment == "before":
             weights = initial_weights(spec, task.units, task.classes, self.theory)
-        raster = torch.from_numpy(inputs.astype(spec.training.precision, copy=False))
+        raster = torch.from_numpy(inputs.astype(spec.training.dtype, copy=False))
         with torch.no_grad():
             return forward(spec, as_tensors(weights), raster, self.theory)
 

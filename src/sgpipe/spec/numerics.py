@@ -61,6 +61,7 @@ BUILT_IN_VERSIONS: dict[str, int] = {
     "weight_decay": 1,
     "clip": 1,
     "average.swa": 1,
+    "precision.mixed": 1,
 }
 # Of extensions it is the digest of their file.
 VERSIONS: Mapping[str, int | str] = ChainMap(EXTENSIONS.versions, BUILT_IN_VERSIONS)
@@ -89,6 +90,7 @@ def components(spec: RunSpec) -> tuple[str, ...]:
         "weight_decay": optimiser.weight_decay,
         "clip": optimiser.clip,
         f"average.{optimiser.average}": optimiser.average != "none",
+        "precision.mixed": spec.training.precision == "mixed",
     }
     names += [name for name, uses in used.items() if uses]
     return tuple(sorted(names))

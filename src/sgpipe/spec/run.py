@@ -279,7 +279,16 @@ class Training:
     epochs: int = knob(50, "passes over the training split", least=1, most=1_000_000)
     batch_size: int = knob(250, "samples per update", least=1, most=1_000_000)
     seed: int = knob(0, "seed of the order of the samples", least=0, most=MOST_SEED)
-    precision: str = knob("float32", "floating-point type of the network", choices=("float32", "float64"))
+    precision: str = knob(
+        "float32",
+        "floating-point type of the network; mixed: float32, but products back through weights take bfloat16 numbers",
+        choices=("float32", "float64", "mixed"),
+    )
+
+    @property
+    def dtype(self) -> str:
+        """The type of weights, membranes and gradients: `float32` or `float64`."""
+        return "float32" if self.precision == "mixed" else self.precision
 
 
 SECTIONS: dict[str, type] = {
@@ -375,6 +384,11 @@ class RunSpec:
         else:
             used = self.surrogate.used
             idle += [f"surrogate.{name}" for name in vars(self.surrogate) if name not in used]
+        if self.training.precision == "mixed" and (self.leaky or not self.spikes):
+            raise SgpipeError(
+                f"{where}: training.precision: mixed is for neurons with a linear readout (delta_lif, alif, slstm); "
+                "set float32"
+            )
         if self.optimiser.name == "smorms3":
             idle += ["optimiser.beta1", "optimiser.beta2"]
         if self.optimiser.clip == 0:

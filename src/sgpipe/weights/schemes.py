@@ -98,7 +98,7 @@ def initial_weights(
             drawn *= spec.init.gain * (1.0 if settings is None else (settings.input_gain or 1.0) ** 0.5)
         if kind == "V" and spec.network.neuron in WITHOUT_SELF:
             np.fill_diagonal(drawn, 0.0)
-        weights[name] = drawn.astype(spec.training.precision)
+        weights[name] = drawn.astype(spec.training.dtype)
     return weights
 
 

@@ -120,7 +120,7 @@ class CpuSession(MinibatchSession):
             return super().train_epoch(orders, pause)
         if isinstance(samples, Events):
             given = [samples.ptr, samples.step, samples.unit]
-        elif samples.frames.dtype == self.spec.training.precision:
+        elif samples.frames.dtype == self.spec.training.dtype:
             given = [np.ascontiguousarray(samples.frames)]
         else:
             return super().train_epoch(orders, pause)
@@ -172,9 +172,9 @@ class CpuSession(MinibatchSession):
     def _frames(self, samples: Analog, indices: np.ndarray) -> tuple[np.ndarray | None, ...]:
         """Return frames in the precision of the weights, labels, indices, and the samples' numbers if not those."""
         numbers = None
-        if samples.frames.dtype != self.spec.training.precision:
+        if samples.frames.dtype != self.spec.training.dtype:
             numbers, samples, indices = indices, samples.take(indices), np.arange(len(indices))
-        frames = np.ascontiguousarray(samples.frames, dtype=self.spec.training.precision)
+        frames = np.ascontiguousarray(samples.frames, dtype=self.spec.training.dtype)
         return frames, samples.labels, indices, numbers
 
 
@@ -191,7 +191,7 @@ class CpuWordSession(WordSession, CpuSession):
         network = self.spec.network
         if state is None:
             arrays, shape = 3 if network.neuron == "alif" else 2, (len(samples),)
-            state = [np.zeros((*shape, n), self.spec.training.precision) for n in network.hidden for _ in range(arrays)]
+            state = [np.zeros((*shape, n), self.spec.training.dtype) for n in network.hidden for _ in range(arrays)]
         known, weights, gradients = self._given(train)
         text = (np.ascontiguousarray(ids.T, dtype=np.int32) for ids in (words, targets))
         totals = _cpu.batch_words(known, weights, *text, state, samples.astype(np.int64), gradients, self.threads())
@@ -233,8 +233,9 @@ def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None =
         "lambda_upper": objective.upper_strength,
         "nu_upper": objective.upper_threshold,
         "upper_power": objective.upper_exponent,
+        "mixed": True if spec.training.precision == "mixed" else None,
     }
-    surrogate = lowered(lower(**spec.surrogate.numbers()), spec.training.precision) if spec.spikes else {}
+    surrogate = lowered(lower(**spec.surrogate.numbers()), spec.training.dtype) if spec.spikes else {}
     return {name: value for name, value in (known | surrogate | neuron).items() if value is not None}
 
 

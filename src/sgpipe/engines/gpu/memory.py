@@ -17,7 +17,7 @@ def bytes_of(spec: RunSpec, task: Task, kernels: Kernels) -> int:
     That is the membranes and spikes of every layer in a minibatch, what a step works with, weights with gradients and
     moments, and the records of an epoch. A pack that takes more after all is halved while it trains.
     """
-    hidden, item = spec.network.hidden, np.dtype(spec.training.precision).itemsize
+    hidden, item = spec.network.hidden, np.dtype(spec.training.dtype).itemsize
     cells = max(spec.training.batch_size, EVALUATION_BATCH) * task.steps
     kept = sum(hidden) * (item + (kernels.spike_bytes or item))
     work = kernels.work_tensors * max((*hidden, task.classes)) * item

@@ -3,6 +3,7 @@
 #include "dropout.hpp"
 #include "input.hpp"
 #include "loss.hpp"
+#include "rounding.hpp"
 
 namespace SGPIPE_ISA {
 
@@ -135,7 +136,9 @@ template <class T> class BlockBase {
     const int vectors = vectors_of(l);
     const ptrdiff_t row = (ptrdiff_t)vectors * W, up_row = row_of(up);
     Trace<T> &t = s.trace[l];
-    const T *adjoint = s.trace[l + 1].history;
+    T *adjoint = s.trace[l + 1].history;
+    // The layer above has its gradients: its adjoints are needed for nothing else.
+    if (net.mixed) round_to_bfloat16(adjoint, (size_t)end * up_row);
     // Those of gated neurons push their output gates alone.
     const T *counts = pushed[l] && !net.gated ? t.counts : nullptr, *init = drops ? nullptr : counts;
     constexpr int together = Near<T>::rows;

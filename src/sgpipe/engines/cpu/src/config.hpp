@@ -302,6 +302,8 @@ inline Network read_network(nb::dict config, Constants &constants, std::string &
   n.upper_count = c.get<double>("nu_upper", 0.0);
   n.upper_power = c.get<int>("upper_power", 1);
   if (n.upper_power != 1 && n.upper_power != 2) refuse("config: upper_power must be 1 or 2");
+  n.mixed = c.get<bool>("mixed", false);
+  if (n.mixed && !n.stacked()) refuse("config: mixed needs neurons with a linear readout");
   isa = c.get<std::string>("isa", "auto");
   c.finish();
   return n;

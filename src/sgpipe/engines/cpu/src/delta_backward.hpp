@@ -10,6 +10,7 @@
 // What an event at step n adds to the gradient of its weights is i'[n], what a spike at step n
 // adds through V is i'[n+1]: i'[n] replaces row n of the history.
 #pragma once
+#include "rounding.hpp"
 #include "scratch.hpp"
 
 namespace SGPIPE_ISA {
@@ -116,6 +117,7 @@ static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network
     }
     for (int r = 0; r < count; r++)
       reverse_delta_row<T, H, ADAPTIVE>(h, net, q, scan[r], n, vectors, bytes, sums);
+    if (v && net.mixed) round_to_bfloat16(scan->dI, (size_t)count * row);
   }
 }
 

@@ -78,6 +78,7 @@ template <class T> struct Layout {
         p.rows = m.take(pre * columns(l));
         p.panels = panels ? m.take(post * padded(pre)) : nullptr;
         p.plain = plain ? m.take(post * padded(pre)) : nullptr;
+        p.back = panels && net.mixed && net.delta && !out ? m.take(pre * columns(l)) : nullptr;
         return p;
       };
       const int post = out ? net.classes : net.gated ? (int)drives(l) : net.width[l];

@@ -70,13 +70,14 @@ static __attribute__((noinline)) void near_product(const T *a, const Projection<
   constexpr int W = LANES<T>;
   const ptrdiff_t a_row = (ptrdiff_t)w.post_vectors * W;
   const size_t bytes = (size_t)w.pre_vectors * W * sizeof(T);
+  const T *rows_back = w.back ? w.back : w.rows;
   for (int r = 0; r < rows; r++)
     if (init.at) std::memcpy(out.at + r * out.row, init.at + r * init.row, bytes);
     else std::memset(out.at + r * out.row, 0, bytes);
   // Two slices of w at a time, so that they stay in cache for all rows.
   in_groups<2 * SLICE>(w.post_vectors, [&](int v, auto n) SGPIPE_LAMBDA {
     constexpr int NV = decltype(n)::value, LOW = NV < SLICE ? NV : SLICE, HIGH = NV - LOW;
-    const T *low = w.rows + (ptrdiff_t)v * W * w.pre, *high = low + (ptrdiff_t)LOW * W * w.pre;
+    const T *low = rows_back + (ptrdiff_t)v * W * w.pre, *high = low + (ptrdiff_t)LOW * W * w.pre;
     for (int r = 0; r < rows; r++) {
       const int32_t *unit = near.units + near.start[r], *end = near.units + near.start[r + 1];
       Vec<T> x[NV];

@@ -95,6 +95,7 @@ struct Network {
   uint64_t input_key = 0;
   int dropout_steps = 0;  // of a sample, as dropout counts them
   int64_t most_events = 0;  // of a sample
+  bool mixed = false;       // products back through weights take numbers rounded to bfloat16
 
   int fan_in(int l) const { return l == 0 ? inputs : width[l - 1]; }
   bool regularised() const { return lower != 0 || upper != 0; }
@@ -119,6 +120,7 @@ template <class T> struct Projection {
   T *rows = nullptr;    // slices of [pre][slice]: what an event of unit j adds
   T *panels = nullptr;  // [post][pre padded] in column panels, for the backward product
   T *plain = nullptr;   // [post][pre padded] (readout only)
+  T *back = nullptr;    // in mixed precision the rows as a product back takes them
 };
 
 // Constants of a layer of delta neurons, [padded] each: silent where there is no neuron.

@@ -5,6 +5,7 @@
 
 #include "gates.hpp"
 #include "layout.hpp"
+#include "rounding.hpp"
 
 namespace sgpipe {
 
@@ -49,6 +50,13 @@ bool pack_one(const Layout<T> &lay, int l, const Projection<T> &p, const T *w, T
       }
     }
   }
+  if (!lay.net.mixed) return finite;
+  const size_t back = (size_t)p.post * p.pre_vectors * entry.lanes, rows = (size_t)p.pre * p.post_vectors * entry.lanes;
+  if (p.panels) round_to_bfloat16(p.panels, back);
+  if (p.plain) round_to_bfloat16(p.plain, back);
+  if (!p.back) return finite;
+  std::copy_n(p.rows, rows, p.back);
+  round_to_bfloat16(p.back, rows);
   return finite;
 }
 

@@ -101,6 +101,7 @@ template <class T> class ReadoutBlock : public BlockBase<T> {
       gather<T>(grad.forward[net.layers], m.readout, out.post_vectors, &minus, 1, net.width[l], m.by_unit, T(-1));
     for (int n = 0; n < net.steps; n++) add_row(grad.readout_bias, m.readout + n * out_row, out.post_vectors);
     const T *init = pushed[l] && !net.gated ? t.counts : nullptr;
+    if (net.mixed) round_to_bfloat16(m.readout, (size_t)net.steps * out_row);
     for (int n = 0; reached && n < net.steps; n += ROWS)
       product_plain<T>({m.readout + n * out_row, out_row, 1}, out.plain, row, net.classes, vectors, {init, 0, 1},
                        {t.above + n * row, row, 1});
@@ -110,6 +111,7 @@ template <class T> class ReadoutBlock : public BlockBase<T> {
   void embedding_back(Sample<T> &s) {
     const Projection<T> &w = job.weights.forward[0];
     const ptrdiff_t row = row_of(w), in_row = (ptrdiff_t)w.pre_vectors * W;
+    if (net.mixed) round_to_bfloat16(s.trace[0].history, (size_t)net.steps * row);
     product<T>({s.trace[0].history, row, 1}, w.panels, w.post, w.pre_vectors, {nullptr, 0, 0}, {m.drive, in_row, 1},
                net.steps);
     T *to = job.embedded + s.index * net.steps * net.inputs;

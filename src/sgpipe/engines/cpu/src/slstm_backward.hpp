@@ -6,6 +6,7 @@
 // The adjoints of the drives replace them in the history.
 #pragma once
 #include "near.hpp"
+#include "rounding.hpp"
 #include "scratch.hpp"
 
 namespace SGPIPE_ISA {
@@ -64,6 +65,7 @@ static void reverse_slstm(const Network &net, const Surrogate &shape, const Proj
         product<T>({m.dJ, 4 * gate, 1}, v->panels, v->post, nv, {nullptr, 0, 0}, {m.dS, gate, 1}, count);
       for (int r = 0; r < count; r++)
         reverse_slstm_row<T>(h, q, scan[r], n, nv, T(net.tanh_sign), counts ? t[r].counts : nullptr, sums);
+      if (v && net.mixed) round_to_bfloat16(m.dJ, (size_t)count * 4 * gate);
     }
   });
 }

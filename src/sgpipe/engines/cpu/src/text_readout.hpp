@@ -157,6 +157,7 @@ template <class T> class TextReadout {
     constexpr int WORDS = 256;
     const int vectors = (width + W - 1) / W;
     const ptrdiff_t row = (ptrdiff_t)vectors * W;
+    if (net.mixed) round_to_bfloat16(m.readout, (size_t)rows * columns);
     for (int c = 0; c < net.classes; c += WORDS) {
       const int words = net.classes - c < WORDS ? net.classes - c : WORDS;
       in_groups<PANEL>(vectors, [&](int v, auto n) SGPIPE_LAMBDA {

@@ -1,0 +1,21 @@
+// Mixed precision: numbers of single precision rounded to bfloat16, the nearest, ties to even.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sgpipe {
+
+// With internal linkage: compiled for each instruction set by itself. Double precision is never mixed.
+template <class T> static void round_to_bfloat16(T *, size_t) {}
+template <> void round_to_bfloat16(float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    bits = (is_nan ? bits | 0x00400000u : bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    std::memcpy(x + i, &bits, sizeof bits);
+  }
+}
+
+}  // namespace sgpipe

@@ -1,0 +1,42 @@
+"""Products with weights, in the precision of the run or mixed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def plain(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return what inputs (..., pre) give through weights (post, pre): (..., post)."""
+    return inputs @ weights.T
+
+
+def rounded_back(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the same; its product back through the weights takes numbers that are rounded to bfloat16.
+
+    Sums, and the gradient of the weights, have the precision of the inputs.
+    """
+    return _RoundedBack.apply(inputs, weights)
+
+
+def to_bfloat16(numbers: torch.Tensor) -> torch.Tensor:
+    """Round numbers to bfloat16, to the nearest and ties to even; they keep their type."""
+    return numbers.to(torch.bfloat16).to(numbers.dtype)
+
+
+class _RoundedBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        ctx.save_for_backward(inputs, weights)
+        return plain(inputs, weights)
+
+    @staticmethod
+    def backward(ctx: Any, adjoint: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:  # type: ignore[override]
+        inputs, weights = ctx.saved_tensors
+        of_inputs, of_weights = ctx.needs_input_grad
+        return (
+            to_bfloat16(adjoint) @ to_bfloat16(weights) if of_inputs else None,
+            adjoint.flatten(0, -2).T @ inputs.flatten(0, -2) if of_weights else None,
+        )
