@@ -113,13 +113,12 @@ def test_without_its_notes_snakemake_makes_what_the_plan_has_since(project):
     assert set(pd.read_parquet(project.folder / TABLE)["surrogate.beta"]) == {1, 10, 100}
     assert "Nothing to be done" in project.run(TABLE, *SETTINGS).stderr
 
-    # Tables as of other versions, no younger than before: made again from what the store has of today's.
+    # A table as of other versions, no younger than before: made again from what the store has of today's.
     shutil.rmtree(project.folder / ".snakemake")
-    packs = {path: path.read_bytes() for path in project.folder.glob("results/packs/*.parquet")}
-    for path in packs:
-        stamps, table = path.stat(), pq.read_table(path)
-        pq.write_table(table.replace_schema_metadata({NUMERICS: "trainer=0"}), path)
-        os.utime(path, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    pack = max(project.folder.glob("results/packs/*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    made, stamps, table = pack.read_bytes(), pack.stat(), pq.read_table(pack)
+    pq.write_table(table.replace_schema_metadata({NUMERICS: "trainer=0"}), pack)
+    os.utime(pack, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
     project.run(TABLE, *SETTINGS)
-    assert {path: path.read_bytes() for path in packs} == packs and project.stored() == after
+    assert pack.read_bytes() == made and project.stored() == after
     assert "Nothing to be done" in project.run(TABLE, *SETTINGS).stderr
