@@ -18,6 +18,7 @@ from sgpipe.data.files.table import data_overview
 from sgpipe.engines.cpu.engine import instruction_sets
 from sgpipe.figures.needs import check_figures
 from sgpipe.plan.notices import notices
+from sgpipe.plan.outdated import is_made_otherwise
 from sgpipe.plan.outputs import outputs_of, tables_of
 from sgpipe.plan.plan import Pack, Plan, make_plan
 from sgpipe.plan.show import planned_run, show
@@ -277,11 +278,12 @@ def _train_packs(plan: Plan, packs: Iterable[Pack]) -> None:
     for pack in packs:
         run = pack.runs[0]
         task = plan.task_path(run.data_id)
-        if not task.exists():
+        if not task.exists() or is_made_otherwise(task, plan.task_notes(run.data_id)):
             prepare_task(plan, run.data_id, task, task.with_suffix(".json"), plan.config.threads)
         for init_id in pack.init_ids:
-            if not plan.init_path(init_id).exists():
-                initial_state(plan, init_id, task, plan.init_path(init_id))
+            state = plan.init_path(init_id)
+            if not state.exists() or is_made_otherwise(state, plan.init_notes(init_id)):
+                initial_state(plan, init_id, task, state)
         train_pack_of(plan, pack, task)
 
 

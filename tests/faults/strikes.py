@@ -55,9 +55,8 @@ def cut_a_file(root: Path, draw: random.Random) -> Path | None:
     return path
 
 
-def move_the_clock(folder: Path, draw: random.Random) -> float:
+def move_the_clock(folder: Path, hours: float) -> float:
     """Give all files below a folder times of change as a clock that jumped would have; return by how many hours."""
-    hours = draw.uniform(-48, 48)
     for path in folder.rglob("*"):
         if path.is_file():
             stamp = path.stat().st_mtime + 3600 * hours

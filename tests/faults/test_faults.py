@@ -15,7 +15,8 @@ from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.results.store import Store
 from sgpipe.training.pack import Workshop, train_pack
 from tests.conftest import ROOT
-from tests.faults import trainers, workflows
+from tests.faults import strikes, trainers, workflows
+from tests.rules.test_workflow import TABLE
 
 MOUNTS = ["unshare", "--map-root-user", "--mount"]
 
@@ -139,7 +140,46 @@ def test_trainings_struck_at_random_moments_lose_nothing(tmp_path, undisturbed, 
 
 
 @pytest.mark.long
+def test_two_at_once_share_the_runs_and_end_with_the_same_bytes(tmp_path, undisturbed):
+    store = tmp_path / "store"
+    store.mkdir()
+    both = [trainers.start(store) for _ in range(2)]
+    assert [(*one.communicate(), one.returncode) for one in both] == [(None, "", 0)] * 2
+    assert trainers.content(store) == undisturbed.content
+    assert not list(store.glob("??/*.checkpoint*"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("hours", [-48, 48])
+def test_a_clock_that_jumps_between_stop_and_start_changes_nothing(tmp_path, undisturbed, hours):
+    store = tmp_path / "store"
+    stop_at_a_known_batch(store, signal.SIGTERM)
+    strikes.move_the_clock(store, hours)
+    assert trainers.finish(store)[0] == 0 and trainers.content(store) == undisturbed.content
+
+
+@pytest.fixture(scope="module")
+def undisturbed_workflow(tmp_path_factory):
+    return workflows.Undisturbed.run(tmp_path_factory.mktemp("workflow") / "run")
+
+
+@pytest.mark.long
 @pytest.mark.workflow
-def test_a_workflow_struck_at_a_random_moment_loses_nothing(tmp_path):
-    undisturbed = workflows.Undisturbed.run(tmp_path / "run")
-    workflows.strike(tmp_path / "struck", random.Random(1), undisturbed)
+def test_a_workflow_struck_at_a_random_moment_loses_nothing(tmp_path, undisturbed_workflow):
+    workflows.strike(tmp_path / "struck", random.Random(1), undisturbed_workflow)
+
+
+@pytest.mark.long
+@pytest.mark.workflow
+def test_two_snakemakes_at_once_and_a_clock_that_jumps_train_nothing_twice(tmp_path, undisturbed_workflow):
+    project = workflows.new_project(tmp_path / "shared")
+    both = [project.start(*workflows.WORDS) for _ in range(2)]
+    for one in both:
+        one.wait()
+    project.run(*workflows.WORDS)  # where one took the other's files for its own unfinished ones
+    stored = project.stored()
+    assert len(stored) == 4 and (project.folder / TABLE).read_bytes() == undisturbed_workflow.table
+    for part, hours in (("data", 48), ("packs", -48), ("smoke", -24)):
+        strikes.move_the_clock(project.folder / "results" / part, hours)
+    project.run(*workflows.WORDS)
+    assert project.stored() == stored and (project.folder / TABLE).read_bytes() == undisturbed_workflow.table

@@ -75,7 +75,9 @@ def strike(folder: Path, draw: random.Random, undisturbed: Undisturbed) -> str:
             _, error = victim.communicate(timeout=120)
             assert "Traceback" not in error or "KeyboardInterrupt" in error, error
         cut = strikes.cut_a_file(folder, draw) if draw.random() < 0.4 else None
-        told.append(f"{kind} ({reached}) at {moment:.1f} s{f', cut {cut.name}' if cut else ''}")
+        jump = strikes.move_the_clock(folder, draw.uniform(-48, 48)) if draw.random() < 0.2 else 0
+        clock = f", clock off by {jump:.0f} h" if jump else ""
+        told.append(f"{kind} ({reached}) at {moment:.1f} s{f', cut {cut.name}' if cut else ''}{clock}")
     early = {path: path.stat().st_mtime_ns for path in folder.glob("??/*.parquet")}
     code, error = finish(folder)
     assert code == 0, error

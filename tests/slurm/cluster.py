@@ -15,8 +15,8 @@ SETTINGS = Path("/etc/slurm")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel", "scontrol")
 CORES = min(4, os.cpu_count() or 1)
 
-# A second partition allows a minute, a third has a GPU, which is none. A node counts as dead after seconds, and finished
-# jobs stay on the list, which alone says how they ended where no accounts are kept.
+# A second partition allows a minute, a third has a GPU, which is none. A node that a busy machine keeps from answering does
+# not count as dead, and finished jobs stay on the list, which alone says how they ended where no accounts are kept.
 CONFIGURATION = """
 ClusterName=tested
 SlurmctldHost={host}
@@ -32,7 +32,8 @@ TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-SlurmdTimeout=20
+SlurmdTimeout=300
+MessageTimeout=60
 InactiveLimit=0
 KillWait=30
 MinJobAge=3600
@@ -115,7 +116,7 @@ class Slurm:
         wait_until(lambda: self.node() in ("idle", "mixed", "allocated"), "the node")
 
     def kill_node(self) -> None:
-        """Kill the node's daemon and all that runs below it, as if the power had gone; wait until Slurm has noticed."""
+        """Kill the node's daemon and all that runs below it, as if the power had gone, and have Slurm know of it at once."""
         daemon = int((self.folder / "slurmd.pid").read_text())
         steps = [int(step) for step in self.asked("pgrep", "-x", "slurmstepd").split()]
         for process in (daemon, *steps, *(child for step in steps for child in _below(step))):
@@ -123,7 +124,17 @@ class Slurm:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        wait_until(lambda: self.node() == "down", "the end of the node", 120)
+        self.asked("scontrol", "update", f"NodeName={self.host}", "State=DOWN", "Reason=power")
+        wait_until(lambda: self.node() == "down", "the end of the node")
+
+    def start_again(self, job: str) -> None:
+        """Start a job of a dead node again, once the node is back: Slurm itself waits for two minutes.
+
+        It waits so long for what the node may still say of the job's first start. Slurm 22.05 dies of what comes too late.
+        """
+        wait_until(lambda: self.about(job)["JobState"] == "PENDING", f"job {job} to be queued again")
+        time.sleep(5)
+        self.asked("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def node(self) -> str:
         """Ask for the node's state, such as `idle`."""
@@ -138,6 +149,12 @@ class Slurm:
         """Ask for all that is known of a job, by Slurm's names."""
         words = self.asked("scontrol", "show", "job", job, "--oneliner").split()
         return dict(word.split("=", 1) for word in words if "=" in word)
+
+    @classmethod
+    def settings(cls) -> str:
+        """Ask for Slurm's settings, which it may take some time to tell."""
+        wait_until(lambda: "MinJobAge" in cls.asked("scontrol", "show", "config"), "Slurm's settings", 120)
+        return cls.asked("scontrol", "show", "config")
 
     @staticmethod
     def asked(*words: str) -> str:

@@ -14,7 +14,7 @@ def of(wildcards):
 def shown_tasks(wildcards):
     """The prepared data sets that an experiment shows samples of, or simulates its networks on."""
     renewed(wildcards)
-    return [f"{RESULTS}/data/{run.data_id}.arrow" for run in PLAN.shown(of(wildcards))]
+    return [task_file(run) for run in PLAN.shown(of(wildcards))]
 
 
 def renewed(wildcards):
@@ -32,7 +32,10 @@ def pack_tables(wildcards):
     """The tables of an experiment's packs."""
     renewed(wildcards)
     packs = PLAN.packs_for(wildcards.experiment)
-    return [f"{RESULTS}/packs/{pack}.parquet" for pack in packs]
+    return [
+        of_these_versions(f"{RESULTS}/packs/{pack}.parquet", PLAN.pack(pack).notes)
+        for pack in packs
+    ]
 
 
 rule experiment_table:
@@ -97,9 +100,7 @@ rule activity_table:
     """Record the activity of an experiment's trained networks on some samples: seconds."""
     input:
         table=f"{SCALE}/{{experiment}}.parquet",
-        tasks=lambda wildcards: [
-            f"{RESULTS}/data/{run.data_id}.arrow" for run in of(wildcards).recorded()
-        ],
+        tasks=lambda wildcards: [task_file(run) for run in of(wildcards).recorded()],
         states=lambda wildcards: state_files(of(wildcards).recorded()),
     output:
         f"{SCALE}/{{experiment}}.activity.parquet",

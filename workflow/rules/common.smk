@@ -20,7 +20,7 @@ from sgpipe.spec.readings import FOLDER as READINGS
 from sgpipe.plan.order import AT_ONCE, Order
 from sgpipe.plan.partitions import Asked
 from sgpipe.plan.outputs import caption_of, kind_of, outputs_of, tables_of
-from sgpipe.plan.outdated import is_outdated
+from sgpipe.plan.outdated import is_made_otherwise, is_outdated
 from sgpipe.plan.plan import make_plan
 from sgpipe.plan.sources import claim_sources, explorer_sources, sources_of
 
@@ -98,7 +98,29 @@ def look_at_cluster():
 def state_files(runs):
     """The initial states that runs with conditions start from."""
     ids = sorted({run.init_id for run in runs if run.conditions})
-    return [str(PLAN.init_path(init_id)) for init_id in ids]
+    return [
+        of_these_versions(str(PLAN.init_path(init_id)), PLAN.init_notes(init_id))
+        for init_id in ids
+    ]
+
+
+def task_file(run):
+    """The prepared data set of a run."""
+    return of_these_versions(
+        f"{RESULTS}/data/{run.data_id}.arrow", PLAN.task_notes(run.data_id)
+    )
+
+
+OTHERWISE = {}
+
+
+def of_these_versions(file, notes):
+    """A file that jobs need; one of other versions is made again, whatever its time and Snakemake's notes."""
+    if not COMMAND.is_job and file not in OTHERWISE:
+        OTHERWISE[file] = is_made_otherwise(file, notes)
+        if OTHERWISE[file]:
+            workflow.dag.forcefiles.add(file)
+    return file
 
 
 def calibrated_ids():

@@ -1,7 +1,7 @@
 rule initial_state:
     """Solve the conditions that runs ask of their initial state by the theory's formulas: a row per hidden layer."""
     input:
-        task=lambda wildcards: f"{RESULTS}/data/{PLAN.initial_state(wildcards.init).data_id}.arrow",
+        task=lambda wildcards: task_file(PLAN.initial_state(wildcards.init)),
         statistics=lambda wildcards: f"{RESULTS}/data/{PLAN.initial_state(wildcards.init).data_id}.json",
     output:
         f"{RESULTS}/init/{{init}}.parquet",

@@ -1,7 +1,7 @@
 rule train_pack:
     """Train the runs of one pack, or take them from the store: a Parquet table of its runs."""
     input:
-        task=lambda wildcards: f"{RESULTS}/data/{PLAN.pack(wildcards.pack).runs[0].data_id}.arrow",
+        task=lambda wildcards: task_file(PLAN.pack(wildcards.pack).runs[0]),
         states=lambda wildcards: state_files(PLAN.pack(wildcards.pack).runs),
     output:
         f"{RESULTS}/packs/{{pack}}.parquet",

@@ -4,6 +4,7 @@ Jobs side by side share the pages of one file, and no job copies what it does no
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,19 @@ from sgpipe.base.files import atomic, telling
 from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
 
 
-def save_task(task: Task, path: Path | str) -> None:
-    """Write a prepared task to a file."""
+def save_task(task: Task, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
+    """Write a prepared task to a file.
+
+    Args:
+        task: The task.
+        path: The file.
+        notes: Added to its metadata.
+    """
     batches = [_to_arrow(getattr(task, split)) for split in SPLITS]
     shape = {"kind": type(task.train).__name__, "units": task.units, "classes": task.classes, "steps": task.steps}
     if isinstance(task.train, Analog):
         shape["hold"] = task.train.hold
-    schema = batches[0].schema.with_metadata({"sgpipe.task": json.dumps(shape)})
+    schema = batches[0].schema.with_metadata({**(notes or {}), "sgpipe.task": json.dumps(shape)})
     with atomic(Path(path)) as temporary, pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as out:
         for batch in batches:
             out.write_batch(batch.replace_schema_metadata(schema.metadata))

@@ -12,9 +12,11 @@ from sgpipe.plan import cost
 from sgpipe.results.store import Store
 from sgpipe.spec.config import Config
 from sgpipe.spec.experiments import Experiment, in_readings, load_experiments
-from sgpipe.spec.numerics import VERSIONS, init_version, versions
+from sgpipe.spec.numerics import SIMULATION, VERSIONS, init_version, versions
 from sgpipe.spec.readings import FOLDER as READINGS
 from sgpipe.spec.run import SECTIONS, SEEDS, RunSpec, canonical_json, digest, knobs
+
+NUMERICS = "sgpipe.numerics"  # in the metadata of a file: the versions of what made it
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Pack:
     def numerics(self) -> str:
         """The numerics versions of everything its runs use, as one canonical string."""
         return ";".join(sorted({versions(spec) for spec in self.runs}))
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What its table says of its making, for whoever finds it without Snakemake's notes."""
+        return {NUMERICS: self.numerics, "sgpipe.columns": self.columns}
 
     @property
     def init_ids(self) -> list[str]:
@@ -127,6 +134,19 @@ class Plan:
         """Return the numerics version of a data set's maker."""
         name = f"task.{self.task(data_id).data.task}"
         return f"{name}={VERSIONS[name]}"
+
+    def task_notes(self, data_id: str) -> dict[str, str]:
+        """Return what a prepared task says of its making, as `Pack.notes`."""
+        return {NUMERICS: self.task_numerics(data_id)}
+
+    def init_notes(self, init_id: str) -> dict[str, str]:
+        """Return what an initial state says of its making, as `Pack.notes`."""
+        return {NUMERICS: self.init_numerics(init_id)}
+
+    @property
+    def simulation_notes(self) -> dict[str, str]:
+        """What a table of simulated networks says of its making, as `Pack.notes`."""
+        return {NUMERICS: f"simulation={SIMULATION}"}
 
     def definition(self, name: str) -> str:
         """Digest what an experiment's table depends on besides results: its runs and settings."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.parquet import read_whole
-from sgpipe.plan.plan import Plan
+from sgpipe.plan.plan import NUMERICS, Plan
 from sgpipe.results.store import Result
 from sgpipe.results.tables import experiment_table, merge_packs, results_of_table, runs_table, write_table
 from sgpipe.rules.notice import tell_of_failures
@@ -15,8 +15,6 @@ from sgpipe.rules.table_metadata import table_metadata
 from sgpipe.rules.whole import whole
 from sgpipe.spec.numerics import versions
 from sgpipe.spec.run import RunSpec
-
-NUMERICS = "sgpipe.numerics"  # in the metadata of a collected table
 
 
 def aggregate(plan: Plan, name: str, packs: Iterable[Path | str], output: Path | str) -> None:
@@ -49,12 +47,12 @@ def pack_table(plan: Plan, path: Path | str) -> pa.Table:
     path = Path(path)
 
     def again() -> None:
-        runs = plan.pack(path.stem).runs
-        results = [result for spec in runs if (result := plan.store.get(spec))]
-        if len(results) < len(runs):
-            missing = f"{len(runs) - len(results)} of its {len(runs)} runs are not in the store"
+        pack = plan.pack(path.stem)
+        results = [result for spec in pack.runs if (result := plan.store.get(spec))]
+        if len(results) < len(pack.runs):
+            missing = f"{len(pack.runs) - len(results)} of its {len(pack.runs)} runs are not in the store"
             raise SgpipeError(f"{path}: {missing}; give the same command again to train them")
-        write_table(runs_table(results), path)
+        write_table(runs_table(results), path, pack.notes)
 
     return whole(plan, path, read_whole, again)
 

@@ -40,7 +40,9 @@ def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path 
         raise SgpipeError(f"{where}: {error}") from error
     for message in state.messages:
         LOG.warning(f"{where}: {message}")
-    write_state(state, output, {"sgpipe.init": spec.init_id, "sgpipe.spec": spec.canonical()})
+    write_state(
+        state, output, {"sgpipe.init": spec.init_id, "sgpipe.spec": spec.canonical(), **plan.init_notes(init_id)}
+    )
 
 
 def ready_state(plan: Plan, path: Path | str) -> Sequence[LayerSettings]:

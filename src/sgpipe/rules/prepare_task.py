@@ -30,7 +30,7 @@ def prepare_task(
     spec = plan.task(data_id)
     plan.sources.check(spec.data)
     task = prepare(spec, plan.config.data_dir, workers, keep=Path(task_path).parent)
-    save_task(task, task_path)
+    save_task(task, task_path, plan.task_notes(data_id))
     _write_statistics(spec, task, statistics_path)
 
 

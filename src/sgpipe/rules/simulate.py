@@ -42,7 +42,8 @@ def simulate(
     if phase:
         rows += [{"kind": "phase", **row} for row in phase_rows(first, task, **phase)]
     rows += [{"kind": "moment", **row} for row in moment_rows(first, task)]
-    write_table(pa.Table.from_pylist(rows, _columns(rows)), output, table_metadata(experiment))
+    metadata = table_metadata(experiment) | plan.simulation_notes
+    write_table(pa.Table.from_pylist(rows, _columns(rows)), output, metadata)
 
 
 def _columns(rows: Iterable[Mapping[str, object]]) -> pa.Schema:

@@ -62,5 +62,5 @@ def train_pack_of(plan: Plan, pack: Pack, task_path: Path | str, output: Path | 
             {init_id: ready_state(plan, plan.init_path(init_id)) for init_id in pack.init_ids},
         )
     if output is not None:
-        write_table(runs_table(results), output)
+        write_table(runs_table(results), output, pack.notes)
     tell_of_failures(config, f"pack {pack.id}", (result.status for result in results))
