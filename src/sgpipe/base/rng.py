@@ -39,7 +39,8 @@ def uniform(generator: np.random.Generator, low: float, high: float, shape: tupl
 def hashed(key: int, counters: np.ndarray) -> np.ndarray:
     """Compute values uniform in [0, 1) as a pure function of a 64-bit key and a counter.
 
-    The value of a counter does not depend on earlier ones, so an engine computes only the values that it needs: value = (mix(key + 0x9E3779B97F4A7C15 (counter + 1)) >> 11) / 2^53, modulo 2^64, with SplitMix64's mix
+    The value of a counter does not depend on earlier ones, so an engine computes only the values that it needs:
+    value = (mix(key + 0x9E3779B97F4A7C15 (counter + 1)) >> 11) / 2^53, modulo 2^64, with SplitMix64's mix
     (Steele, Lea & Flood 2014).
 
     Args:

@@ -48,7 +48,7 @@ class Network(torch.nn.Module):
         Args:
             spec: The run.
             weights: Arrays by name; matrices are (units out, units in).
-            layers: Per hidden layer, the settings that follow from the conditions on the initial state, if there are any.
+            layers: For each hidden layer what follows from the conditions on the initial state, if the run has any.
         """
         super().__init__()
         self.spec, self.layers = spec, layers

@@ -25,9 +25,9 @@ def neuron(
     """Register a neuron: a frozen dataclass of knobs with a method `step`.
 
     `step(self, state, drive, fire)` returns the state after a time step as a tuple, in the order of the names. Each
-    part is a tensor (batch, units), and 0 before the first step. `drive` (batch, units) is the whole input, W z + V s + b.
-    `fire` turns the membrane above the threshold into spikes, 1 where it is positive, with the run's surrogate
-    derivative.
+    part is a tensor (batch, units), and 0 before the first step. `drive` (batch, units) is the whole input,
+    W z + V s + b. `fire` turns the membrane above the threshold into spikes, 1 where it is positive, with the run's
+    surrogate derivative.
 
     Args:
         name: The value of `network.neuron`, and the section of its knobs.
