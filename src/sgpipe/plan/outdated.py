@@ -1,4 +1,4 @@
-"""Tables that are there, but are of other runs than the plan's.
+"""Tables that exist, but have other runs than the plan.
 
 Snakemake notices a changed plan by what it has noted of earlier jobs in `.snakemake`. Where that is lost, or the
 results were made in another folder, only the tables themselves tell.
