@@ -1,4 +1,7 @@
-"""Every command of README and documentation names what there is: options, targets, files, extras."""
+"""Every command of README and documentation names what there is: options, targets, files, extras.
+
+`test_documented_commands_run.py` runs them.
+"""
 
 import re
 import shlex
@@ -17,6 +20,7 @@ from tests.conftest import ROOT
 
 PROGRAMS = ("sgpipe", "snakemake", "make", "python", "pip")
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<kind>\w*)\n(?P<body>.*?)^ *```", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(rf"`((?:{'|'.join(PROGRAMS)})\s[^`]+)`")
 NO_EXPERIMENT = ("all_figures", "all_tables", "claims", "download", "explorer", "plan", "provenance")
 # What a reader has, and the repository has not; and a run's id, which stands for any.
 OF_THE_READER = ("tables", "runs.tar", "pictures", "verdicts", "/tmp/", "DATA/", "my-study", "net.nir", "page.html")
@@ -30,7 +34,10 @@ class Command(NamedTuple):
 
 
 def commands() -> Iterator[Command]:
-    """Yield the commands in code blocks, fenced and indented, without what stands behind `#`."""
+    """Yield the commands in code blocks, fenced and indented, without what stands behind `#`, and those in sentences.
+
+    In a sentence a program and one word, such as `sgpipe nir`, may be a name alone; only with make it is all of it.
+    """
     for page in pages():
         text = page.read_text(encoding="utf-8")
         lines = [line for block in BLOCK.finditer(text) if block["kind"] in ("sh", "bash", "") for line in block["body"].splitlines()]  # fmt: skip
@@ -39,6 +46,10 @@ def commands() -> Iterator[Command]:
             if line.strip().split(" ")[0] in PROGRAMS:
                 for part in re.split(r"&&", line):
                     yield Command(page, tuple(shlex.split(part, comments=True)))
+        for inline in INLINE.finditer(BLOCK.sub("", text)):
+            words = tuple(shlex.split(inline[1]))
+            if len(words) > 2 or words[0] == "make":
+                yield Command(page, words)
 
 
 ALL = list(commands())

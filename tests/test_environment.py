@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -39,6 +40,19 @@ def test_the_lock_has_every_package_that_is_asked_for():
     ]
     names = {entry.partition(">")[0].partition("[")[0].lower().replace(".", "-") for entry in asked}
     assert names <= locked, "run `make lock`"
+
+
+def test_workflows_of_github_run_what_there_is():
+    targets = re.search(r"^\.PHONY: (.+)", (ROOT / "Makefile").read_text().replace("\\\n", ""), re.MULTILINE)[1].split()
+    paths = sorted((ROOT / ".github/workflows").glob("*.yml"))
+    assert [path.stem for path in paths] == ["ci", "pages", "wheels"]
+    for path in paths:
+        jobs = YAML(typ="safe").load(path)["jobs"]
+        for step in (step for job in jobs.values() for step in job["steps"]):
+            program, *words = step.get("run", "").split() or [""]
+            assert program in ("make", ".ci/run", "pipx") if "run" in step else "@" in step["uses"]
+            assert program != "make" or set(words) <= set(targets)
+            assert program != ".ci/run" or os.access(ROOT / program, os.X_OK)
 
 
 def tutorial() -> list[dict]:

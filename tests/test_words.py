@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from website.links import LINK, relinked
+from website.links import LINK, enlarged, relinked
 from website.words import pages, stale, written
 
 from sgpipe.cli import main
@@ -51,6 +51,11 @@ def test_links_out_of_the_documentation_become_links_within_the_site():
         "[a](../src/sgpipe/cli.py) [b](../README.md#start) [c](../src) ![d](pictures/speed.png)", ROOT / "docs" / "x.md"
     )
     assert text == "[a](files/src/sgpipe/cli.py) [b](index.md#start) c ![d](pictures/speed.png)"
+
+
+def test_a_picture_on_a_line_of_its_own_is_a_link_to_itself():
+    text = "![a](x/y.png)\n\nwords ![b](z.png)\n"
+    assert enlarged(text) == "[![a](x/y.png)](x/y.png)\n\nwords ![b](z.png)\n"
 
 
 def blocks(language: str) -> list[tuple[Path, str]]:

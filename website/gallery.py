@@ -1,7 +1,8 @@
 """The gallery: every figure and table of both papers, with caption, verdicts, YAML and command. MkDocs runs this.
 
 Pictures are drawn from the tables in docs/results. Those of scale laptop are taken from results/laptop, if
-`make figures` has been run. Nothing is trained.
+`make figures` has been run. What needs no training is the same at scale smoke, and is taken from there otherwise.
+Nothing is trained.
 """
 
 import re
@@ -19,6 +20,7 @@ from sgpipe.claims.words import SYMBOLS
 from sgpipe.figures.make import make_figure
 from sgpipe.plan.outputs import caption_of, kind_of, tables_of
 from sgpipe.spec.experiments import Experiment, load_experiments
+from website.links import enlarged
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, DRAWN = ROOT / "docs/results", ROOT / "build/gallery"
@@ -38,15 +40,26 @@ class Shown(NamedTuple):
 def pictures(experiments: list[Experiment]) -> Iterator[Shown]:
     """Yield the pictures of a figure: of committed tables, and of scale laptop if it has been made here."""
     for experiment in experiments:
-        for table in sorted(RESULTS.rglob(f"{experiment.id}.parquet")):
+        # The papers' own settings come before what else their text allows.
+        tables = RESULTS.rglob(f"{experiment.id}.parquet")
+        for table in sorted(tables, key=lambda path: ("readings" in path.parts, path)):
             if picture := _drawn(experiment, table):
                 yield Shown(
                     picture, f"drawn from [{table.relative_to(RESULTS.parent)}](../{table.relative_to(RESULTS.parent)})"
                 )
-    first = experiments[0]
-    made = ROOT / "results/laptop/figures" / first.paper / f"{first.id.partition('_')[2]}.png"
-    if made.is_file():
-        yield Shown(made, "scale laptop, on stand-ins where there are no files, by `make figures`")
+    if made := _made_here(experiments[0], "png"):
+        words = "scale laptop, on stand-ins where there are no files, by `make figures`"
+        yield Shown(made, words if experiments[0].trains else "drawn without training")
+
+
+def _made_here(experiment: Experiment, suffix: str) -> Path | None:
+    """Return the file of a figure or table that was made in this folder, if there is one."""
+    for scale in ("laptop",) if experiment.trains else ("laptop", "smoke"):
+        folder = ROOT / "results" / scale / kind_of(experiment) / experiment.paper
+        path = folder / f"{experiment.id.partition('_')[2]}.{suffix}"
+        if path.is_file():
+            return path
+    return None
 
 
 def _drawn(experiment: Experiment, table: Path) -> Path | None:
@@ -129,7 +142,7 @@ def section(experiments: list[Experiment], file: Path, scoreboard: pd.DataFrame)
             with mkdocs_gen_files.open(f"gallery/{first.paper}/{stem}", "wb") as target:
                 target.write(one.path.read_bytes())
             lines += [
-                f"![{heading}: {first.title}]({first.paper}/{stem})",
+                enlarged(f"![{heading}: {first.title}]({first.paper}/{stem})"),
                 "",
                 f"*{one.words[0].upper()}{one.words[1:]}.*",
                 "",
@@ -145,9 +158,9 @@ def section(experiments: list[Experiment], file: Path, scoreboard: pd.DataFrame)
 
 
 def _table(experiment: Experiment) -> str:
-    """Return a table of scale laptop as Markdown, without its title."""
-    path = ROOT / "results/laptop/tables" / experiment.paper / f"{experiment.id.partition('_')[2]}.md"
-    if not path.is_file():
+    """Return a table as Markdown, without its title."""
+    path = _made_here(experiment, "md")
+    if path is None:
         return "*Written by `make figures`, which has not been run where this site was built.*"
     return path.read_text(encoding="utf-8").partition("\n")[2].strip()
 

@@ -51,6 +51,11 @@ def _pieces(text: str) -> list[str]:
     return re.split(r"(^```.*?^```)", text, flags=re.DOTALL | re.MULTILINE)
 
 
+def enlarged(text: str) -> str:
+    """Return a page with each picture that has a line of its own as a link to it: on a telephone it is too small."""
+    return re.sub(r"^!\[[^\]]*\]\((?P<path>[^)\s]+)\)$", r"[\g<0>](\g<path>)", text, flags=re.MULTILINE)
+
+
 def linked(text: str, source: Path) -> Iterator[Path]:
     """Yield the files of the repository that a page links to."""
     for link in LINK.finditer(text):

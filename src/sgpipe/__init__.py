@@ -1,8 +1,8 @@
 """sgpipe: surrogate-gradient studies of spiking networks, rerun from data to figures.
 
-As a library (docs/library.md): `train`, `runs`, `figure`, `conditions`, `load`, and `make_run` and `make_task`. What
-a file of extensions needs is in `sgpipe.extend`. Each is imported when it is first used, since every job of the
-pipeline imports this module, and few need torch or pandas.
+As a library (docs/library.md) it offers `train`, `runs`, `figure`, `conditions`, `load`, `make_run` and `make_task`.
+Extension files import from `sgpipe.extend`. Names are imported when they are first used, since every job of the
+pipeline imports this module, and few jobs need torch or pandas.
 """
 
 from importlib import import_module

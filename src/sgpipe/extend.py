@@ -1,7 +1,7 @@
-"""What a file of one's own needs to register neurons, initialisers, data sets and figures (docs/extensions.md).
+"""What an extension file imports to register neurons, initialisers, data sets and figures (docs/extensions.md).
 
-The file is named under `extensions:` of config.yaml. It is read by every job, so heavy libraries (torch, pandas) are
-better imported within the functions that use them.
+The file is listed under `extensions:` in config.yaml. Every job reads it, so import large libraries (torch, pandas)
+within the functions that use them.
 """
 
 from sgpipe.base.rng import permutation, stream, uniform

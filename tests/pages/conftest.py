@@ -28,7 +28,7 @@ def browser(tmp_path_factory):
         context = play.chromium.launch_persistent_context(
             profile, executable_path=program, args=OPTIONS, viewport=WIDE, offline=True
         )
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(180_000)
         yield context
         context.close()
 

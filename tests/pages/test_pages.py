@@ -109,3 +109,40 @@ def test_the_report_has_every_figure_and_page(opened, made):
             page.get_by_text("figures", exact=True).first.dispatch_event("click")
             assert page.get_by_text("fig3", exact=False).count() > 0
             page.get_by_text("Report", exact=True).first.dispatch_event("click")
+
+
+def test_the_report_can_be_read_on_a_telephone(opened, made):
+    """Snakemake's page does not scroll sideways; its menu covers the text until it is closed, which is not ours.
+
+    Looked at besides: the introduction without the menu, each caption, and each page and table within the report.
+    """
+    with opened(made("report.html"), NARROW) as page:
+        page.wait_for_selector("nav, #app div")
+        assert fits(page)
+        for name in ("zenke2021", "figures"):
+            page.get_by_text(name, exact=True).first.dispatch_event("click")
+            assert fits(page)
+        page.evaluate("app.setView({hideNavbar: true, content: 'metadata'})")
+        page.evaluate("document.querySelector('nav').remove()")
+        assert fits(page) and page.evaluate("""() => {
+            const introduction = document.querySelector('#app > div > :last-child');
+            return introduction.innerText.length > 300 && introduction.scrollWidth <= introduction.clientWidth;
+        }""")
+        wide = page.evaluate("""() => {
+            const place = document.createElement("div");
+            place.style = "width: 360px; overflow: auto";
+            document.body.append(place);
+            return Object.entries(results).filter(([name, result]) => {
+                place.innerHTML = result.caption || "";
+                return !place.innerText || place.scrollWidth > place.clientWidth;
+            }).map(([name]) => name);
+        }""")
+        assert wide == []
+        documents = page.evaluate(
+            "Object.entries(results).filter(([, one]) => one.mime_type === 'text/html').map(([name]) => name)"
+        )
+    assert documents
+    for name in documents:
+        path = made(name)
+        with opened(path, NARROW) as page:
+            assert fits(page), path

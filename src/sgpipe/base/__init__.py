@@ -1,1 +1,1 @@
-"""What knows no science: errors, files, YAML, schemas, random streams."""
+"""General tools that have nothing to do with neurons: errors, files, YAML, schemas, random streams."""

@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right."""
+"""The exception for everything that a user can mend."""
 
 from difflib import get_close_matches
 

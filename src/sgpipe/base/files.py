@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Write files atomically, so that they are either complete or absent."""
 
 import errno
 import itertools

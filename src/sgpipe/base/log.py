@@ -1,4 +1,4 @@
-"""What the package tells a person beside its results: lines `sgpipe: ...` on the error stream, by logging's means.
+"""Messages for the user: lines `sgpipe: ...` on the error stream, written by `logging`.
 
     LOG.warning("...")         on the error stream of the moment, which a job sends to its log
     TERMINAL.warning("...")    on the one that the process began with, where people look while jobs run

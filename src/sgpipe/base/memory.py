@@ -1,4 +1,4 @@
-"""Memory that a block of code may take, where a file could make a library take more than there is."""
+"""Limit the memory of a block of code, since a hostile file can make a library allocate more than there is."""
 
 import os
 from collections.abc import Iterator

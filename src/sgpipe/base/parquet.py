@@ -1,4 +1,4 @@
-"""Reading our Parquet files, and telling those that are not whole."""
+"""Read our Parquet files, and recognise damaged ones."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -12,8 +12,8 @@ def stream(seed: int, name: str) -> np.random.Generator:
     version to version, but not those of `permutation` or `normal`.
 
     Args:
-        seed: Of the run or the data.
-        name: Of the stream, e.g. `init/W1`.
+        seed: The seed of the run or of the data.
+        name: The name of the stream, e.g. `init/W1`.
     """
     digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, digest])))
@@ -28,10 +28,10 @@ def uniform(generator: np.random.Generator, low: float, high: float, shape: tupl
     """Draw float64 values uniform in [low, high).
 
     Args:
-        generator: Of the random numbers.
+        generator: The generator to draw from.
         low: The lower bound.
         high: The upper bound.
-        shape: Of the result.
+        shape: The shape of the result.
     """
     return low + (high - low) * generator.random(shape)
 
@@ -39,8 +39,8 @@ def uniform(generator: np.random.Generator, low: float, high: float, shape: tupl
 def hashed(key: int, counters: np.ndarray) -> np.ndarray:
     """Compute values uniform in [0, 1) as a pure function of a 64-bit key and a counter.
 
-    The value of any counter can be had without those before it, so an engine computes only what it needs, where it
-    needs it: value = (mix(key + 0x9E3779B97F4A7C15 (counter + 1)) >> 11) / 2^53, modulo 2^64, with SplitMix64's mix
+    The value of a counter does not depend on earlier ones, so an engine computes only the values that it needs:
+    value = (mix(key + 0x9E3779B97F4A7C15 (counter + 1)) >> 11) / 2^53, modulo 2^64, with SplitMix64's mix
     (Steele, Lea & Flood 2014).
 
     Args:

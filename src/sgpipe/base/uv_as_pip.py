@@ -1,4 +1,4 @@
-"""Run uv with what pip has been told of where packages come from; run by `make` before the package is installed.
+"""Run uv with pip's settings for package indexes; run by `make` before the package is installed.
 
     python uv_as_pip.py .venv/bin/uv pip install ...
 

@@ -1,4 +1,4 @@
-"""Reading YAML the way a person means it, and no more of it than a person would write.
+"""Read YAML as its author meant it, without the features that nobody writes by hand.
 
 libyaml parses, through PyYAML; what a plain word means is that of YAML 1.2, of which PyYAML knows 1.1 alone.
 """

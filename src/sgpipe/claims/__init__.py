@@ -1,5 +1,5 @@
-"""What a paper claims, and whether the tables of our experiments bear it out (docs/claims.md).
+"""The claims of a paper, and whether the tables of our experiments support them (docs/claims.md).
 
-`declare` reads the claims, `tables` the experiments, `estimates` makes numbers with intervals of them, `rules` says
-where a claim wants these to lie, `judge` gives the verdict; `report` and `picture` show all of them.
+`declare` reads the claims, `tables` the experiments, `estimates` computes numbers with intervals from them, `rules`
+says where a claim requires these to lie, `judge` gives the verdict; `report` and `picture` show all of them.
 """

@@ -1,4 +1,4 @@
-"""The shape of a claim file, and its claims, one for each entry of a `for_each`."""
+"""The format of a claim file, and its claims, one for each entry of a `for_each`."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,7 +46,7 @@ class Allow(Document):
 
 
 class DeclaredGroup(Document):
-    """Runs, and the number made of them."""
+    """Runs, and the number computed from them."""
 
     experiment: ExperimentName | None = Field(None, description="e.g. zenke2021_fig3")
     sweep: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
@@ -163,7 +163,7 @@ class ClaimFile(Document):
 
 
 class ForEach(Document):
-    """For which values a claim is made."""
+    """The values for which a claim is repeated."""
 
     for_each: list[Annotated[dict[str, Any], Field(min_length=1)]] = Field(
         [{"": ""}],

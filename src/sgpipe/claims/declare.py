@@ -1,4 +1,4 @@
-"""Claims as they are declared in workflow/claims/*.yaml."""
+"""The claims that are declared in workflow/claims/*.yaml."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ SELECTION = ("hidden_layers", "spikes_total")  # columns besides knobs that may 
 
 @dataclass(frozen=True)
 class Group:
-    """Some runs of an experiment, and the one number to make of them."""
+    """Some runs of an experiment, and the number to compute from them."""
 
     name: str
     experiment: str
@@ -100,9 +100,9 @@ def claimed(experiments: Mapping[str, Experiment]) -> list[str]:
 def about(claims: Iterable[Claim], experiments: Mapping[str, Experiment]) -> list[Claim]:
     """Return the claims as they are made about some experiments.
 
-    Where experiments stand for those of another paper, as all of a file that is `like` another do, its claims are
-    about them too: what is claimed of zenke2021_fig6, of zenke2021real_fig6. Left out are claims about any that nothing
-    stands for, and those of papers of which nothing is declared.
+    Experiments may stand for those of another paper, as all experiments of a file that is `like` another do. The claims
+    then apply to them as well: a claim about zenke2021_fig6 is also tested on zenke2021real_fig6. Claims about
+    experiments that are not declared, and that none stands for, are left out.
     """
     papers: dict[str, dict[str, dict[str, str]]] = {}
     for experiment in experiments.values():

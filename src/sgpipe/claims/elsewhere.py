@@ -1,4 +1,4 @@
-"""The scoreboard's verdicts, to stand beside those of a page: larger scales, better data."""
+"""The scoreboard's verdicts at larger scales or on better data, shown beside those of a page."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,8 +23,8 @@ def elsewhere(path: Path | str, judgements: Iterable[Judgement]) -> dict[str, El
     """Return the scoreboard's verdicts on claims that are judged here, where they are of another scale or other data.
 
     Args:
-        path: `scoreboard.parquet`; there need be none.
-        judgements: Those of this page.
+        path: `scoreboard.parquet`; it may be missing.
+        judgements: The judgements of this page.
 
     Returns:
         By the id of the claim.

@@ -1,10 +1,10 @@
-"""From runs to one number with an interval (docs/claims.md has the definitions and their reasons).
+"""Compute one number with an interval from runs (docs/claims.md has the definitions and their reasons).
 
-Means and their differences have the intervals of Student and Welch. Every other number has one by simulation: each
-group is represented by draws of its number that reflect how well so few runs determine it, and the interval holds the
-middle 95 % of what the rule makes of them. The draws of a mean are mean + t sd / sqrt(n) with t of n - 1 degrees of
-freedom, those of a share Jeffreys' beta, those of a standard deviation sd sqrt((n - 1) / chi2), and those of a fitted
-sigmoid resampled runs.Cells of a grid that share a data set and initial weights are not independent: shares and matched
+Means and their differences have the intervals of Student and Welch. All other intervals are simulated: each group is
+represented by draws of its number that reflect its uncertainty, the rule is applied to the draws, and the interval is
+the middle 95 % of the outcome. The draws of a mean are mean + t sd / sqrt(n) with t of n - 1 degrees of freedom, those
+of a share Jeffreys' beta, those of a standard deviation sd sqrt((n - 1) / chi2), and those of a fitted sigmoid
+resampled runs. Cells of a grid that share a data set and initial weights are not independent: shares and matched
 differences of several runs a seed have the interval of Student over the seeds. The draws are evenly spaced quantiles in
 a random order of a named stream: equal tables give equal intervals, and those of a single number are as exact as a
 formula's.
@@ -99,7 +99,7 @@ def _sd(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Esti
 
 
 def _share(group: Group, runs: pd.DataFrame, values: np.ndarray, name: str) -> Estimate:
-    """A run that was lost is one that does not reach the level."""
+    """A run that diverged or failed counts as one that does not reach the level."""
     n, k = len(runs), int((runs[group.column] >= group.level).sum())
     reached = pd.Series((runs[group.column] >= group.level).to_numpy(float), runs.index)
     draws = _over_seeds(reached, runs, name)
@@ -194,7 +194,8 @@ MEASURES: dict[str, Callable[[Group, pd.DataFrame, np.ndarray, str], Estimate]] 
 def differences(groups: Sequence[Group], runs: Sequence[pd.DataFrame], by: Sequence[str], name: str) -> Estimate:
     """Return the mean difference of two groups' runs that agree in the knobs `by`.
 
-    Of a share, each run counts 1 or 0, and a lost run 0; of a mean, pairs with a lost run are left out. Only runs of
+    For a share each run counts 1 or 0, and a run that diverged or failed 0. For a mean, pairs with such a run are left
+    out. Only runs of
     equal seeds make a pair. Pairs of one seed are not independent: the interval is that of the seeds' means.
     """
     keys, sides = [*by, *(key for key in SEEDS if key not in by and all(key in own for own in runs))], []

@@ -43,7 +43,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class GroupResult:
-    """What became of one group: its number with an interval, the runs that count and those they were chosen among."""
+    """The result of one group: its number with an interval, the runs that count and those they were chosen among."""
 
     name: str
     value: float
@@ -139,9 +139,9 @@ def _barred(claim: Claim, tables: Mapping[str, ExperimentTable], selected, scale
 
 
 def _empty(claim: Claim, found: Iterable[Comparison], counted: Iterable, chance: float) -> str:
-    """Return why a claim holds of nothing: it asks for no difference, and no group learnt; else an empty string.
+    """Return why a claim holds trivially: it asks for no difference, and no group learnt; else an empty string.
 
-    Networks that only guess are all alike, so that a claim of equality would be true of them.
+    Networks that only guess are all alike, so a claim of equality would be true for them.
     """
     compared = len(claim.groups) > 1 or claim.groups[0].measure == "spread"
     of_learning = not claim.ratio and all(group.column in OF_LEARNING for group in claim.groups)

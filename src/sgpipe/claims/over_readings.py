@@ -1,4 +1,4 @@
-"""Claims judged in every reading of what a paper leaves open, and summed up over them."""
+"""Judge claims in every reading of what a paper leaves open, and sum the verdicts up."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,12 +62,12 @@ def judged_in(
 
     Args:
         places: The folders.
-        claims: As they are made about the declared experiments, those that stand for others' included.
+        claims: The claims about the declared experiments, including those that stand for others.
         declared: The experiments, with what each stands for.
         settings: What each paper leaves open, and what a file about it leaves open besides, by a file's `paper`.
 
     Returns:
-        By the id of the claim that the paper itself makes.
+        Judgements by the id of the paper's own claim.
     """
     judged: dict[str, list[InReading]] = {}
     for place in places:

@@ -1,7 +1,7 @@
 """Where a claim's number, interval and target lie on a little strip of their own.
 
-Units differ from claim to claim, so each strip has its own scale, from -1 to 1. A target with two bounds is the middle
-of it. One with a single bound begins or ends in the middle, and the scale is what the interval needs.
+Units differ from claim to claim, so each strip has its own scale, from -1 to 1. A target with two bounds fills the
+middle. One with a single bound begins or ends in the middle, and the scale is as large as the interval needs.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The tables that claims are held against, and the runs of them that a claim asks for."""
+"""The tables on which claims are tested, and the runs in them that a claim selects."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ class ExperimentTable:
     _fits: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def fits(self, key: str, wanted: Any) -> np.ndarray:
-        """Tell which runs have what is wanted of a knob, as `fits` does; many groups ask the same."""
+        """Tell which runs have the wanted value of a knob, as `fits` does, with a cache: many groups ask the same."""
         asked = key, repr(wanted)
         if asked not in self._fits:
             self._fits[asked] = fits(self.runs, key, wanted).to_numpy()
@@ -120,7 +120,7 @@ def spike_counts(counts: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what `choose.outcomes` returns, with columns that claims are about besides.
+    """Return what `choose.outcomes` returns, with the further columns that claims use.
 
     `train_accuracy` at the best validation epoch and `train_accuracy_last`; `train_loss_last` and `train_loss_change`,
     its ratio to that of the first epoch; of validation loss over the epochs `valid_loss_lowest`, `valid_loss_last`,
@@ -221,7 +221,7 @@ def _missing(value: Any) -> bool:
 
 
 def _default(runs: pd.DataFrame, key: str) -> pd.Series:
-    """Return the default of a knob that is younger than the table; missing where no task has such a knob."""
+    """Return the default of a knob that was added after the table was written; missing where no task has it."""
     tasks = sorted(runs["data.task"].unique()) if len(runs) else []
     defaults = {task: knobs(task)[key].default for task in tasks if key in knobs(task)}
     return runs["data.task"].map(defaults) if defaults else pd.Series(None, index=runs.index, dtype=object)

@@ -27,9 +27,9 @@ class Samples(Protocol):
         """Tell whether every array has the right shape and every entry is in range.
 
         Args:
-            steps: Time steps of a sample; of a text not used.
-            units: Input units; of a text not used.
-            classes: Classes or, of a text, words.
+            steps: Time steps of a sample; not used for a text.
+            units: Input units; not used for a text.
+            classes: The number of classes; for a text the number of words.
         """
 
 
@@ -37,7 +37,7 @@ class Samples(Protocol):
 class Events:
     """Spikes as lists of events, sorted by sample and step.
 
-    Sample s owns the events `ptr[s]:ptr[s + 1]`; event e is one spike of input `unit[e]` at time step `step[e]`.
+    The events of sample s are `ptr[s]:ptr[s + 1]`. Event e is one spike of input `unit[e]` at time step `step[e]`.
     """
 
     ptr: np.ndarray  # int64 (samples + 1,)
@@ -50,17 +50,17 @@ class Events:
 
     @classmethod
     def from_spikes(cls, sample: np.ndarray, step: np.ndarray, unit: np.ndarray, labels: np.ndarray) -> "Events":
-        """Sort spikes into events.
+        """Build events from spikes in any order.
 
         Args:
-            sample: Of each spike, its sample, (spikes,), in any order.
-            step: Its time step, likewise.
-            unit: Its input unit, likewise.
-            labels: Of each sample, (samples,).
+            sample: The sample of each spike, (spikes,), in any order.
+            step: The time step of each spike, (spikes,).
+            unit: The input unit of each spike, (spikes,).
+            labels: The label of each sample, (samples,).
         """
         ptr = np.zeros(len(labels) + 1, dtype=np.int64)
         np.cumsum(np.bincount(sample, minlength=len(labels)), out=ptr[1:])
-        # Sorted as one number each, which is ten times as fast as by three keys.
+        # Each spike becomes one number: sorting these is ten times as fast as sorting by three keys.
         steps, units = (int(values.max(initial=0)) + 1 for values in (step, unit))
         key = (sample.astype(np.int64) * steps + step) * units + unit
         key.sort()
@@ -130,7 +130,7 @@ class Analog:
 
 @dataclass(frozen=True)
 class Words:
-    """A text as one stream of word ids; what a network is to say at each word is the next one."""
+    """A text as one stream of word ids. At each word the network has to predict the next one."""
 
     ids: np.ndarray  # int32 (words,)
 
@@ -138,13 +138,13 @@ class Words:
         return len(self.ids)
 
     def batches(self, rows: int, steps: int):
-        """Cut the text into equal strands, and yield them side by side, some steps at a time.
+        """Cut the text into parallel streams of equal length, and yield them side by side, some steps at a time.
 
-        Row r of a batch continues where row r of the batch before it ended, so that a network may carry its state over.
-        The remainder that does not fill a row is left out; the last batch may have fewer steps.
+        Row r of a batch continues where row r of the batch before it ended, so that a network can keep its state. The
+        remainder that does not fill a row is left out; the last batch may have fewer steps.
 
         Args:
-            rows: Number of strands.
+            rows: The number of parallel streams.
             steps: Time steps per batch.
 
         Yields:
@@ -167,7 +167,7 @@ def _within(values: np.ndarray, bound: int) -> bool:
 
 @dataclass(frozen=True)
 class Task:
-    """A prepared data set: three splits and the shape that a network needs to know."""
+    """A prepared data set: three splits, and the numbers of units, classes and steps."""
 
     units: int
     classes: int

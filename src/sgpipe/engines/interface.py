@@ -1,4 +1,4 @@
-"""What an engine is: it trains networks an epoch at a time. The trainer knows nothing else about it.
+"""The interface of an engine, which trains networks an epoch at a time. The trainer uses nothing else.
 
 An engine opens a session for a list of runs on one task. CPU engines take one run a session, since independent
 runs side by side beat a lockstep there; an engine for a GPU may take a whole pack and fill the card with it.

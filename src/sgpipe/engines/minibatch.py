@@ -1,4 +1,4 @@
-"""What sessions of one run share that update after every minibatch: those of the reference and of the C++ engine."""
+"""What the sessions of the reference and of the C++ engine share, which update after every minibatch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Sessions that read a text: what engines share of it."""
+"""Sessions that read a text, as far as all engines share them."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence

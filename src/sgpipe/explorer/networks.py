@@ -44,7 +44,7 @@ def networks(path: Path, place: str, files: Mapping[str, str]) -> dict[str, obje
 
     Args:
         path: The table.
-        place: Its folder, as the page names it; empty for that which the page is about.
+        place: Its folder, as the page names it; empty for the main folder of the page.
         files: The experiment file of each experiment, by the experiment's id.
 
     Returns:

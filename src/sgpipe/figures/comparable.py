@@ -1,4 +1,4 @@
-"""Whether an experiment can be drawn beside another (`compare:`), found out before anything is trained."""
+"""Check, before anything is trained, that an experiment can be drawn beside another one (`compare:`)."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches

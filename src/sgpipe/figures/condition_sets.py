@@ -1,4 +1,4 @@
-"""How figures call a set of herranz2022's conditions, and in what order they stand."""
+"""The names of herranz2022's sets of conditions in figures, and their order."""
 
 from collections.abc import Iterable
 

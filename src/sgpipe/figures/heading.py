@@ -1,4 +1,4 @@
-"""What stands above a figure that is not the paper's own: its title, what draws it, and which knobs were changed."""
+"""The heading of a figure that is not the paper's own: its title, the module that draws it, and the changed knobs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

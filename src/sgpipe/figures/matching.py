@@ -1,4 +1,4 @@
-"""Which runs of two experiments are held against each other: those of one sweep whose knobs agree but for the changed.
+"""Pair the runs of two experiments: runs of the same sweep that differ only in the changed knobs.
 
 A knob is changed in a sweep if the two experiments have no value of it in common there. A point is one choice of all
 other knobs, seeds included. No results play a part, so that a plan knows before training whether there is anything to

@@ -1,4 +1,4 @@
-"""What a figure needs of the experiment that it is to draw, found out before anything is trained.
+"""Check, before anything is trained, that an experiment has what its figure needs.
 
 A figure's module says it in a literal, `NEEDS`, with any of these keys:
 

@@ -1,4 +1,4 @@
-"""Figures of extensions, as what `sgpipe.figures.make` takes for the module of a figure."""
+"""Figures of extensions, with the interface of a figure's module."""
 
 from collections.abc import Mapping
 from typing import Any

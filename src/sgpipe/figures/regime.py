@@ -1,4 +1,4 @@
-"""What herranz2022's text leaves open and a figure must therefore say of its networks, in the corner."""
+"""The settings that herranz2022's text leaves open. Its figures name them in the corner."""
 
 from collections.abc import Callable
 

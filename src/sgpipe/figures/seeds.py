@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but their seeds: one point with a spread, and how many were lost."""
+"""Runs that differ only in their seeds: one point with a spread, and the number that diverged or failed."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The one look of all figures: sizes, fonts, colours, and the small parts that every figure has.
+"""The common style of all figures: sizes, fonts, colours, and the small parts that every figure has.
 
 Sizes are those of the printed page: a figure is one column (85 mm) or two (180 mm) wide, no text below 6 pt.
 """

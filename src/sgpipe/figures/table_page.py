@@ -1,4 +1,4 @@
-"""A table as an HTML page that needs nothing from elsewhere; its formulas are pictures in it."""
+"""A table as a self-contained HTML page. Its formulas are pictures within the page."""
 
 import io
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""What the data sets of a figure are called: a stand-in never has the name of what it stands in for alone."""
+"""The names of data sets in figures. A stand-in is never called by the name of the data set that it replaces alone."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-"""From the conditions that a run asks for to the initial state that meets them."""
+"""Compute the initial state that meets a run's conditions."""

@@ -1,4 +1,4 @@
-"""What a network does before it is trained, simulated on its data, beside what the theory says of it."""
+"""Simulate a network on its data before training, and compare with the theory's predictions."""
 
 from collections.abc import Sequence
 

@@ -13,15 +13,16 @@ def figure(table: Path | str, draw: str | None = None, output: Path | str | None
     """Draw a figure from the table of an experiment.
 
     Args:
-        table: The table, e.g. `results/laptop/zenke2021_fig3.parquet`; beside it lies what was recorded of networks.
-        draw: What draws it, e.g. `zenke2021.fig3`; by default what has the experiment's name.
-        output: Files without suffix to write: .png, .pdf and .svg, and .parquet with the numbers; by default none.
+        table: The table, e.g. `results/laptop/zenke2021_fig3.parquet`. Recorded activity is read from beside it.
+        draw: The figure that draws it, e.g. `zenke2021.fig3`; by default the one with the experiment's name.
+        output: Path, without suffix, of the files to write: .png, .pdf, .svg, and .parquet with the plotted numbers. By
+            default nothing is written.
 
     Returns:
-        The figure, its panels laid out.
+        The figure, with its panels laid out.
 
     Raises:
-        SgpipeError: There is no such table, or nothing that draws it.
+        SgpipeError: There is no such table, or no figure that draws it.
     """
     path = Path(table)
     if not path.is_file():

@@ -23,11 +23,11 @@ class Response(NamedTuple):
     """What a network did with a batch.
 
     Attributes:
-        logits: (batch, classes), what its answer is the largest of; of a text those of each step, as `readout`.
-        readout: (steps, batch, classes), the readout's membrane or, of a linear readout, its logits.
-        spikes: Of each hidden layer (steps, batch, units), 0 or 1.
-        membranes: Of each hidden layer (steps, batch, units), in the neuron's own units.
-        state: Where it stands after the last step, to go on from.
+        logits: (batch, classes); the class with the largest is the network's answer. For a text (steps, batch, words).
+        readout: (steps, batch, classes), the readout's membrane; for a linear readout its logits.
+        spikes: For each hidden layer (steps, batch, units), 0 or 1.
+        membranes: For each hidden layer (steps, batch, units), in the neuron's own units.
+        state: The network's state after the last step. Give it to the next call to continue from there.
     """
 
     logits: torch.Tensor
@@ -38,17 +38,17 @@ class Response(NamedTuple):
 
 
 class Network(torch.nn.Module):
-    """A network of the pipeline: its weights are parameters, its spikes have the run's surrogate derivative."""
+    """A network of the pipeline. Its weights are parameters, and its spikes have the run's surrogate derivative."""
 
     def __init__(
         self, spec: RunSpec, weights: Mapping[str, np.ndarray], layers: Sequence[LayerSettings] | None = None
     ) -> None:
-        """Make it of weights.
+        """Build the network from its weights.
 
         Args:
             spec: The run.
-            weights: By name, of matrices (units out, units in).
-            layers: What the conditions on the initial state set of each hidden layer, if there are any.
+            weights: Arrays by name; matrices are (units out, units in).
+            layers: For each hidden layer what follows from the conditions on the initial state, if the run has any.
         """
         super().__init__()
         self.spec, self.layers = spec, layers
@@ -59,9 +59,9 @@ class Network(torch.nn.Module):
         """Run over time.
 
         Args:
-            inputs: Spike counts or currents (steps, batch, units) of the weights' type and device; of a text word ids
-                (steps, batch).
-            state: Where an earlier pass ended; without it all is at rest.
+            inputs: Spike counts or currents (steps, batch, units), of the weights' type and on their device. For a
+                text, word ids (steps, batch).
+            state: The final state of an earlier call; without it the network starts at rest.
         """
         activity = forward(self.spec, dict(self.named_parameters()), inputs, self.layers, state=state)
         readout, objective = torch.stack(activity.readout), self.spec.objective
@@ -74,12 +74,12 @@ class Network(torch.nn.Module):
         return Response(logits, readout, spikes, membranes, activity.state)
 
     def inputs(self, task: Task, split: str = "test", samples: Sequence[int] | None = None) -> torch.Tensor:
-        """Take samples of a task as `forward` wants them, (steps, batch, units).
+        """Turn samples of a task into inputs for `forward`, (steps, batch, units).
 
         Args:
-            task: The task; not a text.
+            task: The task. It must not be a text.
             split: `train`, `valid` or `test`.
-            samples: Their numbers; all by default.
+            samples: The indices of the samples; by default all.
         """
         own = getattr(task, split)
         chosen = np.arange(len(own)) if samples is None else np.asarray(samples)
@@ -88,17 +88,17 @@ class Network(torch.nn.Module):
 
 
 def load(run: Run | str, results: Path | str = "results") -> Network:
-    """Bring a trained network back, with the weights of its best validation epoch.
+    """Load a trained network from the store, with the weights of its best validation epoch.
 
     Args:
         run: The id of a run in the store (the column `run_id`), or the run or its knobs.
         results: The results folder.
 
     Returns:
-        A torch module that gives the spikes that the engine measured, but for the last bit of a sum.
+        A torch module. It reproduces the spikes that the engine counted, apart from rounding in the last bit of sums.
 
     Raises:
-        SgpipeError: The run has not ended here, or ended without weights.
+        SgpipeError: The run is not in the store, or has failed and so has no weights.
     """
     store = Store(Path(results) / "runs")
     spec = spec_of(store, run) if isinstance(run, str) else make_run(run)

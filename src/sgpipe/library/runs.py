@@ -1,4 +1,4 @@
-"""What a run is given as, and the tables of runs that have ended."""
+"""Make runs and data sets from knobs, and read the tables of runs that have ended."""
 
 import json
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ Run = RunSpec | Mapping[str, Any]
 
 
 def make_run(run: Run) -> RunSpec:
-    """Make a run of knobs, as an experiment file has them.
+    """Make a run from knobs, written as in an experiment file.
 
     Args:
         run: Knobs, nested or dotted, e.g. `{"network": {"hidden": [64]}, "surrogate.beta": 10}`; all others have their
-            default (docs/knobs.md). A run is returned as it is.
+            defaults (docs/knobs.md). A run is returned unchanged.
 
     Returns:
-        The run. `run.id` is the id that it has in every store.
+        The run. `run.id` is its id in every store.
 
     Raises:
         SgpipeError: A knob is unknown, a value is out of range, or the combination is impossible.
@@ -41,7 +41,8 @@ def make_task(run: Run, folder: Path | str | None = None) -> Task:
     """Make the data set of a run.
 
     Args:
-        run: The run, or its knobs. `data.source: original` reads published files, any other makes its data.
+        run: The run, or its knobs. With `data.source: original` published files are read; with any
+            other source the data are generated.
         folder: Where the files are, e.g. `data`.
 
     Returns:
@@ -63,11 +64,12 @@ def runs(source: Path | str = "results", rows: Literal["epochs", "runs"] = "epoc
             epoch; the choice of an epoch never looks at the test split.
 
     Returns:
-        Knobs by dotted name, and what was measured: `loss` and `penalty` in nats, `accuracy` as a share, `spikes` as
-        mean numbers per sample and hidden layer. Of an experiment's table `attrs["experiment"]` says which it is.
+        A column for each knob, by dotted name, and the measurements: `loss` and `penalty` in nats, `accuracy` as a
+        fraction, `spikes` as the mean number per sample in each hidden layer. If the source is an experiment's table,
+        `attrs["experiment"]` describes the experiment.
 
     Raises:
-        SgpipeError: There is nothing of that name, or it is no table of runs.
+        SgpipeError: There is no such file or folder, or it is not a table of runs.
     """
     path = Path(source)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""What the theory of initialisation says of a network."""
+"""The theory of initialisation, applied to a network."""
 
 from pathlib import Path
 
@@ -13,21 +13,22 @@ from sgpipe.spec.condition_choices import THEORY_NEURONS
 
 
 def conditions(run: Run, task: Task | None = None, *, folder: Path | str | None = None) -> pd.DataFrame:
-    """Ask the theory how far a network is from the conditions on its initial state (herranz2022, sections 2.2 to 2.6).
+    """Compute how far a network is from the conditions on its initial state (herranz2022, sections 2.2 to 2.6).
 
     Args:
-        run: The run, or its knobs. With `init.conditions` what these set is solved first; without, the network is
-            described as it is.
-        task: Its data, whose mean and variance the theory needs; by default those that its data knobs describe.
-        folder: Of data files, for a task that is read from files.
+        run: The run, or its knobs. If it has `init.conditions`, the equations of these are solved first; otherwise the
+            network is described unchanged.
+        task: The data set, whose mean and variance the theory needs; by default the one that the data knobs describe.
+        folder: The folder of data files, for a task that is read from files.
 
     Returns:
         A row per hidden layer, from 1: `mean` and `variance` of the recurrent weights V; `dampening`, `sharpness` and
-        `tail` of the surrogate derivative; `first` and `second`, the mean of it and of its square over all voltages;
-        `deviations.I` to `deviations.IV`, 0 where a condition holds; and `messages`, which says what has no solution.
+        `tail` of the surrogate derivative; `first` and `second`, the mean of the derivative and of its square over
+        all voltages; `deviations.I` to `deviations.IV`, 0 where a condition holds; and `messages`, which names each
+        condition that has no solution.
 
     Raises:
-        SgpipeError: A knob is wrong, or the theory is not about such a network.
+        SgpipeError: A knob is wrong, or the theory does not apply to such a network.
     """
     spec = make_run(run)
     network = spec.network

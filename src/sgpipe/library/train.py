@@ -29,11 +29,12 @@ class Trained:
 
     Attributes:
         spec: The run.
-        status: `finished`, or `diverged` if a loss was not a number.
-        weights: Arrays by name, of matrices (units out, units in), at the best validation epoch: W1, V1, ..., W_out.
-        epochs: A row per epoch and split: `loss` and `penalty` in nats, `accuracy` as a share, `spikes` as mean numbers
-            per sample and hidden layer, and `best`, the epoch of best validation accuracy.
-        layers: What the conditions on the initial state set of each hidden layer; None without conditions.
+        status: `finished`, or `diverged` if the loss became NaN or infinite.
+        weights: Arrays by name (W1, V1, ..., W_out) at the best validation epoch; matrices are (units out, units in).
+        epochs: A row per epoch and split: `loss` and `penalty` in nats, `accuracy` as a fraction, `spikes` as the mean
+            number per sample in each hidden layer, and `best`, true at the epoch of best validation accuracy.
+        layers: The settings of each hidden layer that follow from the conditions on the initial state; None without
+            conditions.
     """
 
     spec: RunSpec
@@ -43,7 +44,7 @@ class Trained:
     layers: tuple[LayerSettings, ...] | None = None
 
     def network(self) -> Network:
-        """Make a torch module of it; raises SgpipeError if it diverged before there were weights to keep."""
+        """Return the network as a torch module; raises SgpipeError if it diverged in its first epoch."""
         if not self.weights:
             raise SgpipeError("the network diverged in its first epoch, and has no weights")
         return Network(self.spec, self.weights, self.layers)
@@ -61,17 +62,18 @@ def train(
 
     Args:
         run: The run, or its knobs (see `make_run`).
-        task: Its data, of any shape; by default those that its data knobs describe. Of these `dt` counts all the same.
-        engine: What trains: the fastest engine that can, or the one that is named.
-        device: Where the torch reference and the gpu engine run.
-        folder: Of data files, for a task that is read from files.
+        task: The data set, of any shape; by default the one that the data knobs describe. The knob `data.dt` applies
+            to your own data set as well.
+        engine: The engine to train with. `auto` takes the fastest one that supports the run.
+        device: The device of the torch reference and of the gpu engine.
+        folder: The folder of data files, for a task that is read from files.
 
     Returns:
-        Weights, and a table of epochs.
+        The trained network, with its weights and a table of epochs.
 
     Raises:
-        SgpipeError: A knob is wrong, the task does not fit the run, the engine cannot train it, or its numbers cannot
-            be computed with.
+        SgpipeError: A knob is wrong, the task does not fit the run, the engine does not support it, or training
+            fails.
     """
     spec = make_run(run)
     if engine not in ENGINES:

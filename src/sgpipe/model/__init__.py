@@ -1,1 +1,1 @@
-"""The networks as readable equations in torch, and what is read off them."""
+"""The networks as readable equations in torch, and what is derived from them."""

@@ -1,4 +1,4 @@
-"""What a forward pass leaves behind."""
+"""The activity that a forward pass returns."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

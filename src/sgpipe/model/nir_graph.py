@@ -1,4 +1,4 @@
-"""A network in the Neuromorphic Intermediate Representation (Pedersen et al. 2024), as far as that can say it.
+"""A network in the Neuromorphic Intermediate Representation (Pedersen et al. 2024), as far as that can express it.
 
 NIR's neurons are differential equations, ours are steps of dt. Between them stand three conventions (docs/nir.md): what
 a layer receives in a step are impulses, which last no time and have an area of dt each; a membrane is looked at

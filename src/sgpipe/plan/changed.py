@@ -1,4 +1,4 @@
-"""Extensions that have changed since runs with them were stored: their runs have other ids now."""
+"""Extensions that have changed since runs with them were stored. These runs have new ids now."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ from sgpipe.spec.experiments import Experiment
 
 
 def changed_extensions(plan: Plan, experiments: Iterable[Experiment]) -> Iterator[str]:
-    """Say in a line for each extension that its runs are trained anew since its file is another one.
+    """Return a line for each extension whose file has changed, so that its runs are trained again.
 
     Args:
         plan: The plan, whose store keeps the files that extensions had.

@@ -1,4 +1,4 @@
-"""What training jobs ask a cluster for, once it is known which cluster that is."""
+"""Time and memory that training jobs request from a cluster, within its limits."""
 
 import math
 from collections.abc import Iterable

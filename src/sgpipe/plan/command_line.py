@@ -1,4 +1,4 @@
-"""What Snakemake was asked for, read off its command line.
+"""Find from Snakemake's command line what it was asked for.
 
 The Snakefile has no other way to know it: targets are settled after it has been read.
 """

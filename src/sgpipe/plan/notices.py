@@ -1,4 +1,4 @@
-"""What a person should know of a plan before it begins: that it takes months, or fits no memory."""
+"""Warnings about a plan before it starts: it would take months, or more memory than there is."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -16,14 +16,14 @@ COPIES = 4  # of each weight in training: itself, its gradient and two moments
 
 
 def notices(plan: Plan, names: Iterable[str] = ()) -> Iterator[str]:
-    """Say in a line each what is larger than people mean, in some experiments or in all.
+    """Return a line for everything that is larger than was probably intended.
 
     Args:
-        plan: The plan. What is in its store already is not counted.
+        plan: The plan. Runs that are already in its store are not counted.
         names: The experiments, by default all.
 
     Raises:
-        SgpipeError: No machine could ever do it.
+        SgpipeError: It is larger than any machine could handle.
     """
     chosen = [plan.experiment(name) for name in names or plan.experiments]
     yield from changed_extensions(plan, chosen)

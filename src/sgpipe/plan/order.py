@@ -1,4 +1,4 @@
-"""In what order jobs run, and how far a plan is: cheap figures first, and a line that says how long the rest takes."""
+"""The order of jobs, cheap figures first, and a line of progress with an estimate of the time left."""
 
 from collections.abc import Iterable
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""What a plan takes besides training: data sets to prepare, initial states to make, figures and tables to draw.
+"""The jobs of a plan besides training: data sets to prepare, initial states to make, figures and tables to draw.
 
 Rough times on one core, from the jobs of scale laptop (docs/performance.md, where the minutes go).
 """

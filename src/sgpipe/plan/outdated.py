@@ -1,4 +1,4 @@
-"""Files that are there, but are of other runs or of other numerics versions than the plan's.
+"""Files that exist, but have other runs or other numerics versions than the plan.
 
 Snakemake notices a changed plan by what it has noted of earlier jobs in `.snakemake`. Where that is lost, or the
 results were made in another folder, only the files themselves tell.

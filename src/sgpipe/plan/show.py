@@ -54,7 +54,7 @@ def show(plan: Plan, start: str, words: Sequence[str] = ()) -> str:
     Args:
         plan: The plan.
         start: The beginning of the run's id.
-        words: What the command line says of settings besides scale and results, for the command that repeats the run.
+        words: Settings from the command line, other than scale and results, for the command that repeats the run.
 
     Raises:
         SgpipeError: Neither the plan nor the store has such a run, or there are several.

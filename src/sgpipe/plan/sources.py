@@ -1,4 +1,4 @@
-"""Which modules decide how a figure looks, and what the verdicts on claims are: those that are imported for it.
+"""Find the modules on which a figure or the verdicts on claims depend, by following imports.
 
 The imports are followed through the rooms that only draw and choose, and the surrogates' profiles. Nothing is imported
 to find them, nor are modules parsed: each job reads the Snakefile, and parsing them all takes a fifth of a second.

@@ -1,6 +1,6 @@
-"""Where each run of a plan stands, read from its store alone: what has ended, which locks are held, what is saved.
+"""The state of each run of a plan, read from its store alone: ended, locked by a process, or saved part of the way.
 
-So it can be asked on any machine that sees the results folder, while the jobs run on others.
+This works on any machine that sees the results folder, while the jobs run on others.
 """
 
 import calendar
@@ -30,7 +30,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where the runs of a plan stand: each is in `ended`, in `running`, or yet to be done."""
+    """The states of a plan's runs: each is in `ended`, in `running`, or yet to be done."""
 
     runs: Mapping[str, RunSpec]
     ended: Mapping[str, Ended]

@@ -1,4 +1,4 @@
-"""What `sgpipe status` prints: by experiment what is done, running, failed and to do, and how long the rest takes."""
+"""What `sgpipe status` prints: runs done, running, failed and to do by experiment, and the time left."""
 
 import time
 from collections import Counter
@@ -40,7 +40,7 @@ def watch(plan: Plan, seconds: float, show: Callable[[str], None]) -> None:
 
     Args:
         plan: The plan.
-        seconds: Between two looks.
+        seconds: The time between two looks.
         show: Shows a text in place of the one before.
     """
     looker = Looker(plan)

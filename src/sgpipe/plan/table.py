@@ -15,8 +15,8 @@ from sgpipe.spec.run import RunSpec
 def overview(plan: Plan) -> str:
     """Write the table that `sgpipe plan` prints.
 
-    Times are one core's. Of training they are the static estimate times this machine's measured speed, as far as the
-    store's runs of this plan tell it.
+    Times are for one core. Training times are the static estimate times this machine's speed, measured on the plan's
+    runs in the store if there are any.
     """
     stored = stored_runs_of(plan)
     speed = Speed(plan, stored)
@@ -76,8 +76,8 @@ def time_words(seconds: float) -> str:
 class Speed:
     """This machine's speed: measured over estimated seconds of up to 100 of the stored runs; 1 if there are none.
 
-    Of each task and neuron by itself where there are such runs, since the static estimate is off by up to twice between
-    them, and by that of all runs elsewhere.
+    It is measured separately for each task and neuron that has runs, since the error of the static estimate differs
+    between them by up to a factor of two. All others have the ratio of all runs.
     """
 
     def __init__(self, plan: Plan, stored: Mapping[str, Path]):

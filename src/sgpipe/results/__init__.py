@@ -1,1 +1,1 @@
-"""What runs leave behind, and what is chosen and computed from it."""
+"""The results of runs, and what is chosen and computed from them."""

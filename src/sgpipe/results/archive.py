@@ -1,7 +1,7 @@
 """The format in which runs are carried from one store to another: a plain tar file.
 
-Its first member, the manifest, lists all others with their checksums, so that an archive that is cut or damaged is told
-from a whole one. Archives from before there were manifests can be read too.
+Its first member, the manifest, lists all others with their checksums, so that a truncated or damaged archive is
+recognised. Older archives without a manifest can be read, too.
 """
 
 import io
@@ -30,11 +30,11 @@ class NotARun(Exception):
 
 
 def read_run(rows: bytes, weights: bytes | None) -> tuple[Path, str]:
-    """Read where a run belongs and how it ended from its files.
+    """Read from a run's files where it belongs and how it ended.
 
     Args:
-        rows: The content of its rows' file.
-        weights: That of its weights' file; None if there is none.
+        rows: The content of the file with its rows.
+        weights: The content of the file with its weights; None if there is none.
 
     Returns:
         The path of its rows below a store, and its status.

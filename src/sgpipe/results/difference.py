@@ -1,4 +1,4 @@
-"""How far the means of two samples are apart, with the 95 % interval of that."""
+"""The difference between the means of two samples, with its 95 % interval."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from sgpipe.results.selection import CONFIDENCE, summary
 
 
 class Difference(NamedTuple):
-    """A difference of means, the bounds of its 95 % interval (NaN without a spread), and how many are behind it."""
+    """A difference of means, the bounds of its 95 % interval (NaN without a spread), and the sizes of the samples."""
 
     value: float
     low: float

@@ -29,14 +29,13 @@ def export_runs(store: Store, specs: Iterable[RunSpec], path: Path | str, weight
     """Write ended runs to an archive; the same runs give the same bytes.
 
     Args:
-        store: Where they are filed.
+        store: The store of the runs.
         specs: The runs. Those that have not ended, or are damaged, are left out.
         path: The archive.
-        weights: Whether their weights go with them.
+        weights: Whether to include their weights.
 
     Raises:
-        SgpipeError: There is none to write, or something stands at `path` that is no plain file: a folder, a link, a
-            device.
+        SgpipeError: There is no run to write, or `path` exists and is not a regular file (a folder, a link, a device).
     """
     path = Path(path)
     if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):

@@ -1,4 +1,4 @@
-"""What a store holds: a look at every run that leaves out its rows."""
+"""List the runs of a store without reading their rows."""
 
 import json
 import re

@@ -1,7 +1,7 @@
-"""Choosing among results: the only place that does, and it never looks at a test number.
+"""Select among results. Nothing else in the package does, and no selection uses test data.
 
 A cell is one run of a group, such as one (beta, eta) of a surrogate; the best cells are those of highest validation
-accuracy. Test accuracies are carried along and summarised, but decide nothing. The trainer, too, asks here which epoch
+accuracy. Test accuracies are kept and summarised, but decide nothing. The trainer, too, asks here which epoch
 of a run is its best.
 """
 
@@ -72,7 +72,7 @@ def in_sweep(runs: pd.DataFrame, *sweeps: str) -> np.ndarray:
 
 
 def allowed(k: int | None, cells: int) -> int:
-    """Compute how many of `cells` may count as the best when `k` are asked for (None: as many as may)."""
+    """Compute how many of `cells` may count as the best if `k` are asked for (None: all that may)."""
     most = max(1, cells // LARGEST_SHARE)
     return most if k is None else min(k, most)
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its rows and weights, and the store that keeps them."""
+"""The result of a run, its rows and weights, and the store that keeps results."""
 
 import json
 import re

@@ -134,9 +134,9 @@ def rise(spikes: np.ndarray, accuracy: np.ndarray, chance: float, form: str = FR
 
     Args:
         spikes: Per input, of each network, (n,).
-        accuracy: Of each network, (n,).
+        accuracy: The accuracy of each network, (n,).
         chance: The accuracy of a guess.
-        form: Of the sigmoid.
+        form: The form of the sigmoid, one of `FORMS`.
 
     Returns:
         The rise, and those of the resamples. None where it would be a guess: unless at least `SIDE` distinct networks

@@ -1,1 +1,1 @@
-"""What each Snakemake rule does, as a plain call: files in, files out. Nothing here knows of Snakemake."""
+"""What each Snakemake rule does, as a plain call: files in, files out. Nothing here imports Snakemake."""

@@ -41,7 +41,7 @@ def pack_table(plan: Plan, path: Path | str) -> pa.Table:
         path: The table.
 
     Raises:
-        SgpipeError: The store lacks some of the runs. The damaged table has been set aside by then, so that `snakemake`
+        SgpipeError: The store lacks some of the runs. The damaged table has then been set aside, so that `snakemake`
             trains them.
     """
     path = Path(path)
@@ -67,9 +67,10 @@ def begun(plan: Plan) -> Iterator[str]:
 def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
     """Write the table of an experiment from those of its runs that have ended.
 
-    Runs that the table which is there already has, and the store has not, stay in it: a store may be gone, or another
-    machine's. They do not if some numerics version has been raised since. The table says how many are missing, and so
-    does a figure drawn from it. `<name>.missing.parquet` beside it lists them, for claims about the others.
+    Runs that an existing table has and the store lacks stay in the table: the store may be gone, or be on another
+    machine. They are dropped if one of their numerics versions has been raised since. The table says how many are
+    missing, and so does a figure drawn from it. `<name>.missing.parquet` beside it lists them, so that claims about the
+    others can be judged.
 
     Args:
         plan: The plan.
@@ -77,7 +78,7 @@ def collect(plan: Plan, name: str, output: Path | str) -> tuple[int, int]:
         output: The table.
 
     Returns:
-        The number of runs that have ended, and of all runs.
+        The number of runs that have ended, and the number of all runs.
 
     Raises:
         SgpipeError: None has ended.

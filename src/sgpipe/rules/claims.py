@@ -1,4 +1,4 @@
-"""Rule `claims`: hold the papers' claims against the experiment tables."""
+"""Rule `claims`: test the papers' claims on the experiment tables."""
 
 from collections.abc import Mapping
 from pathlib import Path

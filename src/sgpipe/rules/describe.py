@@ -20,8 +20,8 @@ from sgpipe.spec.run import RunSpec
 def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | str] = ()) -> None:
     """Write the table of an experiment that trains nothing.
 
-    It holds, by what the experiment asks for: samples; the knobs of its sweeps; the links of their computational
-    graphs; points of its manifolds; or, without runs of its own, the knobs of all runs of its paper.
+    The experiment decides what is in it: samples; the knobs of its sweeps; the links of their computational graphs;
+    points of its manifolds; or, if it has no runs of its own, the knobs of all runs of its paper.
 
     Args:
         plan: The plan.
@@ -44,8 +44,8 @@ def describe(plan: Plan, name: str, output: Path | str, tasks: Iterable[Path | s
 def shown_samples(experiment: Experiment, specs: Iterable[RunSpec], tasks: Iterable[Task]) -> pa.Table:
     """Tabulate the inputs of samples: a row per event, or per frame and unit.
 
-    Of each label that the experiment asks for, the first test sample is taken; if a small `limit` left none, one of the
-    validation or training split.
+    For each label that the experiment asks for, the first test sample is taken. If a small `limit` left none, the
+    sample is from the validation or training split.
 
     Args:
         experiment: The experiment.

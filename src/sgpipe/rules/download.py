@@ -12,7 +12,7 @@ def download(plan: Plan, tasks: Iterable[str] = ()) -> None:
 
     Args:
         plan: The plan.
-        tasks: The tasks; none for those that the plan's runs need.
+        tasks: The tasks; if empty, those that the plan's runs need.
 
     Raises:
         SgpipeError: Some could not be fetched; the message has a line for each, after all have been tried.

@@ -11,7 +11,7 @@ def draw(module: str, tables: Mapping[str, Path | str], outputs: Iterable[Path |
     """Draw a figure, or write a table; with a baseline, draw the comparison too.
 
     Args:
-        module: Of the figure, e.g. `zenke2021.fig3`.
+        module: The module of the figure, e.g. `zenke2021.fig3`.
         tables: Its tables by name; `baseline` is that of the experiment that it is compared with.
         outputs: The files to write, those of the figure first.
     """

@@ -1,4 +1,4 @@
-"""Runs that failed or diverged: what is said of each, and how failed ones are sent back to training."""
+"""Runs that failed or diverged: list them, and have failed ones trained again."""
 
 import sys
 from collections import Counter
@@ -33,10 +33,10 @@ def retry(results: Path | str, run_ids: Sequence[str]) -> list[str]:
 
     Args:
         results: The results folder.
-        run_ids: The runs; if there are none, all that failed.
+        run_ids: The runs; if empty, all that failed.
 
     Returns:
-        Lines that say what was forgotten, and what was not and why.
+        Lines that say which runs were forgotten, which were kept, and why.
 
     Raises:
         SgpipeError: One of the runs is not in the store.

@@ -14,7 +14,7 @@ def explore(folder: Path | str, output: Path | str, files: Mapping[str, str], ke
     """Write the explorer's page.
 
     Args:
-        folder: Where the tables are; those in folders below are shown, too, and the verdicts of its `claims.parquet`.
+        folder: The folder of the tables. Tables in subfolders are shown, too, and the verdicts in `claims.parquet`.
         output: The HTML file.
         files: The experiment file of each experiment, for the commands that train a network again.
         kept: The folder of a scoreboard, whose readings are shown if it is there.

@@ -1,4 +1,4 @@
-"""Rules `initial_state` and `calibrated_state`: what runs with conditions start from."""
+"""Rules `initial_state` and `calibrated_state`: the initial state of runs with conditions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,13 @@ from sgpipe.spec.layer_settings import LayerSettings
 
 
 def initial_state(plan: Plan, init_id: str, task_path: Path | str, output: Path | str) -> None:
-    """Write the initial state that conditions ask for. A condition without a solution is a line on the error stream.
+    """Write the initial state that conditions ask for.
+
+    Each condition without a solution is named in a line on the error stream.
 
     Args:
         plan: The plan.
-        init_id: Of the initial state.
+        init_id: The id of the initial state.
         task_path: The prepared task, with its statistics beside it.
         output: The file.
 

@@ -1,4 +1,4 @@
-"""The frame of a rule's script: its plan, its log, and one clear line when something is wrong."""
+"""What every rule's script does first and last: read the plan, write a log, and report errors in one line."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a person should see who looks at the terminal and not into the logs."""
+"""Messages for the terminal, which a user sees without opening the logs."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ from sgpipe.spec.config import Config
 
 
 def tell_of_failures(config: Config, what: str, statuses: Iterable[str]) -> None:
-    """Say in one line on the terminal how many of some runs failed or diverged, if any, and what lists them.
+    """Say in one line on the terminal how many runs failed or diverged, if any, and which command lists them.
 
     The terminal is the error stream with which the process began: Snakemake's jobs send theirs to a log.
 
     Args:
         config: The settings.
-        what: What the runs belong to, in words.
+        what: In words, what the runs belong to.
         statuses: The status of each run.
     """
     counts = Counter(statuses)
@@ -35,7 +35,7 @@ def tell_of_progress(plan: Plan, pack_id: str, cores: int) -> None:
     Args:
         plan: The plan.
         pack_id: The pack that has just ended.
-        cores: What Snakemake shares out, for the estimate of the time left.
+        cores: The number of cores that Snakemake uses, for the estimate of the time left.
     """
     plan = plan if pack_id in plan.packs else plan.in_readings
     askers = [name for name, packs in plan.packs_of.items() if pack_id in packs]

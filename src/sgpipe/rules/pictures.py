@@ -1,4 +1,4 @@
-"""Pictures go to files: it must not matter which window system the environment names."""
+"""Have matplotlib draw to files, whatever window system the environment names."""
 
 import os
 

@@ -19,7 +19,7 @@ def prepare_task(
 
     Args:
         plan: The plan.
-        data_id: Of the data set.
+        data_id: The id of the data set.
         task_path: The file for the data set.
         statistics_path: The file for the statistics.
         workers: Parallel workers; the result does not depend on their number.

@@ -1,4 +1,4 @@
-"""Rule `provenance`: a page with how many networks of each experiment ended how, and what trained them."""
+"""Rule `provenance`: a page that says how the networks of each experiment ended, and what trained them."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The table of an experiment that simulates initial networks: what they do before training."""
+"""The table of an experiment that simulates networks before training."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from sgpipe.rules.table_metadata import table_metadata
 def simulate(
     plan: Plan, name: str, tasks: Mapping[str, Path | str], states: Mapping[str, Path | str], output: Path | str
 ) -> None:
-    """Write what the initial networks of an experiment do before training.
+    """Write the activity of an experiment's networks before training.
 
     Args:
         plan: The plan.

@@ -27,10 +27,10 @@ def train(
         pack_id: The pack.
         task_path: The prepared task.
         output: The table of its runs; None to write none.
-        cores: What Snakemake shares out; with it the terminal is told how far the plan is.
+        cores: The number of cores that Snakemake uses. If given, progress is printed on the terminal.
 
     Raises:
-        SgpipeError: Something has to be put right first, such as an initial state that is missing.
+        SgpipeError: The user has to mend something first, such as a missing initial state.
         Stopped: A signal asked for it; the states of the runs under way are saved.
     """
     pack, began = plan.pack(pack_id), time.monotonic()

@@ -1,4 +1,4 @@
-"""Files under `results` that are damaged, made again from what they were made from."""
+"""Damaged files under `results` are made again from their inputs."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -12,17 +12,18 @@ def write_nir(store: Store, run_id: str, path: Path | str, euler: bool = False, 
     """Write a trained network, at its best validation epoch, to a file.
 
     Args:
-        store: Where it is filed.
+        store: The store that has the network.
         run_id: The run.
         path: The file.
         euler: Whether time constants are those of forward Euler steps, which other libraries take.
-        dt: What a step is said to last, in s; the run's own if not given.
+        dt: The length of a step in s; by default that of the run.
 
     Returns:
-        What the file cannot say, a line each.
+        A line for each property of the network that the file cannot express.
 
     Raises:
-        SgpipeError: The run is not in the store or did not finish, NIR cannot say it, or the package is not installed.
+        SgpipeError: The run is not in the store or did not finish, NIR cannot express the network, or the package
+            `nir` is not installed.
     """
     from sgpipe.model.nir_graph import graph, package, unsaid  # here: they take torch
 

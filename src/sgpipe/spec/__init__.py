@@ -1,1 +1,1 @@
-"""What is asked: knobs, runs, experiments and the user's settings."""
+"""What a user asks for: knobs, runs, experiments and settings."""

@@ -1,4 +1,4 @@
-"""The shape of an experiment file."""
+"""The format of an experiment file."""
 
 from typing import Annotated, Any, Literal
 

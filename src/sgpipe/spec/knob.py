@@ -1,4 +1,4 @@
-"""What one knob is: a field of a frozen dataclass with a type, a default, a unit, a meaning and allowed values."""
+"""One knob: a field of a frozen dataclass with a type, a default, a unit, a meaning and allowed values."""
 
 import math
 import types
@@ -28,21 +28,21 @@ def knob(
 ) -> Any:
     """Declare one knob of a frozen dataclass.
 
-    Every number has a bound on both sides: a value beyond it is a typing error, which would otherwise be found after
-    hours.
+    Every number has a bound on both sides. A value beyond it is taken for a typing error, which would otherwise be
+    noticed after hours.
 
     Args:
         default: The value where none is given.
         meaning: One line for the reference page.
-        unit: Of the value.
+        unit: The unit of the value.
         choices: The values allowed, if they are few.
         above: Numbers must be greater than this.
         least: Numbers must be at least this.
         below: Numbers must be less than this.
         most: Numbers must be at most this.
-        longest: Most entries of a list.
-        spelling: Of a text that can be written in several ways: gives the one that counts, or raises SgpipeError.
-        rare: Whether only tables with a run that uses it have a column of it.
+        longest: A list must have at most this many entries.
+        spelling: For a text that can be written in several ways: returns the canonical one, or raises SgpipeError.
+        rare: Whether a table has a column for it only if one of its runs uses it.
 
     Returns:
         A dataclass field.

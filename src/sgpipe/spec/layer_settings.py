@@ -1,4 +1,4 @@
-"""What a theory of initialisation sets for one hidden layer, in the place of the run's own knobs."""
+"""The settings of one hidden layer from the theory of initialisation, which replace the run's own knobs."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""A pack of runs in, ended runs in the store."""
+"""Train a pack of runs, and store them as they end."""

@@ -1,4 +1,4 @@
-"""The state of a run under way, as a file: where it stands, its session's arrays, and its best weights so far.
+"""The state of an unfinished run, as a file: its progress, its session's arrays, and its best weights so far.
 
 The file before the last is kept beside it (`.checkpoint.prev.npz`), for when the last is damaged.
 """
@@ -22,7 +22,7 @@ STATE, BEST = "state.", "best."
 
 @dataclass
 class Progress:
-    """Where a run under way stands: everything that is not in the session."""
+    """The progress of an unfinished run: everything that is not in the session."""
 
     epoch: int = 0
     sound: bool = True  # False once it has diverged
@@ -45,7 +45,7 @@ def save_checkpoints(paths: Sequence[Path], session: Session, runs: Sequence[Pro
     Args:
         paths: A file for each run.
         session: The session.
-        runs: Where its runs stand.
+        runs: The progress of its runs.
     """
     for path, state, run in zip(paths, session.states(), runs, strict=True):
         plain = {name: getattr(run, name) for name in PLAIN} | {"rows": [asdict(row) for row in run.rows]}
@@ -68,7 +68,7 @@ def resume(session: Session, paths: Sequence[Path], engine: str) -> list[Progres
         engine: The name of the session's engine.
 
     Returns:
-        Where the runs stood; empty if nothing is loaded.
+        The progress of the runs; empty if nothing is loaded.
     """
     kept = [_load(path) for path in paths]
     if not kept or any(one is None for one in kept):
@@ -155,7 +155,7 @@ def progress_in(text: np.ndarray) -> Progress:
 def peek(path: Path) -> Progress | None:
     """Read where a run stands, without its weights, from its checkpoint or the one before; None if neither can be read.
 
-    Nothing is said of damaged ones: that is for whoever goes on from them.
+    Damaged ones are not reported here, but by the process that continues from them.
     """
     for one in (path, checkpoint_before(path)):
         try:

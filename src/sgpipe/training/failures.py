@@ -1,9 +1,9 @@
-"""Whose failure an exception is: the run's own, which is a result, or the machine's, which is none.
+"""Decide whether an exception is a failure of the run, which is a result, or of the machine, which is not.
 
 A failure is the run's own if the same run would fail in the same way on every machine. Everything else stops the job
 before anything is stored: memory, disk, libraries, drivers and devices, but also errors of the program, since the next
-version may have none. torch tells most of these by a plain RuntimeError or AssertionError, so the list is of what is
-the run's own, and short.
+version may have none. torch raises a plain RuntimeError or AssertionError for most of these, so the list has the
+failures of runs alone, and is short.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A pack of runs in, ended runs in the store: which go side by side, and that none is trained twice."""
+"""Train a pack of runs: choose which are trained together, and train none twice."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +26,9 @@ SECONDS_BETWEEN_LOOKS = 1.0  # at a lock that another process holds
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a pack is trained with: where runs are kept, what trains each, how many threads, and who is told.
+    """What a pack is trained with: the store, the engine of each run, the number of threads, and the reporter.
 
-    `stop` is asked between minibatches; it raises Stopped if training is to be left.
+    `stop` is called between minibatches, and raises Stopped if training has to stop.
     """
 
     store: Store
@@ -42,13 +42,13 @@ def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | No
     """Train the runs of a pack that the store does not have, and file each as it ends.
 
     An engine that takes packs gets all runs that can go in step at once; else each run goes alone, spread over the
-    threads. Once fewer runs than threads are left, each may use several. A run that another process is training is left
-    to the end, and then taken from the store if that process has filed it. A run for which memory ran out beside others
-    is left to the end, too, and then trained alone; a group in step is halved.
+    threads. Once fewer runs than threads are left, each may use several. A run that another process is training comes
+    last, and is then taken from the store if that process has stored it. A run that ran out of memory beside others
+    also comes last, and is then trained alone; a group that is trained together is halved.
 
     Args:
         specs: The runs.
-        task: Their data.
+        task: The data set of the runs.
         workshop: Store, engine, threads and reporter.
         states: The initial state of every run with conditions, by init id.
 

@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, plain lines in a log."""
+"""Show the progress of training: a bar on a terminal, plain lines in a log."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Reporter(Protocol):
-    """Who is told how the runs of a pack go."""
+    """Receives reports on the runs of a pack."""
 
     def epoch(self, spec: RunSpec, epoch: int, measures: Measures) -> None:
         """Note that a run has finished an epoch."""
@@ -22,7 +22,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """Tells nobody."""
+    """Reports nothing."""
 
     def epoch(self, spec: RunSpec, epoch: int, measures: Measures) -> None:
         """Do nothing."""

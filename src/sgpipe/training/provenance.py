@@ -17,7 +17,7 @@ def provenance(spec: RunSpec, engine: Engine, revision: str) -> dict[str, str]:
     Args:
         spec: The run.
         engine: The engine that trained it.
-        revision: Of the program, from `git_revision`.
+        revision: The revision of the program, from `git_revision`.
     """
     return {
         "sgpipe": sgpipe.__version__,

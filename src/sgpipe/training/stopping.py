@@ -1,4 +1,4 @@
-"""Being asked to stop: the signals that people, schedulers and clusters send, and what training does about them."""
+"""Requests to stop: the signals that users, schedulers and clusters send, and how training responds to them."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Stopped(SgpipeError):
-    """Training that was asked to stop, and has saved where it stood."""
+    """Training has stopped on request, and has saved its state."""
 
 
 class StopRequest:

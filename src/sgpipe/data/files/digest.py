@@ -1,4 +1,4 @@
-"""What names files: the MD5 of each, and one digest of a set of them."""
+"""Digests of files: the MD5 of each, and one digest for a set."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Fetching published files: from the first place that answers, going on after a cut, checked, whole or not there."""
+"""Download published files from the first server that answers, resumed when interrupted, and checked."""
 
 import hashlib
 import http.client

@@ -1,4 +1,4 @@
-"""What stands in the place of a published file before it is fetched: the file, a damaged one, or another one."""
+"""What exists at the place of a published file before it is downloaded: the file, a damaged one, or another one."""
 
 import hashlib
 from collections.abc import Callable

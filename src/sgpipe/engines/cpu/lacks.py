@@ -1,4 +1,4 @@
-"""What the C++ engine cannot train. It follows from the run alone: estimates of time ask before anything is built."""
+"""What the C++ engine cannot train, decided from the run alone: time is estimated before anything is built."""
 
 from sgpipe.spec.run import RunSpec
 

@@ -1,4 +1,4 @@
-"""Decays of single neurons: what the scans of a pack take in the place of those that a layer shares."""
+"""Decays of single neurons, which the scans of a pack use in place of those that a layer shares."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Do the conditions hold? What initial networks really do on the data, against what the theory says of them."""
+"""Do the conditions hold? The activity of untrained networks on the data, beside what the theory predicts."""
 
 from collections.abc import Mapping, Sequence
 

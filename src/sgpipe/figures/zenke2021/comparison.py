@@ -1,4 +1,4 @@
-"""What other settings do to the accuracy on a data set, and to the number of spikes: ours, beside a printed value."""
+"""The effect of other settings on the accuracy on a data set and on the number of spikes (our own figure)."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Conditions I and II, met by what arrives at a layer: V's mean and deviation, and the gain of W.
+"""Meet conditions I and II by a layer's input: the mean and deviation of V, and the gain of W.
 
 They do not depend on the surrogate derivative. The mean is searched for, with the deviation that meets II at every
 mean, for the smallest of the GAINS at which both hold. A feed-forward layer meets I by the gain alone.

@@ -1,4 +1,4 @@
-"""Conditions III and IV, met by how a tangent grows: the surrogate's dampening, and its sharpness or tail.
+"""Meet conditions III and IV by the growth of a tangent: the surrogate's dampening, and its sharpness or tail.
 
 The drives stay as conditions I and II left them. The sharpness is searched for, with the dampening that meets III at
 every sharpness.

@@ -1,4 +1,4 @@
-"""What is found for a layer while it is calibrated, and what becomes of a condition that cannot be met."""
+"""The values found while a layer is calibrated, and the treatment of a condition that cannot be met."""
 
 from dataclasses import dataclass, field
 

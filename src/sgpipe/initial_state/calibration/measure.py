@@ -1,4 +1,4 @@
-"""What a hidden layer does with a batch before training, measured with the network's own neurons.
+"""Measure the activity of a hidden layer on a batch before training, with the network's own neurons.
 
 It is what `sgpipe.initial_state.theory.simulate` measures of its small layer, for any neuron. The layer runs from rest
 over some steps of the data, of which the later ones count. There: the share of neurons that fire, the median of the

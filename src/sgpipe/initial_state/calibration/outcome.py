@@ -1,4 +1,4 @@
-"""What comes of a layer's calibration: the settings, and the row of the table."""
+"""The outcome of a layer's calibration: the settings, and the row of the table."""
 
 from math import exp, nan
 

@@ -1,4 +1,4 @@
-"""Which steps of a sequence say something of a network that is about its input."""
+"""The steps of a sequence that are measured: those in which most of the input arrives."""
 
 import numpy as np
 

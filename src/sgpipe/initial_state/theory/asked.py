@@ -1,4 +1,4 @@
-"""What is asked of the theory for a layer, and what becomes of a condition without a solution."""
+"""The conditions that a run asks for in a layer, and the treatment of a condition without a solution."""
 
 from dataclasses import dataclass, field
 

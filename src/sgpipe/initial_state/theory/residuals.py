@@ -1,4 +1,4 @@
-"""How far conditions I-IV are from holding for a layer as it is."""
+"""How far a given layer is from meeting conditions I-IV."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What solving the conditions gives for a layer, and the layer that sits on it."""
+"""The solution of the conditions for a layer, and the layer with that solution."""
 
 from dataclasses import asdict, dataclass, replace
 

@@ -1,4 +1,4 @@
-"""What a layer of neurons is to the network that it is part of: a state before the first step, and a step."""
+"""The interface between a layer of neurons and its network: a state before the first step, and a step."""
 
 from typing import Any, ClassVar, Protocol
 

@@ -1,4 +1,4 @@
-"""The decorators of `sgpipe.extend`. They only note what a file declares; `sgpipe.spec.extensions` makes use of it."""
+"""The decorators of `sgpipe.extend`. They only record what a file declares; `sgpipe.spec.extensions` uses it."""
 
 import sys
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Class = TypeVar("Class", bound=type)
 
 @dataclass(frozen=True)
 class Declaration:
-    """One decorated class: what it is, its name in YAML, and what the decorator was told besides."""
+    """One decorated class: what it is, its name in YAML, and the decorator's other arguments."""
 
     kind: str
     name: Any
@@ -25,13 +25,14 @@ def neuron(
     """Register a neuron: a frozen dataclass of knobs with a method `step`.
 
     `step(self, state, drive, fire)` returns the state after a time step as a tuple, in the order of the names. Each
-    part is a tensor (batch, units), 0 before the first step. `drive` (batch, units) is all that arrives: W z + V s + b.
-    `fire` makes spikes of the centred membrane, 1 where it is above 0, with the run's surrogate derivative.
+    part is a tensor (batch, units), and 0 before the first step. `drive` (batch, units) is the whole input,
+    W z + V s + b. `fire` turns the membrane above the threshold into spikes, 1 where it is positive, with the run's
+    surrogate derivative.
 
     Args:
         name: The value of `network.neuron`, and the section of its knobs.
-        state: Names of the parts of its state; `voltage` and `spikes` are among them.
-        readout: The layer behind it: linear with a bias, as in herranz2022, or zenke2021's leaky one.
+        state: The names of the parts of its state. They must include `voltage` and `spikes`.
+        readout: The output layer: linear with a bias, as in herranz2022, or leaky, as in zenke2021.
     """
     return _noted("neuron", name, {"state": state, "readout": readout})
 
@@ -62,14 +63,14 @@ def data_set(name: str) -> Callable[[Class], Class]:
 
 
 def figure(name: str) -> Callable[[Class], Class]:
-    """Register a figure: a class with methods `select` and `draw`, and `NEEDS` if it needs anything in particular.
+    """Register a figure: a class with methods `select` and `draw`, and optionally `NEEDS`.
 
     `select(self, tables, experiment)` returns the plotted rows as a DataFrame, from tables by name (`runs`, ...).
-    `draw(self, data, experiment, note)` returns a matplotlib Figure of them; `note` is for its corner.
+    `draw(self, data, experiment, note)` draws them as a matplotlib Figure; `note` is a text for its corner.
 
     Args:
-        name: What `draw:` of an experiment says: two words with a dot between them, e.g. `mine.curves`. It draws the
-            experiment `mine_curves` unasked.
+        name: The value of `draw:` in an experiment: two words with a dot between them, e.g. `mine.curves`. The
+            experiment `mine_curves` is drawn by it by default.
     """
     return _noted("figure", name)
 
