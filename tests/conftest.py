@@ -28,6 +28,12 @@ TINY = {
 }
 
 
+def longer_after(count, values):
+    """Return values for `parametrize`, of which the first ones are for `make test`, the others for `make test-long`."""
+    values = list(values)
+    return [*values[:count], *(pytest.param(value, marks=pytest.mark.long) for value in values[count:])]
+
+
 @pytest.fixture
 def tiny():
     """Return a maker of tiny runs: `tiny(**{"surrogate.beta": 5})`."""

@@ -111,6 +111,7 @@ def verdicts(tmp_path_factory):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CLAIMS)
 def test_networks_can_make_the_claim_hold_and_others_fail(name, verdicts):
     seen = {verdict for verdict, _ in verdicts[name].values()}

@@ -102,12 +102,14 @@ def test_every_claim_is_about_the_file_and_has_no_verdict_at_scale_smoke(smoke):
         assert judgement.verdict == NOT_TESTABLE and judgement.reason, claim.id
 
 
+@pytest.mark.long
 def test_at_scale_laptop_every_group_of_every_claim_has_the_runs_that_a_verdict_needs(laptop):
     for name, claim in claims().items():
         for group in claim.groups if name != TOO_LARGE else ():
             assert len(runs_of(group, laptop[group.experiment])) >= claim.least, f"{claim.id}: {group.name}"
 
 
+@pytest.mark.long
 def test_the_check_has_three_networks_a_group_of_claims_about_lif_and_alif(laptop):
     judged = about(load_claims(claim_files(ROOT)), experiments("laptop"))
     by_name = {claim.id.removeprefix("herranz2022realauthors_"): claim for claim in judged}
@@ -116,6 +118,7 @@ def test_the_check_has_three_networks_a_group_of_claims_about_lif_and_alif(lapto
         assert [len(runs_of(group, laptop[group.experiment])) for group in claim.groups] == [3] * len(claim.groups)
 
 
+@pytest.mark.long
 def test_claims_get_a_verdict_at_scale_laptop_where_the_data_allow_one(laptop):
     judged = {name: judge(claim, laptop, experiments("laptop")) for name, claim in claims().items()}
     allowed = {name for name, one in judged.items() if set(one.kinds) <= set(one.claim.sources)}

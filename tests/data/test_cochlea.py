@@ -71,6 +71,7 @@ def test_places_answer_to_lower_frequencies_the_farther_they_are_from_the_stapes
     assert best[0] > 15000 and best[-1] < 150
 
 
+@pytest.mark.long
 def test_the_filters_are_the_membrane_at_every_frequency_of_a_sound():
     membrane, duration = Membrane(channels=70), 0.25
     for band in bank(membrane, duration, STEP_RATE).bands:

@@ -165,6 +165,7 @@ def perplexity(task, contexts):
     return float(np.exp(nats / len(test)))
 
 
+@pytest.mark.long
 def test_the_word_before_tells_much_and_what_came_earlier_tells_more(ours):
     nothing = perplexity(ours, lambda ids: (((),) for _ in ids))
     pairs, memory = perplexity(ours, one_before), perplexity(ours, what_lasts)

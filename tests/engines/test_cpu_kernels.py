@@ -23,7 +23,7 @@ from sgpipe.results.store import Store
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES, Lowered, lower
 from sgpipe.training.pack import Workshop, train_pack
-from tests.conftest import assert_no_spike_hangs_on_rounding
+from tests.conftest import assert_no_spike_hangs_on_rounding, longer_after
 
 _cpu = pytest.importorskip("sgpipe.engines.cpu._cpu", reason="the compiled CPU engine is not built")
 
@@ -217,7 +217,7 @@ def test_silent_to_saturated_networks_match_autograd(gain):
         assert_agrees(c, *problem(c, gain=gain, rate=0.4))
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("recurrent", longer_after(1, [True, False]))
 def test_wide_layers_match_autograd_however_many_events_a_unit_has(recurrent):
     """Weight gradients larger than the nearest cache, from few events to more in one step than are sorted at once."""
     for isa, rate, gain in [(_cpu.isas()[0], 0.15, 2.0), (_cpu.isas()[-1], 0.15, 20.0), (_cpu.isas()[0], 400.0, 1.0)]:
@@ -277,7 +277,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", longer_after(5, SHAPES))
 @pytest.mark.parametrize("layers", LAYERS)
 def test_the_session_computes_what_the_reference_does(shape, layers):
     """Through the specification: every knob arrives under its right name."""

@@ -11,6 +11,7 @@ from sgpipe.data import prepare
 from sgpipe.engines.cpu.engine import CpuEngine, built
 from sgpipe.engines.reference import ReferenceEngine
 from sgpipe.spec.surrogates import SURROGATES
+from tests.conftest import longer_after
 from tests.engines.agreement import assert_whole_trainings_agree, drawn_settings, has_one_maximum
 from tests.engines.test_delta_engine import RECURRENCE, REGULARISED, assert_agrees, network, problem
 
@@ -42,7 +43,7 @@ def test_every_shape_on_every_instruction_set(shape):
 
 
 @pytest.mark.parametrize("head", ["steps", "max", "sum"])
-@pytest.mark.parametrize("penalties", [{}, REGULARISED, {"objective.upper_strength": 0.1}])
+@pytest.mark.parametrize("penalties", longer_after(1, [REGULARISED, {}, {"objective.upper_strength": 0.1}]))
 def test_every_head_regulariser_and_smoothing(head, penalties):
     for accuracy, smoothing, recurrence in itertools.product(["summed", "mode"], [0.0, 0.2], RECURRENCE.values()):
         knobs = {"objective.head": head, "objective.accuracy": accuracy, "objective.label_smoothing": smoothing}

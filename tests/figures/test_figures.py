@@ -31,6 +31,7 @@ from sgpipe.results.tables import merge_packs, runs_table, write_table
 from sgpipe.rules.describe import describe
 from sgpipe.spec.config import load_config
 from sgpipe.spec.experiments import load_experiments
+from tests.conftest import longer_after
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "workflow/experiments/zenke2021.yaml"
@@ -168,7 +169,7 @@ def texts(figure):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", longer_after(4, sorted(TRAINED, reverse=True)))
 def test_a_figure_of_networks_can_be_drawn_from_its_own_numbers_whatever_became_of_them(folder, tmp_path, name, case):
     check_numbers(folder, tmp_path, name, case)
 

@@ -34,6 +34,7 @@ from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.weights.schemes import initial_weights, parameter_count
+from tests.conftest import longer_after
 from tests.figures.test_figures import CASES, LOST, ROOT, rows_of
 
 FILES = [ROOT / f"workflow/experiments/{name}.yaml" for name in ("herranz2022", "herranz2022_authors")]
@@ -113,7 +114,7 @@ def texts(figure):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", [*TRAINED, "authors_fig3"])
+@pytest.mark.parametrize("name", longer_after(3, ["authors_fig3", *TRAINED[::-1]]))
 def test_a_figure_of_networks_can_be_drawn_from_its_own_numbers_whatever_became_of_them(folder, tmp_path, name, case):
     check_numbers(folder, tmp_path, name, case)
 

@@ -389,6 +389,7 @@ def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
     assert drawn(comparison, comparison.select(lost, experiment), experiment)
 
 
+@pytest.mark.long
 def test_at_scale_laptop_every_data_set_has_networks_enough_for_a_curve(tmp_path):
     def ended(spec):
         silent = spec.objective.upper_strength and not spec.objective.upper_threshold

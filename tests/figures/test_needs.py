@@ -10,7 +10,7 @@ import pytest
 from sgpipe.base.errors import SgpipeError
 from sgpipe.figures.needs import check_figures
 from sgpipe.spec.experiments import load_experiments
-from tests.conftest import ROOT
+from tests.conftest import ROOT, longer_after
 
 FILES = sorted((ROOT / "workflow/experiments").glob("*.yaml"))
 MODULES = sorted((ROOT / "src/sgpipe/figures").glob("*20*/[fst]*.py"))
@@ -24,7 +24,7 @@ def check(tmp_path, body: str, name="mine_fig1") -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+@pytest.mark.parametrize("scale", longer_after(2, ["smoke", "laptop", "paper"]))
 def test_the_workflows_own_experiments_give_what_their_figures_need(path, scale):
     check_figures(load_experiments([path], scale))
 

@@ -17,6 +17,7 @@ from sgpipe.model.objectives import losses
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.weights.schemes import layout
+from tests.conftest import longer_after
 
 SWITCHES = [(reset, recurrent) for reset in ("detached", "attached") for recurrent in ("detached", "propagated")]
 
@@ -181,7 +182,7 @@ def tangent(spec, weights, inputs, name, index):
     return ds_all, np.array(out_all), np.array(du_out_all)
 
 
-@pytest.mark.parametrize("shape", SURROGATES)
+@pytest.mark.parametrize("shape", longer_after(6, SURROGATES))
 @pytest.mark.parametrize("hidden", [[3], [3, 2]])
 @pytest.mark.parametrize(("reset", "recurrent"), [*SWITCHES, ("attached", None)])
 def test_autograd_agrees_with_the_rules_applied_forward_in_time(shape, hidden, reset, recurrent):
@@ -282,7 +283,7 @@ def smooth_case(shape, reset, recurrent, head):
 
 @pytest.mark.parametrize("shape", INTEGRALS)
 @pytest.mark.parametrize("recurrent", [None, "propagated"])
-@pytest.mark.parametrize("head", ["max", "sum"])
+@pytest.mark.parametrize("head", longer_after(1, ["max", "sum"]))
 def test_the_surrogate_gradient_is_the_gradient_of_the_smoothed_network(smooth, shape, recurrent, head):
     """With reset attached and recurrence propagated nothing is left out: finite differences must find the same."""
     case = smooth_case(shape, "attached", recurrent, head)

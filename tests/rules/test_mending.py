@@ -52,7 +52,7 @@ def plan(tmp_path, monkeypatch):
         results = [Result(spec, "finished", (Row(1, "valid", 0.5, 0.0, 0.9, (3.0,), True),)) for spec in pack.runs]
         for result in results:
             made.store.put(result)
-        write_table(runs_table(results), made.pack_path(pack.id))
+        write_table(runs_table(results), made.pack_path(pack.id), pack.notes)
     aggregate(made, NAME, packs(made), table(made))
     return made
 
