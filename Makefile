@@ -26,7 +26,7 @@ OF_2013 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell SGPI
 # Bytecode is written as modules are imported for the first time: nothing else need be compiled, and nothing twice.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test test-long test-machines test-slurm faults lint setup setup-docs lock clean try-newest words \
+.PHONY: figures test test-long test-commands test-machines test-slurm faults lint setup setup-docs lock clean try-newest words \
   pictures docs tutorial explorer
 
 figures: $(READY)
@@ -36,7 +36,11 @@ test: $(READY)
 	$(BIN)/python -m pytest -m 'not long and not slurm'
 
 test-long: $(READY)
-	$(BIN)/python -m pytest -m 'long and not slurm'
+	$(BIN)/python -m pytest -m 'long and not slurm and not commands'
+
+# Every command of README and documentation, some five minutes.
+test-commands: $(READY)
+	$(BIN)/python -m pytest -m commands
 
 # Slurm's packages must be there (slurm-wlm and munge in Debian), and nothing else may be set up with them.
 test-slurm: $(READY)

@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import ROOT, Project
 from tests.test_documented_commands import ALL, BLOCK, NO_EXPERIMENT, of
 
-pytestmark = [pytest.mark.long, pytest.mark.workflow]
+pytestmark = [pytest.mark.long, pytest.mark.workflow, pytest.mark.commands]
 CI = "\n".join((ROOT / name).read_text() for name in (".ci/run", ".github/workflows/pages.yml"))
 IDS = ("0123", "0123456789abcdef", "RUN")  # of the reader
 SMOKE = ["--config", "scale=smoke"]
