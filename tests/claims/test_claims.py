@@ -32,7 +32,7 @@ from sgpipe.results.store import Result, Row
 from sgpipe.results.tables import experiment_table, runs_table, write_table
 from sgpipe.results.transition import Rise, fit_rise, rise
 from sgpipe.spec.experiments import load_experiments
-from tests.conftest import ROOT
+from tests.conftest import ROOT, longer_after
 
 CLAIMS = {claim.id: claim for claim in load_claims(claim_files(ROOT))}
 TESTABLE = [name for name, claim in CLAIMS.items() if not claim.untestable]
@@ -1004,10 +1004,7 @@ def test_all_claims_fit_the_picture_and_it_is_the_same_every_time(judgements, tm
     assert len(symbols) == len(judgements[::10])
 
 
-BOTH = pytest.param(["zenke2021", "herranz2022"], marks=pytest.mark.long)
-
-
-@pytest.mark.parametrize("papers", [["zenke2021"], ["herranz2022"], BOTH])
+@pytest.mark.parametrize("papers", longer_after(2, [["zenke2021"], ["herranz2022"], ["zenke2021", "herranz2022"]]))
 def test_the_picture_is_a_page_on_which_every_claim_can_be_read(papers):
     claims = [claim for claim in CLAIMS.values() if claim.paper in papers]
     figure = picture.draw([judge.judge(claim, {}, ()) for claim in claims])

@@ -108,9 +108,12 @@ def test_on_every_instruction_set_and_for_any_number_of_threads():
     weights, task = layers.problem(spec, 2, samples=16)
     found = []
     for isa in _cpu.isas():
-        session = CpuEngine().open([spec], task, [{name: array.copy() for name, array in weights.items()}])
-        session.settings["isa"] = isa
-        found.append(session.batch(task.train, np.arange(len(task.train)), True)[1])
+        for threads in (1, 2):
+            own = {name: array.copy() for name, array in weights.items()}
+            session = CpuEngine().open([spec], task, [own], threads=lambda threads=threads: threads)
+            session.settings["isa"] = isa
+            found.append(session.batch(task.train, np.arange(len(task.train)), True)[1])
+        assert all(np.array_equal(found[-1][name], found[-2][name]) for name in weights)
     for other in found[1:]:
         for name, gradient in found[0].items():
             assert apart(other[name], gradient) < 2e-3

@@ -43,7 +43,7 @@ LOST = {
     "all": lambda i: "failed",
 }
 # Of every figure: with some runs lost always, and with none or all of them in the long tests.
-CASES = ["some", *(pytest.param(case, marks=pytest.mark.long) for case in ("none", "all"))]
+CASES = longer_after(1, ["some", "none", "all"])
 
 
 def rows_of(spec, i, status, epochs=3):
@@ -182,17 +182,22 @@ def test_a_figure_without_networks_can_be_drawn_from_its_own_numbers(folder, tmp
 def check_numbers(folder, tmp_path, name, case):
     frames, experiment = make.read_tables(tables_of(folder, name, case))
     module = make.find(f"zenke2021.{name}", "draw")
-    data = module.select(frames, experiment)
+    drawn_from_file(module, module.select(frames, experiment), experiment, tmp_path)
+
+
+def drawn_from_file(module, data, experiment, tmp_path, note="note"):
+    """Check that a figure's numbers survive being written and that no text of it is too small; return the figure."""
     assert tuple(data.columns) == module.COLUMNS and data.columns[0] == "panel"
     write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "numbers.parquet")
     read = pd.read_parquet(tmp_path / "numbers.parquet")
     pd.testing.assert_frame_equal(read, data, check_dtype=False)
-    figure = drawn(module, read, experiment)
+    figure = drawn(module, read, experiment, note)
     assert min(text.get_size() for text in figure.findobj(Text) if text.get_text()) >= style.SMALL
+    return figure
 
 
 # Heat maps, bars, boxes; lines and points; histograms.
-@pytest.mark.parametrize("name", ["fig8", *(pytest.param(one, marks=pytest.mark.long) for one in ("fig3", "fig5"))])
+@pytest.mark.parametrize("name", longer_after(1, ["fig8", "fig3", "fig5"]))
 def test_the_files_of_a_figure_are_the_same_bytes_every_time(folder, tmp_path, name):
     for attempt in ("one", "two"):
         make.make_figure(f"zenke2021.{name}", tables_of(folder, name, "some"), tmp_path / attempt)

@@ -6,19 +6,16 @@ The tables of runs are made up, as in test_figures.py; no network is trained. Th
 import itertools
 import json
 import re
-import warnings
 
-import matplotlib
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from matplotlib.text import Text
 from scipy.integrate import quad
 
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data import Events, Task, save_task
-from sgpipe.figures import condition_sets, make, seeds, style
+from sgpipe.figures import condition_sets, make, seeds
 from sgpipe.figures.herranz2022 import fig2, fig3, fig4, fig5, tableS1
 from sgpipe.initial_state import observe
 from sgpipe.initial_state.calibration.window import busy
@@ -35,7 +32,7 @@ from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
 from sgpipe.weights.schemes import initial_weights, parameter_count
 from tests.conftest import longer_after
-from tests.figures.test_figures import CASES, LOST, ROOT, rows_of
+from tests.figures.test_figures import CASES, LOST, ROOT, drawn, drawn_from_file, rows_of, texts
 
 FILES = [ROOT / f"workflow/experiments/{name}.yaml" for name in ("herranz2022", "herranz2022_authors")]
 TRAINED = ("fig2", "fig3", "fig4", "fig5")
@@ -100,19 +97,6 @@ def selected(folder, name, case="none"):
     return module.select(frames, experiment), frames["runs"], experiment
 
 
-def drawn(module, data, experiment, note="note"):
-    """Return the figure, laid out and rendered, any warning being an error."""
-    with warnings.catch_warnings(), matplotlib.rc_context({"figure.dpi": 40}):
-        warnings.simplefilter("error")
-        figure = module.draw(data, experiment, note)
-        figure.draw_without_rendering()
-    return figure
-
-
-def texts(figure):
-    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
-
-
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", longer_after(3, ["authors_fig3", *TRAINED[::-1]]))
 def test_a_figure_of_networks_can_be_drawn_from_its_own_numbers_whatever_became_of_them(folder, tmp_path, name, case):
@@ -127,12 +111,7 @@ def test_a_figure_without_networks_can_be_drawn_from_its_own_numbers(folder, tmp
 def check_numbers(folder, tmp_path, name, case):
     data, runs, experiment = selected(folder, name, case)
     module = make.find(f"herranz2022.{name.removeprefix('authors_')}", "draw")
-    assert tuple(data.columns) == module.COLUMNS and data.columns[0] == "panel"
-    write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "numbers.parquet")
-    read = pd.read_parquet(tmp_path / "numbers.parquet")
-    pd.testing.assert_frame_equal(read, data, check_dtype=False)
-    figure = drawn(module, read, experiment, make.corner_note(experiment, runs))
-    assert min(text.get_size() for text in figure.findobj(Text) if text.get_text()) >= style.SMALL
+    figure = drawn_from_file(module, data, experiment, tmp_path, make.corner_note(experiment, runs))
     if name in TRAINED and case != "none":
         counts = [text.split("/") for text in texts(figure) if re.fullmatch(r"\d+/\d+", text)]
         assert any("lost" in text or text in ("×", "–") for text in texts(figure)) or any(n < of for n, of in counts)

@@ -25,11 +25,12 @@ from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.resets import RESETS
 from sgpipe.spec.run import RunSpec
 from sgpipe.weights.schemes import initial_weights
+from tests.conftest import longer_after
 from tests.initial_state.test_initial_state import random_task
 
 NEURONS = ("lif", "delta_lif", "alif", "slstm")
 # Current-based neurons, of which each is calibrated many times, take as long as all others.
-QUICK_NEURONS = (pytest.param("lif", marks=pytest.mark.long), *NEURONS[1:])
+QUICK_NEURONS = longer_after(3, [*NEURONS[1:], "lif"])
 BASE = {
     "network.neuron": "delta_lif",
     "network.hidden": [40, 30],

@@ -16,6 +16,7 @@ from sgpipe.spec.run import RunSpec
 from sgpipe.training import trainer
 from sgpipe.training.trainer import train_run
 from sgpipe.weights.schemes import initial_weights, layout
+from tests.conftest import longer_after
 from tests.model.delta_loops import simulate
 
 ENGINE = ReferenceEngine()
@@ -165,15 +166,7 @@ def test_the_published_text_is_read(published):
     assert losses[-1] < np.log(task.classes) - 1
 
 
-@pytest.mark.parametrize(
-    "neuron",
-    [
-        pytest.param("lif", marks=pytest.mark.long),
-        "delta_lif",
-        pytest.param("alif", marks=pytest.mark.long),
-        pytest.param("slstm", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.parametrize("neuron", longer_after(1, ["delta_lif", "lif", "alif", "slstm"]))
 def test_an_interrupted_reading_ends_with_the_same_bits(text, neuron, tmp_path, monkeypatch):
     knobs = {"network.dropout": 0.2, "optimiser.name": "adabelief", "optimiser.average": "swa"}
     spec = reader(**knobs, **{"network.neuron": neuron, "training.precision": "float32"})
