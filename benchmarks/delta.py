@@ -10,6 +10,7 @@ ratios are medians over rounds, by the processor's time, since cores may be shar
 
 The bound is the time of the products back through V1, W2 and V2 alone at the machine's matrix rate, measured in the
 same rounds: they are dense, as every neuron has a surrogate gradient. With a compact surrogate they are not.
+*Mixed* is the engine in mixed precision, which is faster where the processor multiplies numbers in bfloat16.
 """
 
 import argparse
@@ -121,10 +122,10 @@ def problem(case: str) -> tuple[RunSpec, Task, dict[str, np.ndarray]]:
     return spec, Task(CHANNELS, CLASSES, steps, split, split, split), weights
 
 
-def engine_step(extension, spec: RunSpec, task: Task, weights: dict[str, np.ndarray], train: bool = True):
+def engine_step(extension, spec: RunSpec, task: Task, weights: dict[str, np.ndarray], train: bool = True, **more):
     """Return a function that does forward, loss and backward of the minibatch, and the gradients it fills."""
     gradients = {name: np.zeros_like(array) for name, array in weights.items()}
-    known, order, x = settings(spec, task), np.arange(BATCH), task.train
+    known, order, x = settings(spec, task) | more, np.arange(BATCH), task.train
 
     def step():
         arrays = list(gradients.values()) if train else None
@@ -189,13 +190,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--compile", action="store_true", help="add the loop compiled in pieces")
     parser.add_argument("--before", metavar="PATH", help="another build of the extension")
+    parser.add_argument("--products", choices=_cpu.products(), default="auto", help="in mixed precision")
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
     args = parser.parse_args()
     torch.set_num_threads(1)
     left, right = torch.rand(768, 768), torch.rand(768, 768)
     out = torch.empty(768, 768)
     before = load(args.before) if args.before else None
-    columns = ["engine, ms", "forward, ms", "loop, ms", "loop / engine"]
+    columns = ["engine, ms", "forward, ms", "loop, ms", "loop / engine", "loop / mixed"]
     columns += ["compiled / engine"] * args.compile + ["before / engine"] * bool(before)
     print("| network | active | " + " | ".join([*columns, "bound / engine"]) + " |")
     print("| --- |" + " ---: |" * (len(columns) + 2))
@@ -207,6 +209,7 @@ def main() -> None:
             "forward": engine_step(_cpu, spec, task, weights, train=False)[0],
             "product": lambda: torch.mm(left, right, out=out),
             "loop": torch_step(spec, task, weights)[0],
+            "mixed": engine_step(_cpu, spec, task, weights, mixed=True, products=args.products)[0],
         }
         if before:
             steps["before"] = engine_step(before, spec, task, weights)[0]
@@ -221,7 +224,8 @@ def main() -> None:
 
         bound = 3 * 2 * BATCH * n * units**2 / (2 * 768**3)  # in products of the ones above
         cells = [f"{statistics.median(times[name]):.1f}" for name in ("engine", "forward", "loop")]
-        cells += [f"{ratio(name):.1f}" for name in ("loop", "loop, compiled", "before") if name in times]
+        cells += [f"{ratio('loop'):.1f}", f"{ratio('loop', times['mixed']):.1f}"]
+        cells += [f"{ratio(name):.1f}" for name in ("loop, compiled", "before") if name in times]
         print(
             f"| {case} | {active:.0%} | " + " | ".join([*cells, f"{bound * ratio('product'):.2f}"]) + " |", flush=True
         )

@@ -1,6 +1,8 @@
 """Where accuracy rises with activity: what counts as a network, and when a transition cannot be told."""
 
 import numpy as np
+import pytest
+from scipy.optimize import least_squares
 
 from sgpipe.results import transition
 from sgpipe.results.transition import Rise, distinct, rise
@@ -40,3 +42,27 @@ def test_an_interval_that_reaches_the_end_of_the_networks_is_none(monkeypatch):
     assert rise(spikes, accuracy, 0.05) is None
     monkeypatch.setattr(transition, "BEYOND", 1.0)
     assert np.quantile(rise(spikes, accuracy, 0.05)[1].transition, 0.975) >= spikes.max()
+
+
+@pytest.mark.parametrize("form", transition.FORMS)
+def test_resamples_are_fitted_as_closely_as_least_squares_do(form):
+    random = np.random.default_rng(4)
+    spikes = np.geomspace(2.0, 200.0, 30)
+    accuracy = TRUTH.accuracy(spikes) + random.normal(0, 0.02, 30)
+    x = np.log10(spikes)
+    points = transition._Points(x, accuracy, 0.1, form)
+    weights = random.integers(0, 4, (30, 6)).astype(float)
+    coarse = transition._search(points, np.arange(1.0, 1.6, transition.STEP), 3.0 * transition.AROUND, weights)
+    found = transition._closer(points, coarse, weights)
+    top = 1.0 if form == transition.CAPPED else 2.0
+    for k, weight in enumerate(weights.T):
+
+        def missed(of, weight=weight):
+            return np.sqrt(weight) * (Rise(10.0 ** of[0], of[1], of[2], 0.1, form).accuracy(spikes) - accuracy)
+
+        best = least_squares(
+            missed, [np.log10(found.transition[k]), found.steepness[k], 0.95], bounds=([0, 0.1, 0], [3, 60, top])
+        )
+        assert abs(np.log10(found.transition[k]) - best.x[0]) < 0.002
+        assert found.steepness[k] == pytest.approx(best.x[1], rel=0.02)
+        assert found.plateau[k] == pytest.approx(best.x[2], abs=2e-3)

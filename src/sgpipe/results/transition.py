@@ -27,7 +27,8 @@ CURVES = 256  # fits that are remembered: several claims are about one curve
 STEEPNESS = np.geomspace(0.5, 60.0, 26)
 SAME = 1e-9  # fits that explain as much of the variance but for this share are equally good
 AROUND = np.geomspace(0.125, 8.0, 31)  # of resamples, in units of the fit's steepness
-ROUGH, STEP = 0.03, 0.01  # of the grids of transitions, decades
+CLOSER = np.geomspace(0.93, 1 / 0.93, 13)  # then of each resample, in units of its own
+ROUGH, STEP, FINE = 0.03, 0.01, 0.001  # of the grids of transitions, decades
 
 
 class Rise(NamedTuple):
@@ -103,18 +104,40 @@ def _search(points: _Points, centres: np.ndarray, steepness: np.ndarray, weights
 
     The plateau is linear in the rest, and so exact.
     """
-    x, accuracy, chance, form = points
     m, p = (axis.ravel()[:, None] for axis in np.meshgrid(centres, steepness, indexing="ij"))
-    exponent = p * (1 - 10.0 ** (x - m)) / np.log(10) if form == LINEAR else p * (m - x)
-    rise = 1.0 / (1.0 + 10.0 ** np.clip(exponent, -300, 300))  # (grid, n)
-    height = accuracy - chance
-    along, square = (rise * height) @ weights, np.maximum((rise**2) @ weights, 1e-300)
-    above = np.clip(along / square, 0, 1 - chance if form == CAPPED else None)
+    rise, height = _risen(points, m, p), points.accuracy - points.chance
+    above, best = _best(points, (rise * height) @ weights, (rise**2) @ weights)
+    return Rise(10.0 ** m[best, 0], p[best, 0], points.chance + above, points.chance, points.form)
+
+
+def _closer(points: _Points, found: Rise, weights: np.ndarray) -> Rise:
+    """Search finer grids of transitions and steepness, each around what was found for one column of weights."""
+    shifts = np.arange(-STEP / 2, STEP / 2 + FINE / 2, FINE)
+    shift, factor = (axis.ravel()[:, None] for axis in np.meshgrid(shifts, CLOSER, indexing="ij"))
+    m, p = np.log10(found.transition) + shift, found.steepness * factor  # (grid, resamples)
+    height, along, square = points.accuracy - points.chance, np.empty(m.shape), np.empty(m.shape)
+    for k in range(len(m)):
+        rise = _risen(points, m[k, :, None], p[k, :, None])
+        along[k], square[k] = ((rise * height).T * weights).sum(axis=0), ((rise**2).T * weights).sum(axis=0)
+    above, best = _best(points, along, square)
+    at = best, np.arange(m.shape[1])
+    return Rise(10.0 ** m[at], p[at], points.chance + above, points.chance, points.form)
+
+
+def _risen(points: _Points, m: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Compute the share of the rise at each point for the logarithms m of transitions and steepness p, (..., 1)."""
+    exponent = p * (1 - 10.0 ** (points.x - m)) / np.log(10) if points.form == LINEAR else p * (m - points.x)
+    return 1.0 / (1.0 + 10.0 ** np.clip(exponent, -300, 300))
+
+
+def _best(points: _Points, along: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Choose from a grid, for each column of sums (grid, resamples): the height of the plateau, and the place."""
+    square = np.maximum(square, 1e-300)
+    above = np.clip(along / square, 0, 1 - points.chance if points.form == CAPPED else None)
     explained = 2 * above * along - above**2 * square
     # The first of those that are as good to rounding: sums of other machines, or of other threads, choose alike.
     best = np.argmax(explained >= (1 - SAME) * explained.max(axis=0), axis=0)
-    plateau = chance + above[best, np.arange(weights.shape[1])]
-    return Rise(10.0 ** m[best, 0], p[best, 0], plateau, chance, form)
+    return above[best, np.arange(above.shape[1])], best
 
 
 def distinct(spikes: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +186,8 @@ def _rise(networks: bytes, chance: float, form: str, resamples: int, most_beyond
     x, middle = _log(spikes), np.log10(found.transition[0])
     low, high = np.ceil((middle - x.min()) / STEP), np.ceil((x.max() - middle) / STEP)
     centres = middle + STEP * np.arange(-low, high + 1)
-    resampled = _search(_Points(x, accuracy, chance, form), centres, found.steepness[0] * AROUND, weights)
+    points = _Points(x, accuracy, chance, form)
+    resampled = _search(points, centres, found.steepness[0] * AROUND, weights)
     at = np.log10(resampled.transition)
     beyond = max(np.mean(at < centres[0] + STEP / 2), np.mean(at > centres[-1] - STEP / 2))
-    return None if beyond > most_beyond else (found, resampled)
+    return None if beyond > most_beyond else (found, _closer(points, resampled, weights))

@@ -51,7 +51,11 @@ def built() -> bool:
 
 def instruction_sets() -> str:
     """Return what of the extension runs here, the set that is used first: for `sgpipe --version`."""
-    return missing() or f"built for {', '.join(_cpu.built_isas())}; this processor runs {', '.join(_cpu.isas())}"
+    why = missing()
+    if why:
+        return why
+    built_for, runs = ", ".join(_cpu.built_isas()), ", ".join(_cpu.isas())
+    return f"built for {built_for}; this processor runs {runs}; products in mixed precision: {_cpu.products()[0]}"
 
 
 class CpuEngine:

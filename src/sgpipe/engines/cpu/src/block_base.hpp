@@ -146,9 +146,9 @@ template <class T> class BlockBase {
       const int rows = end - n < together ? end - n : together;
       const Strided<const T> from{init, 0, 1};
       const Strided<T> to{t.above + n * row, row, 1};
-      if (!drops && net.delta && net.surrogate[l].compact() && near_rows(l, t, n, rows))
+      if (!drops && net.delta && near_pays(net) && net.surrogate[l].compact() && near_rows(l, t, n, rows))
         near_product<T>(adjoint + n * up_row, up, from, to, rows, m.near);
-      else product<T>({adjoint + n * up_row, up_row, 1}, up.panels, up.post, vectors, from, to, rows);
+      else product_back<T>(net, {adjoint + n * up_row, up_row, 1}, up, from, to, rows, m.halves);
     }
     for (int n = 0; drops && n < end; n++) {
       drop_row(net, l + 1, job.samples.number(s.index), n, t.above + n * row);

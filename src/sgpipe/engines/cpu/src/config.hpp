@@ -304,6 +304,10 @@ inline Network read_network(nb::dict config, Constants &constants, std::string &
   if (n.upper_power != 1 && n.upper_power != 2) refuse("config: upper_power must be 1 or 2");
   n.mixed = c.get<bool>("mixed", false);
   if (n.mixed && !n.stacked()) refuse("config: mixed needs neurons with a linear readout");
+  const Products asked = (Products)(c.choice("products", {"auto", "single", "bf16", "amx"}) - 1);
+  if ((asked == Products::bf16 && !runs_bf16()) || (asked == Products::amx && !runs_amx()))
+    refuse("config: products: this processor has not these instructions");
+  n.products = (int)asked >= 0 ? asked : fastest_products();
   isa = c.get<std::string>("isa", "auto");
   c.finish();
   return n;

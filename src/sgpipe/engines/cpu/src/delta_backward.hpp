@@ -10,6 +10,7 @@
 // What an event at step n adds to the gradient of its weights is i'[n], what a spike at step n
 // adds through V is i'[n+1]: i'[n] replaces row n of the history.
 #pragma once
+#include "back_product.hpp"
 #include "rounding.hpp"
 #include "scratch.hpp"
 
@@ -101,7 +102,8 @@ template <class T, class H, bool ADAPTIVE>
 static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network &net,
                                                        const Projection<T> &w, const Projection<T> *v,
                                                        const Neurons<T> &q, DeltaScan<T> *scan,
-                                                       int count, bool narrow, Near<T> near, T *sums) {
+                                                       int count, bool narrow, Near<T> near, T *sums,
+                                                       uint16_t *halves) {
   const int vectors = w.post_vectors, bytes = bits_row(w.post);
   const ptrdiff_t row = (ptrdiff_t)vectors * LANES<T>;
   for (int n = net.steps - 1; n >= 0; n--) {
@@ -113,7 +115,7 @@ static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network
         few = narrow && near.few(count, w.post);
       }
       if (few) near_product<T>(scan->dI, *v, {scan->B, row, 1}, {scan->dS, row, 1}, count, near);
-      else product<T>({scan->dI, row, 1}, v->panels, v->post, vectors, {scan->B, row, 1}, {scan->dS, row, 1}, count);
+      else product_back<T>(net, {scan->dI, row, 1}, *v, {scan->B, row, 1}, {scan->dS, row, 1}, count, halves);
     }
     for (int r = 0; r < count; r++)
       reverse_delta_row<T, H, ADAPTIVE>(h, net, q, scan[r], n, vectors, bytes, sums);
@@ -125,7 +127,7 @@ static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network
 template <class T>
 static void reverse_delta(const Network &net, const Surrogate &shape, const Projection<T> &w,
                           const Projection<T> *v, const Neurons<T> &q, const Trace<T> *t, int count,
-                          Coupled<T> c, Near<T> near, T *sums) {
+                          Coupled<T> c, Near<T> near, T *sums, uint16_t *halves) {
   const ptrdiff_t row = (ptrdiff_t)w.post_vectors * LANES<T>;
   T *const states[] = {c.A, c.B, c.dU, c.dJ, c.dS};
   for (T *state : states) std::memset(state, 0, ROWS * row * sizeof(T));
@@ -138,9 +140,9 @@ static void reverse_delta(const Network &net, const Surrogate &shape, const Proj
   }
   with_surrogate<T>(shape, [&](auto h) {
     typedef decltype(h) H;
-    const bool narrow = shape.compact();
-    if (net.adaptive) reverse_delta_of<T, H, true>(h, net, w, v, q, scan, count, narrow, near, sums);
-    else reverse_delta_of<T, H, false>(h, net, w, v, q, scan, count, narrow, near, sums);
+    const bool narrow = shape.compact() && near_pays(net);
+    if (net.adaptive) reverse_delta_of<T, H, true>(h, net, w, v, q, scan, count, narrow, near, sums, halves);
+    else reverse_delta_of<T, H, false>(h, net, w, v, q, scan, count, narrow, near, sums, halves);
   });
 }
 

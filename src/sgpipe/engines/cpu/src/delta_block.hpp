@@ -26,7 +26,7 @@ template <class T> class DeltaBlock : public ReadoutBlock<T> {
     this->run_back([this](int l, const Trace<T> *traces) {
       reverse_delta<T>(net, net.surrogate[l], job.weights.forward[l],
                        net.coupled(l) ? &job.weights.recurrent[l] : nullptr, job.weights.neurons[l], traces, count,
-                       m.coupled, m.near, net.biased || net.trained ? grad.neurons[l] : nullptr);
+                       m.coupled, m.near, net.biased || net.trained ? grad.neurons[l] : nullptr, m.halves);
     });
   }
 

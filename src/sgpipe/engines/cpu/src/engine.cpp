@@ -28,6 +28,11 @@ template <class T> constexpr Entry<T> entry() {
 #define SGPIPE_STRING(x) #x
 #define SGPIPE_NAME(x) SGPIPE_STRING(x)
 extern const Engine engine;
-const Engine engine = {SGPIPE_NAME(SGPIPE_ISA), entry<float>(), entry<double>()};
+#if defined(SGPIPE_BFLOAT16)
+constexpr bool halves = true;
+#else
+constexpr bool halves = false;
+#endif
+const Engine engine = {SGPIPE_NAME(SGPIPE_ISA), halves, entry<float>(), entry<double>()};
 
 }  // namespace SGPIPE_ISA

@@ -76,9 +76,11 @@ template <class T> struct Layout {
         p.pre_vectors = vectors(pre);
         p.post_vectors = (int)(columns(l) / entry.lanes);
         p.rows = m.take(pre * columns(l));
-        p.panels = panels ? m.take(post * padded(pre)) : nullptr;
+        const bool halves = panels && net.products != Products::single;
+        p.panels = panels && !halves ? m.take(post * padded(pre)) : nullptr;
+        p.halves = halves ? (uint16_t *)m.take((tile_depth(post) * padded(pre) * sizeof(uint16_t) + sizeof(T) - 1) / sizeof(T)) : nullptr;
         p.plain = plain ? m.take(post * padded(pre)) : nullptr;
-        p.back = panels && net.mixed && net.delta && !out ? m.take(pre * columns(l)) : nullptr;
+        p.back = panels && net.mixed && net.products != Products::amx && net.delta && !out ? m.take(pre * columns(l)) : nullptr;
         return p;
       };
       const int post = out ? net.classes : net.gated ? (int)drives(l) : net.width[l];

@@ -85,6 +85,7 @@ Batch<T> open_batch(const Network &net, const Constants &constants, const Engine
     batch.wanted = arrays<T>(net, list, "grads", true);
   }
   batch.job.net = net;
+  if (!net.mixed || !engine.halves || sizeof(T) != sizeof(float)) batch.job.net.products = Products::single;
   batch.job.samples = samples;
   batch.threads = threads;
   return batch;
@@ -454,6 +455,17 @@ NB_MODULE(_cpu, m) {
     for (const Engine *e : engines()) names.push_back(e->name);
     return names;
   }, "Instruction sets that are built and that this processor can run, the preferred one first; with SGPIPE_ISA from that one on.");
+  m.def("products", [] {
+    const std::vector<const Engine *> all = engines();
+    const bool halves = !all.empty() && all.front()->halves;
+    std::vector<std::string> names{"single"};
+    auto add = [&](const char *name, Products which) {
+      if (halves) names.insert(fastest_products() == which ? names.begin() : names.end(), name);
+    };
+    if (runs_bf16()) add("bf16", Products::bf16);
+    if (runs_amx()) add("amx", Products::amx);
+    return names;
+  }, "How this processor can multiply in mixed precision, the preferred one first.");
   m.def("built_isas", [] {
     std::vector<std::string> names;
     for (const Built &b : BUILT) names.push_back(b.engine->name);

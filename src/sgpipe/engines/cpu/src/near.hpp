@@ -24,6 +24,9 @@ template <class T> struct Near {
   bool few(int count, int width) const { return 5 * (int64_t)start[count] < 2 * (int64_t)count * width; }
 };
 
+// Tiles multiply all neurons before those near the threshold are listed.
+inline bool near_pays(const Network &net) { return net.products != Products::amx; }
+
 // Lists those of step n as row r.
 template <class T, class H>
 static __attribute__((noinline)) void list_near(const H &h, const Reset reset, bool adaptive, const Neurons<T> &q,

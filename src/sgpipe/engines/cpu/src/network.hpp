@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "bfloat16.hpp"
+
 namespace sgpipe {
 
 constexpr int MAX_LAYERS = 8;
@@ -96,6 +98,7 @@ struct Network {
   int dropout_steps = 0;  // of a sample, as dropout counts them
   int64_t most_events = 0;  // of a sample
   bool mixed = false;       // products back through weights take numbers rounded to bfloat16
+  Products products = Products::single;  // by which instructions
 
   int fan_in(int l) const { return l == 0 ? inputs : width[l - 1]; }
   bool regularised() const { return lower != 0 || upper != 0; }
@@ -121,6 +124,7 @@ template <class T> struct Projection {
   T *panels = nullptr;  // [post][pre padded] in column panels, for the backward product
   T *plain = nullptr;   // [post][pre padded] (readout only)
   T *back = nullptr;    // in mixed precision the rows as a product back takes them
+  uint16_t *halves = nullptr;  // panels in bfloat16 in place of the others, as the processor's instructions take them
 };
 
 // Constants of a layer of delta neurons, [padded] each: silent where there is no neuron.
@@ -227,6 +231,7 @@ template <class T> struct Entry {
 };
 struct Engine {
   const char *name;
+  bool halves;  // whether it multiplies numbers in bfloat16 where the processor can
   Entry<float> f32;
   Entry<double> f64;
 };

@@ -9,6 +9,24 @@
 
 namespace sgpipe {
 
+// Packs panels in bfloat16: for each vector of columns pairs of rows, column by column. `source` has a row's in w.
+template <class T>
+void pack_halves(const Projection<T> &p, const std::vector<ptrdiff_t> &source, const T *w, T scale, bool diagonal,
+                 int lanes) {
+  const int depth = tile_depth(p.post);
+  std::vector<T> row(lanes);
+  for (int v = 0; v < p.pre_vectors; v++) {
+    const int from = v * lanes, filled = std::min(lanes, p.pre - from);
+    uint16_t *to = p.halves + (size_t)v * depth * lanes;
+    for (int i = 0; i < depth; i++) {
+      const bool real = i < p.post && source[i] >= 0;
+      for (int j = 0; j < lanes; j++) row[j] = real && j < filled ? scale * w[source[i] * p.pre + from + j] : T(0);
+      if (!diagonal && i >= from && i < from + filled) row[i - from] = 0;
+      store_halves(row.data(), lanes, to + (i / 2) * 2 * lanes + i % 2, 2);
+    }
+  }
+}
+
 // Packs one matrix, `scale` times; false if one of its numbers is not finite. Delta neurons have no connection to
 // themselves: theirs are packed without the `diagonal`.
 template <class T>
@@ -52,6 +70,7 @@ bool pack_one(const Layout<T> &lay, int l, const Projection<T> &p, const T *w, T
   }
   if (!lay.net.mixed) return finite;
   const size_t back = (size_t)p.post * p.pre_vectors * entry.lanes, rows = (size_t)p.pre * p.post_vectors * entry.lanes;
+  if (p.halves) pack_halves(p, source, w, scale, diagonal, entry.lanes);
   if (p.panels) round_to_bfloat16(p.panels, back);
   if (p.plain) round_to_bfloat16(p.plain, back);
   if (!p.back) return finite;

@@ -112,8 +112,7 @@ template <class T> class ReadoutBlock : public BlockBase<T> {
     const Projection<T> &w = job.weights.forward[0];
     const ptrdiff_t row = row_of(w), in_row = (ptrdiff_t)w.pre_vectors * W;
     if (net.mixed) round_to_bfloat16(s.trace[0].history, (size_t)net.steps * row);
-    product<T>({s.trace[0].history, row, 1}, w.panels, w.post, w.pre_vectors, {nullptr, 0, 0}, {m.drive, in_row, 1},
-               net.steps);
+    product_back<T>(net, {s.trace[0].history, row, 1}, w, {nullptr, 0, 0}, {m.drive, in_row, 1}, net.steps, m.halves);
     T *to = job.embedded + s.index * net.steps * net.inputs;
     for (int n = 0; n < net.steps; n++, to += net.inputs) {
       T *from = m.drive + n * in_row;

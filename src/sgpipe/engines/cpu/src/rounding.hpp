@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "bfloat16.hpp"
+
 namespace sgpipe {
 
 // With internal linkage: compiled for each instruction set by itself. Double precision is never mixed.
@@ -15,6 +17,17 @@ template <> void round_to_bfloat16(float *x, size_t n) {
     const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
     bits = (is_nan ? bits | 0x00400000u : bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
     std::memcpy(x + i, &bits, sizeof bits);
+  }
+}
+
+// Rounded numbers in two bytes each, `apart` from one to the next.
+template <class T> static void store_halves(T *, int, uint16_t *, int) {}
+template <> void store_halves(float *x, int n, uint16_t *to, int apart) {
+  round_to_bfloat16(x, (size_t)n);
+  for (int i = 0; i < n; i++) {
+    uint32_t bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    to[i * apart] = upper_half(bits);
   }
 }
 

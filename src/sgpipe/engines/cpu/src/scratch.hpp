@@ -1,5 +1,6 @@
 // The memory of one block of samples: everything between the events and the sums of gradients.
 #pragma once
+#include "back_product.hpp"
 #include "forward.hpp"
 #include "gather.hpp"
 #include "matmul.hpp"
@@ -70,6 +71,7 @@ template <class T> struct Scratch {
   Near<T> near;
   T *current, *readout, *input, *drive;
   T *back;  // [WORD_ROWS + ROWS][padded]: what a readout of words sends back
+  uint16_t *halves;  // of a product back
   int input_row;
 
   void lay_out(const Network &net, bool train, bool dense, int samples, Bump &m) {
@@ -158,6 +160,8 @@ template <class T> struct Scratch {
       near.units = m.take<int32_t>(Near<T>::rows * widest + 8);
       near.bits = m.take<uint8_t>(bits_row((int)widest) + 32);
     }
+    const bool half = train && net.products != Products::single;
+    halves = half ? m.take<uint16_t>(halves_size(net.words && (size_t)net.classes > widest ? net.classes : (int)widest)) : nullptr;
     current = m.take<T>(widest);
     if (net.words) {
       const size_t block = WORD_ROWS + ROWS;

@@ -5,6 +5,7 @@
 //   i' = c' T(g) h(i),   f' = c' c[n-1] h(f),   g' = c' H(i) T'(g),   o' = (h' T(c) + (regularisers)) h(o)
 // The adjoints of the drives replace them in the history.
 #pragma once
+#include "back_product.hpp"
 #include "near.hpp"
 #include "rounding.hpp"
 #include "scratch.hpp"
@@ -52,7 +53,8 @@ SGPIPE_INLINE void reverse_slstm_row(const H &h, const Neurons<T> &q, const Slst
 // `v` is the layer's V if gradients flow through it; `counts` whether its counts are regularised.
 template <class T>
 static void reverse_slstm(const Network &net, const Surrogate &shape, const Projection<T> *v, const Neurons<T> &q,
-                          const Trace<T> *t, int count, int nv, bool counts, Coupled<T> m, T *sums) {
+                          const Trace<T> *t, int count, int nv, bool counts, Coupled<T> m, T *sums,
+                          uint16_t *halves) {
   const ptrdiff_t gate = (ptrdiff_t)nv * LANES<T>;
   std::memset(m.dS, 0, ROWS * gate * sizeof(T));
   std::memset(m.A, 0, ROWS * gate * sizeof(T));
@@ -62,7 +64,7 @@ static void reverse_slstm(const Network &net, const Surrogate &shape, const Proj
   with_surrogate<T>(shape, [&](auto h) {
     for (int n = net.steps - 1; n >= 0; n--) {
       if (v && n + 1 < net.steps)
-        product<T>({m.dJ, 4 * gate, 1}, v->panels, v->post, nv, {nullptr, 0, 0}, {m.dS, gate, 1}, count);
+        product_back<T>(net, {m.dJ, 4 * gate, 1}, *v, {nullptr, 0, 0}, {m.dS, gate, 1}, count, halves);
       for (int r = 0; r < count; r++)
         reverse_slstm_row<T>(h, q, scan[r], n, nv, T(net.tanh_sign), counts ? t[r].counts : nullptr, sums);
       if (v && net.mixed) round_to_bfloat16(m.dJ, (size_t)count * 4 * gate);

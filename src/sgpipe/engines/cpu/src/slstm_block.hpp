@@ -30,7 +30,7 @@ template <class T> class SlstmBlock : public ReadoutBlock<T> {
     this->run_back([this](int l, const Trace<T> *traces) {
       reverse_slstm<T>(net, net.surrogate[l], net.coupled(l) ? &job.weights.recurrent[l] : nullptr,
                        job.weights.neurons[l], traces, count, this->vectors_of(l), pushed[l], m.coupled,
-                       grad.neurons[l]);
+                       grad.neurons[l], m.halves);
     });
   }
 

@@ -158,7 +158,8 @@ template <class T> class TextReadout {
     const int vectors = (width + W - 1) / W;
     const ptrdiff_t row = (ptrdiff_t)vectors * W;
     if (net.mixed) round_to_bfloat16(m.readout, (size_t)rows * columns);
-    for (int c = 0; c < net.classes; c += WORDS) {
+    if (out.halves) product_back<T>(net, {m.readout, columns, 1}, out, {nullptr, 0, 0}, {m.back, row, 1}, rows, m.halves);
+    for (int c = 0; c < net.classes && !out.halves; c += WORDS) {
       const int words = net.classes - c < WORDS ? net.classes - c : WORDS;
       in_groups<PANEL>(vectors, [&](int v, auto n) SGPIPE_LAMBDA {
         constexpr int C = decltype(n)::value;

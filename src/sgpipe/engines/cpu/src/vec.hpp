@@ -112,10 +112,12 @@ template <class T> SGPIPE_INLINE Mask<T> mask_at(const uint8_t *bits, int v) {
 #endif
 template <class M, class V> SGPIPE_INLINE V unless(M m, V v) { return pick(m, V{}, v); }
 
-// 1/x, to about one unit in the last place.
+// 1/x of positive numbers, to about one unit in the last place.
 SGPIPE_INLINE Vec<double> reciprocal(Vec<double> x) { return 1.0 / x; }
 SGPIPE_INLINE Vec<float> reciprocal(Vec<float> x) {
 #if SGPIPE_BYTES == 64
+  // Of infinity the correction would not be a number; of two operands, min returns the second if one is none.
+  x = (Vec<float>)_mm512_min_ps(_mm512_set1_ps(3.402823466e38f), (__m512)x);
   Vec<float> y = (Vec<float>)_mm512_rcp14_ps((__m512)x);
   return y * (2.0f - x * y);
 #else
