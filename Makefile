@@ -99,7 +99,8 @@ $(READY)-docs: $(READY)
 setup: $(READY)
 
 # Installed in place, so that editing a figure's module redraws the figure. uv installs in seconds what takes pip a minute;
-# where it does not run, or does not find something, pip does it.
+# where it does not run, or does not find something, pip does it, as where one index has a wheel of soundfile with its C
+# library and another one without.
 $(READY): pyproject.toml constraints.in constraints.txt CMakeLists.txt \
   $(wildcard src/sgpipe/engines/cpu/src/* src/sgpipe/data/ear/src/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -112,6 +113,8 @@ $(READY): pyproject.toml constraints.in constraints.txt CMakeLists.txt \
 	$(PIP) install --quiet --no-compile --constraint constraints.txt --requirement constraints.in
 	$(if $(ISA),SGPIPE_ISAS='$(ISA)') $(PIP) install --quiet --no-compile --constraint constraints.txt \
 	  --no-build-isolation --editable '.[dev,slurm]'
+	@$(BIN)/python -c 'import soundfile' 2>/dev/null || \
+	  $(PIP) install --quiet --no-compile --force-reinstall --no-deps --constraint constraints.txt soundfile
 	@rm -f $(VENV)/.ready*
 	@touch $(VENV)/.ready $@
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -260,6 +261,14 @@ def test_a_file_that_is_no_audio_is_named(tmp_path, content, words):
     name = NAME.format("german", 0, 5)
     (digits_folder(tmp_path) / "hd_audio" / "audio" / name).write_bytes(content)
     refused(spec_of(**HD), tmp_path, name, words)
+
+
+def test_a_missing_library_for_audio_files_is_named(tmp_path, monkeypatch):
+    (tmp_path / "soundfile.py").write_text("raise OSError('cannot load library')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "soundfile")
+    with pytest.raises(SgpipeError, match="soundfile: cannot load library; install the library"):
+        read_audio(tmp_path / "any.wav")
 
 
 def test_a_wav_file_without_samples_is_named(tmp_path):

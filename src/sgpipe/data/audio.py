@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sgpipe.base.audio_library import audio_library
 from sgpipe.base.errors import SgpipeError
 from sgpipe.data.files.reading import FETCH_SET_AGAIN, size_of
 
@@ -26,8 +27,7 @@ def read_audio(path: Path | str, rate: int | None = None) -> tuple[np.ndarray, i
         SgpipeError: The file is absent, empty, damaged or not audio, is far longer than a word, or has another sample
             rate.
     """
-    import soundfile  # a tenth of a second that other tasks need not spend
-
+    soundfile = audio_library()
     path = Path(path)
     if size_of(path) == 0:
         raise SgpipeError(f"{path}: the file is empty; {FETCH_SET_AGAIN}")
@@ -61,8 +61,7 @@ def _check(file, path: Path, rate: int | None) -> None:
 
 def audio_seconds(path: Path | str) -> float:
     """Read the duration of a recording in s from its header; 0 if it has none, which `read_audio` reports."""
-    import soundfile
-
+    soundfile = audio_library()
     if not Path(path).is_file():
         return 0.0
     try:

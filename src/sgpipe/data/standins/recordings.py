@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sgpipe.base.audio_library import audio_library
 from sgpipe.base.rng import stream, uniform
 from sgpipe.data.standins.hash_split import hash_split
 from sgpipe.data.standins.phonemes import COMMANDS, DIGITS, LANGUAGES, command_word, digit_word
@@ -104,8 +105,7 @@ def _speaker_name(seed: int, speaker: int, split: str) -> str:
 
 def _speak(jobs: list[tuple], speech: Speech, only: Collection[str] | None, workers: int) -> None:
     """Write the recordings (path, name, sounds, speaker, samples), those named in `only` or all of them."""
-    import soundfile  # a tenth of a second that other tasks need not spend
-
+    soundfile = audio_library()
     voices = {speaker: voice(speech.seed, speaker) for *_, speaker, _ in jobs}
 
     def write(job: tuple) -> None:
