@@ -40,7 +40,7 @@ experiments:
     title: Runs that take no time
     draw: zenke2021.fig3
     sweeps:
-      all:
+      shapes:
         grid: {{init.seed: {seeds}, surrogate.beta: {betas}}}
 """
 TABLE = "results/smoke/mine_fig1.parquet"

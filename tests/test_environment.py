@@ -45,7 +45,7 @@ def test_the_lock_has_every_package_that_is_asked_for():
 def test_workflows_of_github_run_what_there_is():
     targets = re.search(r"^\.PHONY: (.+)", (ROOT / "Makefile").read_text().replace("\\\n", ""), re.MULTILINE)[1].split()
     paths = sorted((ROOT / ".github/workflows").glob("*.yml"))
-    assert [path.stem for path in paths] == ["ci", "pages", "wheels"]
+    assert [path.stem for path in paths] == ["ci", "pages", "weekly", "wheels"]
     for path in paths:
         jobs = YAML(typ="safe").load(path)["jobs"]
         for step in (step for job in jobs.values() for step in job["steps"]):

@@ -35,6 +35,7 @@ PATIENCE = float(os.environ.get("PATIENCE", 300))  # seconds; a busy machine tak
 HOLD = """
 import os
 import signal
+import time
 from itertools import count
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def hold(request):
         Path("held").mkdir(exist_ok=True)
         Path("held", str(os.getpid())).touch()
         os.kill(os.getpid(), signal.SIGSTOP)
+        while request.signal is None and Path("hold").exists():
+            time.sleep(0.05)  # Slurm wakes a process first, and then asks it to end
     check(request)
 
 
