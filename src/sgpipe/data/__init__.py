@@ -1,4 +1,4 @@
-"""Tasks: from a data section of a spec to the samples that a network reads."""
+"""Tasks: from the data section of a spec to the samples that a network reads."""
 
 from sgpipe.data.prepare import prepare, statistics
 from sgpipe.data.samples import Analog, Events, Task, Words

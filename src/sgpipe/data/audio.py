@@ -24,7 +24,7 @@ def read_audio(path: Path | str, rate: int | None = None) -> tuple[np.ndarray, i
         The signal, float64 (samples,) with full scale 1, and its sample rate in Hz.
 
     Raises:
-        SgpipeError: The file is absent, empty, damaged or not audio, is far longer than a word, or has another sample
+        SgpipeError: The file is missing, empty, damaged or not audio, is far longer than a word, or has another sample
             rate.
     """
     soundfile = audio_library()
@@ -48,7 +48,7 @@ def read_audio(path: Path | str, rate: int | None = None) -> tuple[np.ndarray, i
 
 
 def _check(file, path: Path, rate: int | None) -> None:
-    """Raise SgpipeError if an open recording is not what the data set has, before its samples take any memory."""
+    """Raise SgpipeError if an open recording cannot belong to the data set, before its samples take any memory."""
     found = file.samplerate
     if rate is not None and found != rate:
         raise SgpipeError(f"{path}: sampled at {found} Hz, but this data set has {rate} Hz; is it the original file?")
@@ -60,7 +60,7 @@ def _check(file, path: Path, rate: int | None) -> None:
 
 
 def audio_seconds(path: Path | str) -> float:
-    """Read the duration of a recording in s from its header; 0 if it has none, which `read_audio` reports."""
+    """Read the duration of a recording in s from its header; 0 if there is no header, which `read_audio` reports."""
     soundfile = audio_library()
     if not Path(path).is_file():
         return 0.0
@@ -78,7 +78,7 @@ def resample(signal: np.ndarray, rate: int, wanted: int) -> np.ndarray:
         rate: Its sample rate in Hz.
         wanted: The sample rate of the result in Hz.
     """
-    from scipy.signal import resample_poly  # half a second to import
+    from scipy.signal import resample_poly  # takes half a second to import
 
     if rate == wanted:
         return signal

@@ -14,11 +14,11 @@ MOST = 1_000_000_000  # bytes of content; MNIST has a twentieth of it
 
 
 def read_idx(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Read an idx file, gzipped or plain. No more is read than the header promises.
+    """Read an idx file, gzipped or plain. No more is read than the header announces.
 
     Args:
         path: The file.
-        shape: The shape that it must have; None for any length of a dimension.
+        shape: The shape that it must have; None allows any length of a dimension.
 
     Returns:
         uint8 of that shape.
@@ -49,13 +49,13 @@ def _read(file, path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
             f"{path}: has shape {found}, expected {tuple('any' if n is None else n for n in shape)}; {FETCH_AGAIN}"
         )
     count = 1
-    for size in found:  # in whole numbers of any size
+    for size in found:  # in Python integers, which cannot overflow
         count *= size
     if count > MOST:
         raise SgpipeError(
             f"{path}: promises {count:,} bytes in its header {found}, where {MOST:,} at most are meant; {FETCH_AGAIN}"
         )
-    content = file.read(count + 1)  # one more than meant, which tells a longer file and reads the checksum
+    content = file.read(count + 1)  # one byte more, which detects a longer file and reads the checksum
     if not found or len(content) != count:
         size = len(start) + len(sizes) + len(content)
         many = f"{size:,} bytes" + (" or more" if len(content) > count else "")

@@ -1,18 +1,18 @@
-"""Mel-spaced spectrograms of speech (Zenke & Vogels 2021, section 4.1.3), as their code has them and as they should be.
+"""Mel-spaced spectrograms of speech (Zenke & Vogels 2021, section 4.1.3), as in their code and as they should be.
 
     y(t) = x(t) - 0.95 x(t - 1)                           pre-emphasis
     P_nk = |DFT_512(hamming y_n)|^2 / 512                 25 ms frames n, one every 10 ms
     E_nm = sum_k H_mk P_nk                                40 triangular filters, mel(f) = 2595 log10(1 + f / 700)
     z    = log10 E, then (z - mean z) / sd z              mean and sd over all frames and channels of the utterance
 
-with E cropped, or filled by repeating its last frame, to a fixed number of frames before the logarithm.
+Before the logarithm, E is cropped, or filled by repeating its last frame, to a fixed number of frames.
 
 variant      sample rate     frames                                  edges of the filters
 authors      the file's own  longer than 512 samples: cut to 512     floor(513 f / rate) bins
 corrected    16 kHz          whole, since 25 ms are 400 samples      where they are
 
-At 48 kHz the first makes each frame see 10.7 of its 25 ms, and each of the eight lowest filters a single bin.
-The second has the filters of librosa.filters.mel(sr=16000, n_fft=512, n_mels=40, htk=True, norm=None).
+At 48 kHz, `authors` makes each frame see 10.7 of its 25 ms, and each of the eight lowest filters a single bin.
+`corrected` has the filters of librosa.filters.mel(sr=16000, n_fft=512, n_mels=40, htk=True, norm=None).
 """
 
 from functools import cache
@@ -30,13 +30,13 @@ CORRECTED_RATE = 16000
 
 
 def features(signal: np.ndarray, rate: int, frames: int, variant: str) -> np.ndarray:
-    """Compute the input that a network receives: logarithms of the mel spectrum, standardised to mean 0 and sd 1.
+    """Compute the input that a network receives: the log mel spectrum, standardised to mean 0 and sd 1.
 
     Args:
         signal: The sound, (samples,).
         rate: Its sample rate in Hz.
         frames: Number of frames.
-        variant: Of the equations above, the paper's or those of its code.
+        variant: `authors` or `corrected`, see above.
 
     Returns:
         float32 (frames, 40).
@@ -47,9 +47,9 @@ def features(signal: np.ndarray, rate: int, frames: int, variant: str) -> np.nda
     energy = (_sparse_filters(rate, variant) @ power_spectra(signal, rate, frames, variant).T).T
     energy = np.where(energy == 0, np.finfo(float).eps, energy)
     missing = frames - len(energy)
-    # The last frame must weigh in mean and sd as often as it is repeated.
+    # The last frame must count in mean and sd as often as it is repeated.
     logs = np.log10(np.concatenate([energy, np.repeat(energy[-1:], missing, axis=0)]))
-    if logs.min() == logs.max():  # digital silence, of which Speech Commands has some
+    if logs.min() == logs.max():  # digital silence, which occurs in Speech Commands
         return np.zeros(logs.shape, dtype=np.float32)
     return ((logs - logs.mean()) / logs.std()).astype(np.float32)
 
@@ -60,18 +60,18 @@ def power_spectra(signal: np.ndarray, rate: int, most: int, variant: str) -> np.
     Args:
         signal: The sound, (samples,).
         rate: Its sample rate in Hz.
-        most: Most frames.
-        variant: Of the equations above, the paper's or those of its code.
+        most: The largest number of frames.
+        variant: `authors` or `corrected`, see above.
 
     Returns:
         float64 (frames, 257), at least one frame.
     """
     frame, stride = round(FRAME_SECONDS * rate), round(STRIDE_SECONDS * rate)
     over = len(signal) - frame
-    # The authors' count: the last frame begins inside the signal's last stride, and a tail may be left out.
+    # By the authors' count, the last frame begins within the signal's last stride, and a tail may be left out.
     count = int(np.ceil(abs(over) / stride)) if variant == "authors" else 1 + max(over, 0) // stride
     count = min(max(count, 1), most)
-    seen = min(frame, FFT)  # a DFT of 512 points takes no more
+    seen = min(frame, FFT)  # a DFT of 512 points uses no more samples
     emphasised = np.append(signal[0], signal[1:] - PRE_EMPHASIS * signal[:-1])
     padded = np.pad(emphasised, (0, max(0, (count - 1) * stride + seen - len(emphasised))))
     cut = np.lib.stride_tricks.sliding_window_view(padded, seen)[::stride][:count]
@@ -84,7 +84,7 @@ def filters(rate: int, variant: str) -> np.ndarray:
 
     Args:
         rate: The sample rate in Hz.
-        variant: Of the equations above, the paper's or those of its code.
+        variant: `authors` or `corrected`, see above.
 
     Returns:
         float64 (40, 257).
@@ -97,7 +97,7 @@ def filters(rate: int, variant: str) -> np.ndarray:
     else:
         bins *= rate / FFT
     low, peak, high = (part[:, None] for part in (edges[:-2], edges[1:-1], edges[2:]))
-    # A side without width has no bins of its own; at the peak the falling side counts.
+    # A side of width 0 has no bins of its own; at the peak, the falling side counts.
     with np.errstate(divide="ignore", invalid="ignore"):
         rising, falling = (bins - low) / (peak - low), (high - bins) / (high - peak)
     return np.where((low <= bins) & (bins < peak), rising, np.where((peak <= bins) & (bins < high), falling, 0.0))
@@ -105,6 +105,6 @@ def filters(rate: int, variant: str) -> np.ndarray:
 
 @cache
 def _sparse_filters(rate: int, variant: str):
-    from scipy.sparse import csr_array  # a tenth of a second that other tasks need not spend
+    from scipy.sparse import csr_array  # takes a tenth of a second, which other tasks need not spend
 
     return csr_array(filters(rate, variant))

@@ -11,10 +11,10 @@ authors             tau pixel / 255       round(10 T) - 1, not -1       (pixel, 
 authors_corrected   the same              the same                      (step, pixel)
 pixels              pixel / 255           no spikes: x is a current, the same at every step
 
-`coded` is zenke2021's authors' code and the default: as printed, x lies in [0, tau), nearly all spikes fall in the
-first millisecond, and only steps of 0.1 ms or less tell bright from dark. `authors` is herranz2022's code: T in tenths
-of a millisecond, and a one-hot array of pixels by steps that was reshaped where a transpose was meant, so that step
-and unit of a spike are quotient and remainder of (pixel x window + step) by 784.
+`coded` is the code of zenke2021's authors, and the default. As `printed`, x lies in [0, tau), nearly all spikes fall in
+the first millisecond, and only steps of 0.1 ms or less separate bright from dark. `authors` is herranz2022's code: T is
+in tenths of a millisecond, and a one-hot array of pixels by steps is reshaped where a transpose was meant. So a spike's
+step and unit are the quotient and remainder of (pixel x window + step) by 784.
 """
 
 from pathlib import Path
@@ -55,7 +55,7 @@ def check_file(path: Path) -> None:
 
 
 def make(data: MnistLatencyData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task from the published files, or from scikit-learn's digits without them; see `sgpipe.data.prepare`."""
+    """Make the task from published files, or without a folder from scikit-learn's digits (`sgpipe.data.prepare`)."""
     train, test = _published(folder / "mnist") if folder else _bundled(data)
     kept, held_out = _split(data, len(train[1]))
     splits = [(train[0][rows], train[1][rows]) for rows in (kept, held_out)] + [test]
@@ -120,11 +120,11 @@ def _images(image_path: Path, label_path: Path) -> Images:
 
 
 def _bundled(data: MnistLatencyData) -> tuple[Images, Images]:
-    """Return scikit-learn's 1,797 digits of 8 x 8 as 28 x 28: 80 % of each class for training, the rest for test.
+    """Return scikit-learn's 1,797 digits, 8 x 8 scaled to 28 x 28: 80 % of each class for training, the rest for test.
 
-    Like MNIST's they are 20 x 20 in the middle of an empty margin.
+    Like MNIST's digits, they are 20 x 20 with an empty margin around them.
     """
-    from scipy.ndimage import zoom  # both needed here alone
+    from scipy.ndimage import zoom  # both are needed only here
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -134,7 +134,7 @@ def _bundled(data: MnistLatencyData) -> tuple[Images, Images]:
     pixels = np.rint(padded).astype(np.uint8).reshape(len(padded), SIDE * SIDE)
     labels = digits.target.astype(np.int64)
     order = permutation(stream(data.seed, "data/mnist_latency/embedded"), len(labels))
-    place = np.empty(len(labels), dtype=np.int64)  # of a sample among those of its class, in this order
+    place = np.empty(len(labels), dtype=np.int64)  # a sample's position within its class, in this order
     for label in np.unique(labels):
         mine = order[labels[order] == label]
         place[mine] = np.arange(len(mine))

@@ -1,4 +1,4 @@
-"""Data sets of extensions: which files the user's code reads, and the task that it makes, both checked."""
+"""Data sets of extensions: checks which files the user's code reads, and the task that it makes."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from sgpipe.spec.own.registry import Own
 
 
 def own_of(data: Any) -> Own | None:
-    """Return the extension that a data section is of; None for a built-in task."""
+    """Return the extension to which a data section belongs; None for a built-in task."""
     return getattr(type(data), "OWN", None)
 
 

@@ -1,9 +1,9 @@
 """From a spec's data section to a prepared task, and the statistics of its inputs.
 
 The module `sgpipe.data.<task>` makes a task with `make(data, folder, workers)`, where `folder` holds the data files
-and is None for a stand-in. The result must not depend on `workers`, the number of processes it may use. A module that
-makes something on the way that other tasks of the same source can use has a fourth argument, `keep`: a folder for it.
-A file that is missing or damaged is a SgpipeError. `find(folder, data)` is described in `sgpipe.data.files.sources`.
+and is None for a stand-in. The result must not depend on `workers`, the number of parallel workers. If a module's
+intermediate result can serve other tasks of the same source, `make` has a fourth argument, `keep`: a folder for it.
+A missing or damaged file raises SgpipeError. `find(folder, data)` is described in `sgpipe.data.files.sources`.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from sgpipe.data.own import own_of, own_task
 from sgpipe.data.samples import SPLITS, Analog, Events, Task, Words
 from sgpipe.spec.run import RunSpec
 
-ROWS = 500  # samples looked at together: enough to be fast, few enough to fit in memory
+ROWS = 500  # samples processed together: enough to be fast, few enough to fit in memory
 
 
 def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, keep: Path | str | None = None) -> Task:
@@ -28,10 +28,10 @@ def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, k
         spec: The run.
         folder: The data folder.
         workers: Parallel workers; the result does not depend on their number.
-        keep: A folder for what is costly to make and serves other tasks too; it is taken from there if it is there.
+        keep: A folder for intermediate results that are costly and serve other tasks too; they are reused from there.
 
     Raises:
-        SgpipeError: Files are needed but there is no folder, or a file is bad.
+        SgpipeError: Files are needed but no folder is given, or a file is bad.
     """
     data = spec.data
     needs_files = data.source in ("original", "derived")
@@ -48,11 +48,11 @@ def prepare(spec: RunSpec, folder: Path | str | None = None, workers: int = 1, k
 def statistics(task: Task) -> dict[str, Any]:
     """Compute the mean, variance, smallest and largest value of the input per unit and time step.
 
-    Events in one bin add up, and a word is one of `units` inputs.
+    Events in one bin add up. A word activates one of `units` inputs.
 
     Returns:
         `mean`, `variance`, `low` and `high` of the train split, which the theory of initialisation needs; and `splits`,
-        the same of every split.
+        the same numbers for every split.
     """
     splits = {split: _split_statistics(getattr(task, split), task) for split in SPLITS}
     return {**splits["train"], "splits": splits}
@@ -64,14 +64,14 @@ def _split_statistics(samples: Events | Analog | Words, task: Task) -> dict[str,
 
 
 def _moments(samples: Events | Analog | Words, steps: int, units: int) -> tuple[float, float, float, float]:
-    """Return mean, mean square, least and largest value over all cells (sample, step, unit)."""
+    """Return the mean, mean square, smallest and largest value over all cells (sample, step, unit)."""
     if isinstance(samples, Words):
         return 1 / units, 1 / units, 0.0, 1.0
     first = square = 0.0
     ends, filled = [], 0
     for start in range(0, len(samples), ROWS):
         stop = min(start + ROWS, len(samples))
-        if isinstance(samples, Analog):  # holding a frame repeats it, which leaves all of them as they are
+        if isinstance(samples, Analog):  # holding a frame repeats it, which changes none of these numbers
             values = samples.frames[start:stop].astype(float)
         else:
             begin, end = samples.ptr[start], samples.ptr[stop]

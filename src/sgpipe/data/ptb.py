@@ -1,7 +1,7 @@
-"""Penn Treebank at word level (Mikolov's files; herranz2022 section 2.1), or text from a grammar of ours.
+"""Penn Treebank at word level (Mikolov's files; herranz2022 section 2.1), or text from our own grammar.
 
-The published text is cut at spaces (the ASCII character and no other), the end of a line is the word <eos>. The
-vocabulary is that of the training text, 10,000 words with <eos> and <unk>, numbered from the most frequent.
+The published text is split at spaces (only the ASCII character), and the end of a line is the word <eos>. The
+vocabulary is that of the training text, 10,000 words including <eos> and <unk>, numbered from the most frequent.
 """
 
 from collections import Counter
@@ -37,14 +37,14 @@ def check_file(path: Path) -> None:
 
 
 def make(data: PtbData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task from the published files, or from the grammar without them; see `sgpipe.data.prepare`."""
+    """Make the task from the published files, or without a folder from the grammar (`sgpipe.data.prepare`)."""
     ids = _published(folder / "ptb", data.units) if folder else _generated(data.seed)
     streams = [Words(ids[split][: data.limit or None]) for split in SPLITS]
     return Task(data.units, data.classes, data.steps, *streams)
 
 
 def vocabulary(words: list[str]) -> dict[str, int]:
-    """Number the words of a text: 0 for the most frequent; equally frequent ones alphabetically."""
+    """Number the words of a text: 0 for the most frequent; equally frequent words in alphabetical order."""
     counts = Counter(words)
     return {word: number for number, word in enumerate(sorted(counts, key=lambda word: (-counts[word], word)))}
 

@@ -1,10 +1,10 @@
-"""Smooth random manifolds (Zenke & Vogels 2021, section 4.1.1), as printed and as the authors' code has them.
+"""Smooth random manifolds (Zenke & Vogels 2021, section 4.1.1), as printed and as in the authors' code.
 
 A class is a random smooth map f from the unit cube of dimension D into M input units,
 
     f_i(x) = prod_j sum_k s_k A_ijk sin(2 pi (k x_j B_ijk + C_ijk)),     A, B, C ~ U(0, 1),
 
-whose coordinates, rescaled to [0, tau), are the spike times of the units: one spike a unit a sample.
+whose coordinates, rescaled to [0, tau), are the spike times of the units: one spike per unit and sample.
 
 variant         k           s_k                  frequencies            split
 printed         1..1000     k^-alpha             1000                   800 / 100 / 100 of each class
@@ -32,14 +32,14 @@ class Spectrum:
 
     frequency: np.ndarray
     weight: np.ndarray
-    has_offset: bool  # whether the component of the lowest frequency is kept
+    has_offset: bool  # whether the component with the lowest frequency is kept
 
 
 def spectrum(variant: str, alpha: float) -> Spectrum:
     """Choose the frequencies of a variant and their weights.
 
     Args:
-        variant: The formula as printed, or that of the authors' code.
+        variant: The formula as printed, or as in the authors' code.
         alpha: The smoothness.
     """
     if variant == "printed":
@@ -107,8 +107,8 @@ def embed(data: RandmanData, label: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make(data: RandmanData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task: every unit of every sample fires once, at floor(tau y / dt). There are no files and no workers."""
-    # y = 1 falls on tau itself, which the interval leaves out; 0.07 / 0.01 is a hair above 7, and still 7 steps.
+    """Make the task: every unit of every sample fires once, at floor(tau y / dt). No folder or workers are used."""
+    # y = 1 falls on tau itself, which the interval excludes; 0.07 / 0.01 is slightly above 7, but means 7 steps.
     last = int(np.ceil(data.tau / data.dt * (1 - 2e-9))) - 1
     samples, classes = data.samples_per_class, data.classes
     steps = np.stack([np.floor(data.tau / data.dt * embed(data, label)[1]) for label in range(classes)])
@@ -122,7 +122,7 @@ def make(data: RandmanData, folder: Path | None = None, workers: int = 1) -> Tas
 
 
 def _split(data: RandmanData) -> dict[str, np.ndarray]:
-    """Return which samples form each split; sample s of class c is row c * samples_per_class + s."""
+    """Return the samples of each split; sample s of class c is row c * samples_per_class + s."""
     n = data.samples_per_class
     if data.variant == "printed":
         rows = np.arange(data.classes * n).reshape(data.classes, n)

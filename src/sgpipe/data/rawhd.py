@@ -1,8 +1,9 @@
 """RawHD: the Heidelberg Digits (Cramer et al. 2020) as mel spectrograms, 10 digits in English and in German.
 
-The published folder hd_audio/ has audio/*.flac, whose names tell language, speaker, trial and digit, and the lists
+The published folder hd_audio/ has audio/*.flac, whose names give language, speaker, trial and digit, and the lists
 train_filenames.txt and test_filenames.txt. Labels are the authors': the digit in German, 10 + digit in English (SHD,
-made from the same recordings, has it the other way round). A tenth of the training list, by seed, is for validation.
+made from the same recordings, has it the other way round). A tenth of the training list, drawn by the seed, is for
+validation.
 """
 
 import re
@@ -36,7 +37,7 @@ def find(folder: Path, data: RawHDData) -> list[Found]:
 
 
 def make(data: RawHDData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task from published recordings, or from synthesised speech without them; see `sgpipe.data.prepare`."""
+    """Make the task from published recordings, or without a folder from synthesised speech (`sgpipe.data.prepare`)."""
     with tree(folder and folder / FOLDER) as root:
         if folder is None:
             write_digits(root, only=())
@@ -58,7 +59,7 @@ def _splits(data: RawHDData, lists: dict[str, list[Recording]]) -> dict[str, lis
 
 
 def read_lists(root: Path) -> dict[str, list[Recording]]:
-    """Read the recordings of each list. Whoever has only a part of the set cuts the lists to it.
+    """Read the recordings of each list. Users who have only a part of the set must shorten the lists accordingly.
 
     Raises:
         SgpipeError: A recording is missing, or is listed twice.

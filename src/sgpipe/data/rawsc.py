@@ -1,8 +1,8 @@
-"""RawSC: Speech Commands (Warden 2018) as mel spectrograms, one class a word.
+"""RawSC: Speech Commands (Warden 2018) as mel spectrograms, one class per word.
 
 The published folder speech_commands/speech_commands_v0.02/ (or _v0.01) has a folder of 16 kHz clips for each word,
-and the lists validation_list.txt and testing_list.txt; a clip in neither is for training. `hash_split.py`
-has the rule by which its author made the lists. `_background_noise_` holds no words and is left out.
+and the lists validation_list.txt and testing_list.txt; a clip in neither list is for training. `hash_split.py` has the
+rule by which the author made the lists. `_background_noise_` contains no words and is left out.
 """
 
 import re
@@ -24,7 +24,7 @@ SINCE_V002 = ("backward", "follow", "forward", "learn", "visual")
 
 
 def words(version: str) -> tuple[str, ...]:
-    """List the words of a release in the order of their labels, which is alphabetical."""
+    """List the words of a release in the order of their labels, which is the alphabetical order."""
     return COMMANDS if version == "v0.02" else tuple(word for word in COMMANDS if word not in SINCE_V002)
 
 
@@ -44,7 +44,7 @@ def find(folder: Path, data: RawSCData) -> list[Found]:
 
 
 def make(data: RawSCData, folder: Path | None = None, workers: int = 1) -> Task:
-    """Make the task from the published clips, or from synthesised speech without them; see `sgpipe.data.prepare`."""
+    """Make the task from the published clips, or without a folder from synthesised speech (`sgpipe.data.prepare`)."""
     with tree(folder and _root(folder, data)) as root:
         if folder is None:
             paths = write_commands(root, only=())
@@ -71,8 +71,8 @@ def _clips(folder: Path) -> list[Path]:
 def _splits(root: Path, paths: list[str], known: tuple[str, ...]) -> dict[str, list[Recording]]:
     """Return the clips of each split with their labels; `known` are the words that count.
 
-    The folders say what the set is, the lists only sort it. A list may name clips that are not there, as in a part of
-    the set, which is then said aloud; but not if none of them is there.
+    The folders define the set; the lists only sort it into splits. A list may name clips that are missing, as in a part
+    of the set, which is then reported; but at least one of its clips must be there.
     """
     labels = {word: label for label, word in enumerate(known)}
     splits: dict[str, list[Recording]] = {"train": [], "valid": [], "test": []}
@@ -93,7 +93,7 @@ def _splits(root: Path, paths: list[str], known: tuple[str, ...]) -> dict[str, l
 
 
 def read_list(path: Path) -> list[str]:
-    """Read the entries of a list, `<word>/<speaker>_nohash_<n>.wav`; raises SgpipeError on anything else."""
+    """Read the entries of a list, `<word>/<speaker>_nohash_<n>.wav`; raises SgpipeError for anything else."""
     entries = list_entries(path)
     for entry in entries:
         if not re.fullmatch(r"\w+/\w+_nohash_\d+\.wav", entry, re.ASCII):

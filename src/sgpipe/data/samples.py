@@ -41,7 +41,7 @@ class Events:
     """
 
     ptr: np.ndarray  # int64 (samples + 1,)
-    step: np.ndarray  # int32 (events,), rising within a sample
+    step: np.ndarray  # int32 (events,), ascending within a sample
     unit: np.ndarray  # int32 (events,)
     labels: np.ndarray  # int64 (samples,)
 
@@ -140,8 +140,8 @@ class Words:
     def batches(self, rows: int, steps: int):
         """Cut the text into parallel streams of equal length, and yield them side by side, some steps at a time.
 
-        Row r of a batch continues where row r of the batch before it ended, so that a network can keep its state. The
-        remainder that does not fill a row is left out; the last batch may have fewer steps.
+        Row r of a batch continues where row r of the previous batch ended, so that a network can keep its state. The
+        remainder that does not fill a row is dropped; the last batch may have fewer steps.
 
         Args:
             rows: The number of parallel streams.

@@ -1,11 +1,11 @@
-"""The spiking Heidelberg digits (Cramer et al. 2020), and spikes like them where the published files are not there.
+"""The spiking Heidelberg digits (Cramer et al. 2020), or similar spikes if the published files are missing.
 
 source      spikes
 original    shd/shd_train.h5 and shd_test.h5, gzipped or not
 derived     the recordings of hd_audio/ (see rawhd.py) through our inner ear (cochlea.py); split by its lists
 embedded    the same with synthesised speech
 
-Spikes that we make have the layout of the published files, times in half precision included, and are kept in that
+Spikes that we make have the layout of the published files, including times in half precision, and are kept in that
 layout for other bins and splits. They are not SHD: its conversion is random, and the model here is our own.
 Labels are SHD's: the digit in English, 10 + digit in German.
 
@@ -37,13 +37,13 @@ from sgpipe.spec.tasks import ShdData
 
 FOLDER = "shd"
 FILES = {"train": "shd_train.h5", "test": "shd_test.h5"}
-SPEECH_VERSION = 1  # raised whenever the synthesised speech changes: kept spikes of another version are made anew
+SPEECH_VERSION = 1  # raised whenever the synthesised speech changes: kept spikes of another version are then made anew
 HERRANZ_TEST = 2088
 MAKE_AGAIN = "delete it, and it is made again"
 
 
 def find(folder: Path, data: ShdData) -> list[Found]:
-    """Find the published spikes, and the recordings from which others can be derived, in the data folder."""
+    """Find the published spikes, and the recordings from which spikes can be derived, in the data folder."""
     root, found = folder / FOLDER, []
     files = [packed_or_not(root, name) for name in FILES.values()] if folder_there(root) else []
     there = tuple(path for path in files if file_there(path))
@@ -66,7 +66,7 @@ def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path
         data: The knobs.
         folder: The data folder; None for synthesised speech.
         workers: Parallel workers; the result does not depend on their number.
-        keep: A folder for spikes that are made here; they are taken from there the next time.
+        keep: A folder for spikes that are made here; they are reused the next time.
 
     Raises:
         SgpipeError: A file is missing or damaged; the message names it.
@@ -83,14 +83,14 @@ def make(data: ShdData, folder: Path | None = None, workers: int = 1, keep: Path
         lists = rawhd.listed(root) if folder is None else rawhd.read_lists(root)
         lists = {split: [_english_first(one) for one in recordings] for split, recordings in lists.items()}
         rows = _rows(data, len(lists["train"]), len(lists["test"]))
-        # Only what is wanted is listened to, which a small `limit` makes much less.
+        # Only the wanted recordings are encoded: far fewer with a small `limit`.
         wanted = {"train": np.union1d(rows["train"], rows["valid"]), "test": rows["test"]}
         heard = {split: [lists[split][row] for row in some] for split, some in wanted.items()}
         rows = {split: np.searchsorted(wanted["test" if split == "test" else "train"], rows[split]) for split in SPLITS}
         known = keep is not None and (folder is None or data.files is not None)
         place = Path(keep if known else temporary) / f"ear-{_origin(data, heard)}"
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / "lock"):  # another job may want the same spikes in other bins
+        with FileLock(place / "lock"):  # another job may need the same spikes in other bins
             _listen(root, folder is None, heard, place, workers)
         train_path, test_path = place / FILES["train"], place / FILES["test"]
         with open_spikes(train_path, MAKE_AGAIN) as train, open_spikes(test_path, MAKE_AGAIN) as test:
@@ -103,14 +103,14 @@ def _english_first(recording: rawhd.Recording) -> rawhd.Recording:
 
 
 def _origin(data: ShdData, heard: dict[str, list[rawhd.Recording]]) -> str:
-    """Return a digest of all that decides the spikes of some recordings."""
+    """Return a digest of everything that determines the spikes of some recordings."""
     sounds = data.files if data.source == "derived" else f"speech {SPEECH_SEED} {SPEECH_VERSION}"
     names = ",".join(name for recordings in heard.values() for name, _ in recordings)
     return digest(f"{data.source} {sounds} ear {cochlea.VERSION} {names}")
 
 
 def _listen(root: Path, speak: bool, heard: dict[str, list[rawhd.Recording]], place: Path, workers: int) -> None:
-    """Write the spikes of some recordings to `place`, unless they are there; `speak` them first, or read them."""
+    """Write the spikes of some recordings to `place`, unless they are there; if `speak`, synthesise these first."""
     missing = [split for split, name in FILES.items() if not (place / name).is_file()]
     if missing and speak:
         only = {name for split in missing for name, _ in heard[split]}
@@ -122,7 +122,7 @@ def _listen(root: Path, speak: bool, heard: dict[str, list[rawhd.Recording]], pl
 
 
 def _task(data: ShdData, train: SpikeFile, test: SpikeFile, rows: dict[str, np.ndarray]) -> Task:
-    """Return the task made from some samples of a training and of a test file."""
+    """Return the task made from some samples of a training file and of a test file."""
     in_steps = partial(binned, data=data)
     parts = read_splits(train, {split: rows[split] for split in ("train", "valid")}, in_steps)
     parts |= read_splits(test, {"test": rows["test"]}, in_steps)
@@ -130,7 +130,7 @@ def _task(data: ShdData, train: SpikeFile, test: SpikeFile, rows: dict[str, np.n
 
 
 def _rows(data: ShdData, train: int, test: int) -> dict[str, np.ndarray]:
-    """Return which samples of the training and of the test file form each split, in rising order."""
+    """Return the samples of the training or test file that form each split, in ascending order."""
     if data.variant == "herranz2022":
         order, test = np.arange(train - 1), min(test, HERRANZ_TEST)
         kept = int((1 - data.valid_share) * len(order))
@@ -151,7 +151,7 @@ def binned(chunk: Chunk, data: ShdData) -> Events:
     width, bins = data.dt * data.hold, data.steps // data.hold
     sample = np.repeat(np.arange(len(chunk.labels)), chunk.counts)
     if data.variant == "herranz2022":
-        # In the precision of the times, as that code compares them: 4 ms there is 4 ms here.
+        # In the precision of the times, in which that code compares them: 4 ms there is 4 ms here.
         edges = (np.arange(bins) * (width / 1000)).astype(chunk.times.dtype)
         place, unit = np.searchsorted(edges, chunk.times), data.units - chunk.units
         inside = (place < bins) & (unit < data.units)

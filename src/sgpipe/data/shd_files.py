@@ -1,8 +1,8 @@
-"""The HDF5 files of the spiking Heidelberg data sets: read, checked, and written in the same layout.
+"""Reads, checks and writes HDF5 files in the layout of the spiking Heidelberg data sets.
 
-spikes/times   a list for each sample, float16, in s
-spikes/units   a list for each sample, integers 0 to 699
-labels         one for each sample, 0 to 19
+spikes/times   a list per sample, float16, in s
+spikes/units   a list per sample, integers 0 to 699
+labels         one per sample, 0 to 19
 extra/         speaker, keys and more, which no network sees
 """
 
@@ -25,16 +25,16 @@ from sgpipe.data.spike_chunks import Allowed, Chunk
 NAMES = ("spikes/times", "spikes/units", "labels")
 # The published files have some 8,000 samples of 8,000 spikes, which last 1.4 s at most.
 SHD = Allowed(units=700, classes=20, longest=10.0)
-LARGEST_CHUNK = 100_000_000  # bytes that are unpacked together
-# What h5py raises on damaged files, types that numpy lacks, and sizes that do not fit into memory.
+LARGEST_CHUNK = 100_000_000  # bytes that are unpacked at once
+# What h5py raises for damaged files, types that numpy lacks, and sizes that do not fit into memory.
 HDF5_ERRORS = (OSError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError)
 
 
 class SpikeFile:
-    """An open file of spikes; raises SgpipeError, naming it, on whatever is wrong with it.
+    """An open file of spikes; raises SgpipeError, naming the file, if anything is wrong with it.
 
-    Everything about the three data sets is checked before any of them is read. They have to lie in the file itself:
-    its checksum, which names a run, says nothing of what a link or another file leads to.
+    The form of the three data sets is checked before any of them is read. They must lie in the file itself: its
+    checksum, which is part of a run's id, does not cover what a link or another file holds.
     """
 
     def __init__(self, path: Path, content, advice: str = FETCH_AGAIN, allowed: Allowed = SHD):
@@ -64,7 +64,7 @@ class SpikeFile:
             raise self._wrong(f"cannot {where} ({' '.join(str(error).split()) or type(error).__name__})") from error
 
     def _dataset(self, content, name: str):
-        """Return the data set of this name, None if there is none; no link is followed."""
+        """Return the data set of this name, or None if there is none; links are not followed."""
         import h5py
 
         here = content
@@ -77,7 +77,7 @@ class SpikeFile:
         return here if isinstance(here, h5py.Dataset) else None
 
     def _check_form(self, name: str, dataset) -> None:
-        """Raise SgpipeError if a data set is not a list of what it should hold, kept in the file."""
+        """Raise SgpipeError if a data set is not a list of the right kind, stored in the file itself."""
         import h5py
 
         if dataset.is_virtual or dataset.external:
@@ -87,7 +87,7 @@ class SpikeFile:
         kind, what = dataset.dtype, "a number"
         if name != "labels":
             kind, what = h5py.check_vlen_dtype(dataset.dtype), "a list of numbers"
-        letters = self._allowed.time_kinds if name == "spikes/times" else "iu"  # numpy's, of floats and integers
+        letters = self._allowed.time_kinds if name == "spikes/times" else "iu"  # numpy's kinds: floats, integers
         if not isinstance(kind, np.dtype) or kind.kind not in letters or kind.itemsize > 8:
             raise self._wrong(f"has {name} of type {kind or dataset.dtype}, where {what} for each sample is meant")
         if dataset.chunks and prod(dataset.chunks) * 16 > LARGEST_CHUNK:
@@ -107,7 +107,7 @@ class SpikeFile:
             if np.any(counts != others):
                 raise self._wrong(f"a sample after {first} has more times than units, or fewer")
             left -= int(counts.sum())
-            if counts.max() > most or left < 0:  # lists may share their content: many spikes, a small file
+            if counts.max() > most or left < 0:  # lists may share their content, so a small file may have many spikes
                 raise self._wrong(f"has {counts.max():,} spikes in a sample after {first}, or too many in all")
             with self._reading(f"be read after sample {first}"):
                 joined = np.concatenate(times), np.concatenate(units).astype(np.int64), labels.astype(np.int64)
@@ -124,7 +124,7 @@ def open_spikes(path: Path | str, advice: str = FETCH_AGAIN, allowed: Allowed = 
     Args:
         path: The file.
         advice: What to do about a bad file, for the message.
-        allowed: What the file may have.
+        allowed: What the file may contain.
 
     Yields:
         The open file.
@@ -132,13 +132,13 @@ def open_spikes(path: Path | str, advice: str = FETCH_AGAIN, allowed: Allowed = 
     Raises:
         SgpipeError: The file is damaged or of another kind.
     """
-    import h5py  # an eighth of a second that other tasks need not spend
+    import h5py  # takes an eighth of a second, which other tasks need not spend
 
     path = Path(path)
     size_of(path)
     with TemporaryDirectory(prefix="sgpipe-shd-") as temporary:
         plain = path
-        if path.suffix == ".gz":  # HDF5 jumps to and fro in a file, which a gzipped one does not allow
+        if path.suffix == ".gz":  # HDF5 needs random access, which a gzipped file does not allow
             plain = Path(temporary) / path.stem
             _unpack(path, plain, advice)
         try:
@@ -172,8 +172,8 @@ def write_spikes(
 
     Args:
         path: The file.
-        spikes: Index of a sample, and the times in s and units of its spikes; in any order, written as they come.
-        labels: Of each sample.
+        spikes: The index of a sample, and the times in s and units of its spikes; in any order, written as they come.
+        labels: The label of each sample.
         keys: Where each sample comes from.
     """
     import h5py

@@ -1,4 +1,4 @@
-"""From audio files to a task of mel spectrograms: what the spoken digits and the spoken commands share."""
+"""From audio files to a task of mel spectrograms: the code shared by the spoken digits and the spoken commands."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ LONGEST_LIST = 20_000_000  # bytes; published lists have a twentieth of it
 
 @contextmanager
 def tree(root: Path | None) -> Iterator[Path]:
-    """Yield the folder of a published set; where there is none, an empty one to write a stand-in to, for the while."""
+    """Yield the folder of a published set, or, if there is none, an empty temporary folder for a stand-in."""
     if root is not None:
         yield root
     else:
@@ -36,7 +36,7 @@ def list_entries(path: Path) -> list[str]:
 
 
 def apart(lists: Mapping[Path, Sequence[str]]) -> None:
-    """Raise SgpipeError if lists, by their files, name a recording twice: it would be in two splits at once."""
+    """Raise SgpipeError if the lists (by file) name a recording twice: it would be in two splits at once."""
     seen: dict[str, Path] = {}
     for path, names in lists.items():
         for name in names:
@@ -47,7 +47,7 @@ def apart(lists: Mapping[Path, Sequence[str]]) -> None:
 
 
 def limited(data: RawHDData | RawSCData, splits: Mapping[str, Sequence[Recording]]) -> dict[str, list[Recording]]:
-    """Draw at most `data.limit` recordings of each split by the seed, in their old order; 0 keeps all.
+    """Draw at most `data.limit` recordings of each split by the seed, and keep their order; 0 keeps all.
 
     Args:
         data: The knobs.
@@ -70,7 +70,7 @@ def spectrogram_task(
 
     Args:
         data: The knobs.
-        folder: Where the recordings are.
+        folder: The folder with the recordings.
         splits: The recordings of each split.
         rate: Their sample rate in Hz.
         workers: Parallel workers; the result does not depend on their number.
@@ -104,7 +104,7 @@ def spectrograms(paths: Sequence[Path], data: RawHDData | RawSCData, rate: int, 
         signal, _ = read_audio(paths[row], rate)
         frames[row] = features(signal, rate, data.frames, data.variant)
 
-    # Threads, since reading and transforming leave the interpreter free, and no array has to change process.
+    # Threads, since reading and transforming release the interpreter, and no array has to change process.
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         for _ in pool.map(fill, range(len(paths))):
             pass

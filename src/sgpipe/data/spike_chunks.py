@@ -1,4 +1,4 @@
-"""Spikes as files hold them, some samples at a time: what they may be, and how they become events."""
+"""Spikes from files, a few samples at a time: which values are allowed, and how they become events."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,33 +15,33 @@ from sgpipe.data.samples import Events
 class Chunk:
     """Some samples of a file: sample i owns the next `counts[i]` spikes."""
 
-    first: int  # the place of the first sample among all
+    first: int  # the index of the first sample among all
     counts: np.ndarray  # int64 (samples,)
-    times: np.ndarray  # (spikes,), in the file's unit of time, of the file's own type
+    times: np.ndarray  # (spikes,), in the file's unit of time and data type
     units: np.ndarray  # int64 (spikes,)
     labels: np.ndarray  # int64 (samples,)
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """What files of spikes may have; more than that is an error, found before it takes memory."""
+    """Limits on files of spikes; exceeding one is an error, detected before it takes memory."""
 
     units: int
     classes: int
     longest: float  # latest time, in the file's unit of time
-    time_kinds: str = "f"  # numpy's letters of the types of times
+    time_kinds: str = "f"  # numpy's letters for the allowed types of times
     samples: int = 100_000
-    spikes: int = 200_000  # of a sample
+    spikes: int = 200_000  # per sample
     spikes_of_all: int = 200_000_000
-    at_once: int = 256  # samples that are read together
+    at_once: int = 256  # samples that are read at once
 
     @property
     def memory(self) -> int:
-        """As many bytes as the samples that are read together may take, of the widest numbers."""
+        """The largest number of bytes that the samples read at once may take, with the widest numbers."""
         return 2 * 8 * self.spikes * self.at_once + 2**28
 
     def fault(self, chunk: Chunk) -> str | None:
-        """Say what is out of range in some samples; None if nothing is."""
+        """Say what is out of range in some samples; None if everything is in range."""
         for name, values, most in (
             ("a time", chunk.times, self.longest),
             ("a unit", chunk.units, self.units - 1),
@@ -54,7 +54,7 @@ class Allowed:
 
 
 class SpikeSource(Protocol):
-    """An open file, or a folder of files, of checked spikes."""
+    """An open file or a folder of files with checked spikes."""
 
     samples: int
 
@@ -69,8 +69,8 @@ def read_splits(
 
     Args:
         source: The file or folder.
-        rows: Of each split, the places of its samples, rising.
-        binned: Makes events of some samples.
+        rows: The indices of each split's samples, ascending.
+        binned: Makes events from some samples.
     """
     parts: dict[str, list[Events]] = {split: [] for split in rows}
     for chunk in source.chunks():
@@ -82,14 +82,14 @@ def read_splits(
 
 
 def limited(rows: Mapping[str, np.ndarray], data: Any) -> dict[str, np.ndarray]:
-    """Keep `data.limit` samples of each split at most, drawn by the seed.
+    """Keep at most `data.limit` samples of each split, drawn by the seed.
 
     Args:
-        rows: Of each split, the places of its samples.
+        rows: The indices of each split's samples.
         data: The knobs.
 
     Returns:
-        Of each split, the places of the samples that are left, rising.
+        The indices of each split's remaining samples, ascending.
 
     Raises:
         SgpipeError: No sample is left.
@@ -108,19 +108,19 @@ def limited(rows: Mapping[str, np.ndarray], data: Any) -> dict[str, np.ndarray]:
 
 
 def in_bins(sample: np.ndarray, place: np.ndarray, unit: np.ndarray, labels: np.ndarray, data: Any) -> Events:
-    """Make events of spikes in bins, each shown for `data.hold` steps.
+    """Make events from binned spikes, each bin shown for `data.hold` steps.
 
     Args:
-        sample: Of each spike, its sample, (spikes,).
-        place: Its bin, likewise, below `data.steps / data.hold`.
-        unit: Its input unit, likewise.
-        labels: Of each sample.
-        data: The knobs; with `binary` spikes of a unit in one bin count once.
+        sample: The sample of each spike, (spikes,).
+        place: The bin of each spike, (spikes,), below `data.steps / data.hold`.
+        unit: The input unit of each spike, (spikes,).
+        labels: The label of each sample.
+        data: The knobs; with `binary`, several spikes of a unit in one bin count once.
     """
     if data.binary:
         bins = data.steps // data.hold
         cell = np.sort((sample * bins + place) * data.units + unit)
-        cell = cell[np.diff(cell, prepend=-1) > 0]  # np.unique, in a tenth of its time
+        cell = cell[np.diff(cell, prepend=-1) > 0]  # like np.unique, in a tenth of the time
         (sample, place), unit = np.divmod(cell // data.units, bins), cell % data.units
     step = (place[:, None] * data.hold + np.arange(data.hold)).ravel()
     return Events.from_spikes(np.repeat(sample, data.hold), step, np.repeat(unit, data.hold), labels)
@@ -131,7 +131,7 @@ def _joined(parts: list[Events]) -> Events:
     ptr = np.concatenate([[0], np.cumsum(counts)])
     labels = np.concatenate([part.labels for part in parts])
     steps, units = [part.step for part in parts], [part.unit for part in parts]
-    parts.clear()  # a large file fills the memory: each array goes when it has been copied
+    parts.clear()  # a large file fills the memory: each array is freed once it has been copied
     step = np.concatenate(steps)
     steps.clear()
     return Events(ptr, step, np.concatenate(units), labels)

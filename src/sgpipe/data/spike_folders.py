@@ -1,11 +1,11 @@
-"""Spikes in folders: an .npz file for each sample, or Parquet files with a row for each spike.
+"""Spikes in folders: an .npz file per sample, or Parquet files with a row per spike.
 
-.npz        times (in the unit of time of `data.times`) and units, two arrays of one length; label, a number
-.parquet    sample, time, unit, label; the rows of a sample stand together. A sample without spikes is a row in which
-            time and unit are missing (null)
+.npz        times (in the unit of time of `data.times`) and units, two arrays of the same length; label, a number
+.parquet    sample, time, unit, label; the rows of a sample are adjacent. A sample without spikes is a row in which time
+            and unit are missing (null)
 
-Other arrays and columns are not looked at. Samples come in the order of the files' names. A row for each spike, not for
-each sample: lists would be unpacked as a whole, however long they turn out to be.
+Other arrays and columns are ignored. Samples come in the order of the files' names. Parquet files have a row per spike,
+not per sample, because lists would be unpacked as a whole, however long they are.
 """
 
 import zipfile
@@ -28,8 +28,8 @@ from sgpipe.data.spike_chunks import Allowed, Chunk
 
 SUFFIXES = (".npz", ".parquet")
 LARGEST_NPZ = 100_000_000  # bytes
-LARGEST_HEADER = 10_000  # characters of an array's description
-ROWS = 1_000_000  # of a Parquet file, read together
+LARGEST_HEADER = 10_000  # characters in the header of an array
+ROWS = 1_000_000  # rows of a Parquet file that are read at once
 NPZ_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError, MemoryError)
 PARQUET_ERRORS = (pa.ArrowException, OSError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 ARRAYS = ("times", "units", "label")
@@ -37,11 +37,11 @@ COLUMNS = ("sample", "label", "time", "unit")
 
 
 def open_folder(folder: Path, allowed: Allowed, advice: str) -> "SpikeFolder":
-    """Look at a folder of spikes.
+    """Open a folder of spikes.
 
     Args:
-        folder: The folder; all of its files that count are of one kind.
-        allowed: What they may have.
+        folder: The folder; its .npz or Parquet files must all be of one kind.
+        allowed: What they may contain.
         advice: What to do about a bad file, for the message.
 
     Raises:
@@ -57,7 +57,7 @@ def open_folder(folder: Path, allowed: Allowed, advice: str) -> "SpikeFolder":
 
 
 class SpikeFolder(ABC):
-    """Files of checked spikes; raises SgpipeError, naming the file, on whatever is wrong with it."""
+    """Files of checked spikes; raises SgpipeError, naming the file, if anything is wrong with it."""
 
     samples: int
 
@@ -86,11 +86,11 @@ class SpikeFolder(ABC):
 
     @abstractmethod
     def _count(self) -> int:
-        """Check the files; return how many samples they have."""
+        """Check the files; return their number of samples."""
 
     @abstractmethod
     def _chunks_of(self, path: Path) -> Iterator[Chunk]:
-        """Yield the samples of a file; their places are of no account."""
+        """Yield the samples of a file; `first` of these chunks is not used."""
 
     def _wrong(self, path: Path, what: str) -> SgpipeError:
         return SgpipeError(f"{path}: {what}; {self._advice}")
@@ -104,7 +104,7 @@ class SpikeFolder(ABC):
 
 
 class NpzFolder(SpikeFolder):
-    """A file of numpy's for each sample."""
+    """One .npz file per sample."""
 
     def _count(self) -> int:
         return len(self._paths)
@@ -125,7 +125,7 @@ class NpzFolder(SpikeFolder):
         yield Chunk(0, np.array([len(times)]), times, units.astype(np.int64), label.astype(np.int64))
 
     def _array(self, path: Path, name: str, stream: BinaryIO) -> np.ndarray:
-        """Read an array, whose description is looked at before anything is read that it promises."""
+        """Read an array; its header is checked before any of its content is read."""
         version = np.lib.format.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
             raise self._wrong(path, f"has {name} in version {version[0]} of the format, where 1 or 2 is meant")
@@ -146,13 +146,13 @@ class NpzFolder(SpikeFolder):
 
 
 class ParquetFolder(SpikeFolder):
-    """Parquet files with a row for each spike."""
+    """Parquet files with a row per spike."""
 
     def _count(self) -> int:
         return sum(self._samples_in(path) for path in self._paths)
 
     def _samples_in(self, path: Path) -> int:
-        """Check the columns of a file; return how many samples it has."""
+        """Check the columns of a file; return its number of samples."""
         size_of(path)
         with self._reading(path, PARQUET_ERRORS), pq.ParquetFile(path, pre_buffer=False) as file:
             schema = file.schema_arrow
@@ -189,7 +189,7 @@ class ParquetFolder(SpikeFolder):
             yield self._chunk(path, rest, seen)
 
     def _chunk(self, path: Path, rows: dict[str, np.ndarray], seen: set[int]) -> Chunk:
-        """Make a chunk of whole samples; `seen` are the numbers of those before, to which theirs are added."""
+        """Make a chunk of whole samples; their numbers are added to `seen`, which holds those of earlier samples."""
         starts = _starts(rows["sample"])
         ids, labels = rows["sample"][starts], rows["label"][starts]
         again = next((int(one) for one in ids if one in seen or seen.add(one)), None)
@@ -226,5 +226,5 @@ class ParquetFolder(SpikeFolder):
 
 
 def _starts(ids: np.ndarray) -> np.ndarray:
-    """Return the places at which another sample begins, the first included."""
+    """Return the indices at which a sample begins, including the first."""
     return np.concatenate([[0], np.flatnonzero(np.diff(ids)) + 1])

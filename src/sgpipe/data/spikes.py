@@ -1,8 +1,8 @@
-"""Spikes from the user's own files: a folder of data_dir with train, test and, if there is one, valid.
+"""Spikes from the user's own files: a folder in data_dir with train, test and optionally valid.
 
 Each is an HDF5 file in the layout of the spiking Heidelberg digits (`train.h5`, or with the folder's name before it as
 in `ssc_train.h5`; gzipped or not), or a folder of .npz or Parquet files (`sgpipe.data.spike_folders`). Times count from
-the start of a sample; one at t is in bin floor(t / width), which is shown for `data.hold` steps.
+the start of a sample; a spike at t is in bin floor(t / width), which is shown for `data.hold` steps.
 """
 
 from contextlib import ExitStack
@@ -22,14 +22,14 @@ from sgpipe.data.spike_folders import SUFFIXES, SpikeFolder, open_folder
 from sgpipe.spec.tasks import SpikesData
 
 ENDS = (".h5", ".hdf5", ".h5.gz", ".hdf5.gz")
-MS = {"s": 1e3, "ms": 1.0, "us": 1e-3}  # ms that the units of `data.times` last
+MS = {"s": 1e3, "ms": 1.0, "us": 1e-3}  # the units of `data.times` in ms
 LONGEST = 1e7  # ms
-FAR = 1e15  # bins; more than any task has, and a whole number of 64 bits
+FAR = 1e15  # bins; more than any task has, and fits a 64-bit integer
 ADVICE = "write it as docs/data.md says, or set data.units, data.classes and data.times to what it has"
 
 
 def find(folder: Path, data: SpikesData) -> list[Found]:
-    """Find the files of a set in the data folder; without a file for validation where some are held out for it."""
+    """Find the files of a set in the data folder; the validation file is left out if training samples are held out."""
     root = folder / data.set
     splits = [split for split in SPLITS if split != "valid" or not data.valid_share]
     places = {split: place(root, split) if folder_there(root) else None for split in splits}
@@ -51,10 +51,10 @@ def place(root: Path, split: str) -> Path | None:
         split: `train`, `valid` or `test`.
 
     Returns:
-        None if there is none. A gzipped file that is there unpacked too does not count.
+        Its path, or None if there is none. A gzipped file that is also there unpacked does not count.
 
     Raises:
-        SgpipeError: There are several, or something else is in the place of one.
+        SgpipeError: There are several, or something else is in its place.
     """
     names = [f"{start}{split}{end}" for start in ("", f"{root.name}_") for end in ENDS]
     there = [root / name for name in names if file_there(root / name)]
@@ -71,7 +71,7 @@ def make(data: SpikesData, folder: Path, workers: int = 1) -> Task:
     Args:
         data: The knobs.
         folder: The data folder.
-        workers: Not used: files are read one after the other.
+        workers: Not used; files are read one after the other.
 
     Raises:
         SgpipeError: A file is missing or bad; the message names it.
@@ -108,7 +108,7 @@ def make(data: SpikesData, folder: Path, workers: int = 1) -> Task:
 
 
 def _rows(data: SpikesData, samples: dict[str, int]) -> dict[str, np.ndarray]:
-    """Return which samples of their file form each split, in rising order."""
+    """Return the samples of its file that form each split, in ascending order."""
     rows = {split: np.arange(count) for split, count in samples.items()}
     if data.valid_share:
         order = permutation(stream(data.seed, "data/spikes/valid"), samples["train"])
@@ -118,7 +118,7 @@ def _rows(data: SpikesData, samples: dict[str, int]) -> dict[str, np.ndarray]:
 
 
 def _read(source: SpikeFile | SpikeFolder, rows: dict[str, np.ndarray], data: SpikesData) -> dict[str, Events]:
-    """Return the binned samples of some splits; say if much of a file lies outside the time that is shown."""
+    """Return the binned samples of some splits; report if much of a file lies outside the time window shown."""
     bins = _Bins(data)
     parts = read_splits(source, rows, bins)
     shown = f"the first {data.dt * data.steps:g} ms ({data.steps} steps of {data.dt:g} ms, times in {data.times})"
@@ -134,7 +134,7 @@ def _read(source: SpikeFile | SpikeFolder, rows: dict[str, np.ndarray], data: Sp
 
 
 class _Bins:
-    """Bins the spikes of some samples after the other, and counts what is outside of the time that is shown."""
+    """Bins the spikes of samples, a few at a time, and counts the spikes outside the time window shown."""
 
     def __init__(self, data: SpikesData):
         self._data = data
@@ -154,15 +154,15 @@ class _Bins:
 def bins_of(times: np.ndarray, unit: float, width: float) -> np.ndarray:
     """Compute the bins of some times: floor(t / width), int64.
 
-    A time that is the edge of a bin but for its rounding belongs to the bin that begins there: 57 ms written as 0.057 s
-    is no earlier. Times in half precision, whose rounding may be as long as a bin, are taken as they are.
+    A time that equals the edge of a bin except for rounding belongs to the bin that begins there: 57 ms written as
+    0.057 s is no earlier. Times in half precision, whose rounding error may be as long as a bin, are not corrected.
 
     Args:
         times: Numbers of any type, (spikes,).
         unit: Their unit, in ms.
-        width: Of a bin, in ms.
+        width: The width of a bin, in ms.
     """
-    with np.errstate(over="ignore"):  # what is far beyond the last bin
+    with np.errstate(over="ignore"):  # times far beyond the last bin
         exact = times.astype(np.float64) * unit / width
     if times.dtype != np.float16:
         exact *= 1 + 4 * float(np.finfo(times.dtype if times.dtype.kind == "f" else np.float64).eps)

@@ -1,6 +1,6 @@
-"""Prepared tasks as files: Arrow, one record batch a split, read back as views of the mapped file.
+"""Prepared tasks as files: Arrow, one record batch per split, read back as views of the mapped file.
 
-Jobs side by side share the pages of one file, and no job copies what it does not touch.
+Parallel jobs share the pages of one file, and no job copies what it does not use.
 """
 
 import json
@@ -21,7 +21,7 @@ def save_task(task: Task, path: Path | str, notes: Mapping[str, str] | None = No
     Args:
         task: The task.
         path: The file.
-        notes: Added to its metadata.
+        notes: Added to the file's metadata.
     """
     batches = [_to_arrow(getattr(task, split)) for split in SPLITS]
     shape = {"kind": type(task.train).__name__, "units": task.units, "classes": task.classes, "steps": task.steps}
@@ -36,7 +36,10 @@ def save_task(task: Task, path: Path | str, notes: Mapping[str, str] | None = No
 def load_task(path: Path | str) -> Task:
     """Map a prepared task into memory and check its arrays.
 
-    Raises DamagedFile if it is not whole, FileNotFoundError if it is absent, SgpipeError if the system refuses it.
+    Raises:
+        DamagedFile: The file is incomplete.
+        FileNotFoundError: It is missing.
+        SgpipeError: The system refuses to read it.
     """
     with telling(path, SgpipeError, ValueError, KeyError, TypeError, pa.ArrowException):
         with pa.memory_map(str(path)) as source:

@@ -13,9 +13,10 @@ from sgpipe.spec.run import RunSpec
 def chooser(engine: str, device: str) -> Callable[[RunSpec], Engine]:
     """Return the function from a run to its engine, for the `engine` and `device` of config.yaml.
 
-    `auto` takes the C++ engine where it is built and accepts the run, and the torch reference otherwise, with one
-    notice for each reason. Raises SgpipeError, when a run asks, if `cpu` or `gpu` is insisted on and cannot be had, or
-    if torch cannot compute on the device. It is asked then and not for the plan: a cluster's jobs run elsewhere.
+    `auto` takes the C++ engine if it is built and accepts the run, and otherwise the torch reference, with one notice
+    for each reason. The function raises SgpipeError if `cpu` or `gpu` is required but cannot be had, or if torch cannot
+    compute on the device. This is checked when a run asks for its engine, not for the plan: a cluster's jobs run
+    elsewhere.
     """
     fast = CpuEngine()
 

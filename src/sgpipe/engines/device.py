@@ -1,4 +1,4 @@
-"""Whether torch can compute on a device: asked once, before anything is trained on it."""
+"""Whether torch can compute on a device: checked once, before anything is trained on it."""
 
 import torch
 
@@ -6,10 +6,10 @@ from sgpipe.base.errors import SgpipeError, first_line
 
 
 def check_device(device: str) -> None:
-    """Raise SgpipeError if torch cannot compute on `device`, by adding two numbers there.
+    """Raise SgpipeError if torch cannot compute on `device`; it is asked to add two numbers there.
 
-    So a build of torch without CUDA is found, a driver that is missing or too old, and a GPU that torch has no kernels
-    for.
+    This finds a build of torch without CUDA, a driver that is missing or too old, and a GPU for which torch has no
+    kernels.
     """
     try:
         sum_ = (torch.ones(1, device=device) + 1).item()

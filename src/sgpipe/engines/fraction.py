@@ -1,4 +1,4 @@
-"""A formula as a polynomial of |v|, or as one over it: for the C++ engine the fastest form of those that have it.
+"""A formula as a polynomial of |v|, or 1 over one: the C++ engine's fastest form, for formulas that have it.
 
 1/(1 + abs(v))**3, 1/(1 + v**2) and max(0, 1 - abs(v)) are such formulas. The fraction follows by algebra, with the
 branches of abs, min, max and where that hold for v > 0; nothing is fitted.
@@ -15,10 +15,10 @@ from sgpipe.spec.formulas.formula import Formula, formula
 from sgpipe.spec.formulas.nodes import Call, Node, Power, Product, Sum, Variable, Where, depends
 from sgpipe.spec.formulas.places import breaks, grid
 
-OVER, UNDER = 3, 5  # coefficients above and below the line, at most
-ROUNDINGS = 16  # by which a fraction may differ from the formula, of the formula's value
+OVER, UNDER = 3, 5  # coefficients of numerator and denominator, at most
+ROUNDINGS = 16  # how many roundings of the formula's value a fraction may differ from it by
 
-Polynomials = tuple[np.ndarray, np.ndarray]  # coefficients above and below the line, from the constant one on
+Polynomials = tuple[np.ndarray, np.ndarray]  # coefficients of numerator and denominator, from the constant term on
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +26,9 @@ class Fraction:
     """f(v) = over(|v|) / under(|v|), and 0 from |v| = `end` on.
 
     Attributes:
-        over: Coefficients from the constant one on, (OVER,); a number if f does not end.
-        under: Likewise, (UNDER,); 1 if f ends. None is negative.
-        end: Where f ends, infinite if it does not.
+        over: Coefficients from the constant term on, (OVER,); only a constant if f does not end.
+        under: Likewise, (UNDER,), and none is negative; the constant 1 if f ends.
+        end: The |v| at which f ends; infinite if it does not end.
     """
 
     over: np.ndarray
@@ -37,7 +37,7 @@ class Fraction:
 
     @property
     def compact(self) -> bool:
-        """Whether f vanishes from a certain |v| on."""
+        """Whether f is 0 from a certain |v| on."""
         return bool(np.isfinite(self.end))
 
     def __call__(self, v: np.ndarray) -> np.ndarray:
@@ -52,11 +52,11 @@ def fraction_of(text: str, precision: str) -> Fraction | None:
     """Write a formula as a fraction of polynomials.
 
     Args:
-        text: The formula's.
+        text: The formula.
         precision: `float32` or `float64`.
 
     Returns:
-        The fraction; None if the formula is not even, is no such one of low degree, or loses digits as one.
+        The fraction; None if the formula is not even, is not such a fraction of low degree, or loses digits as one.
     """
     f, dtype = formula(text), np.dtype(precision).type
     even, edges, compact = layout(f, precision)
@@ -76,7 +76,7 @@ def fraction_of(text: str, precision: str) -> Fraction | None:
     made = Fraction(np.pad(over, (0, OVER - len(over))), np.pad(under, (0, UNDER - len(under))), end)
     v = grid(f.root).astype(dtype)
     v = v[np.abs(v) < 1e6]
-    v = v[~(np.abs(np.abs(v) - end) <= 1e-6 * end)] if edges else v  # it lies elsewhere in float64
+    v = v[~(np.abs(np.abs(v) - end) <= 1e-6 * end)] if edges else v  # the end lies elsewhere in float64
     with np.errstate(all="ignore"):
         exact = f(v.astype(np.float64))
         good = np.abs(made(v) - exact) <= ROUNDINGS * np.finfo(dtype).eps * exact
@@ -94,7 +94,7 @@ def layout(f: Formula, precision: str) -> tuple[bool, list[float], bool]:
 
 
 def _fraction(node: Node, inside: float) -> Polynomials | None:
-    """Return what a node is in the piece that `inside` lies in, None if it is no fraction of polynomials."""
+    """Return a node as a fraction, in the piece that contains `inside`; None if it is no fraction of polynomials."""
     if not depends(node):
         return np.array([evaluator(node)(None, None)]), np.ones(1)
     match node:

@@ -1,7 +1,8 @@
 """The interface of an engine, which trains networks an epoch at a time. The trainer uses nothing else.
 
-An engine opens a session for a list of runs on one task. CPU engines take one run a session, since independent
-runs side by side beat a lockstep there; an engine for a GPU may take a whole pack and fill the card with it.
+An engine opens a session for a list of runs on one task. CPU engines take one run per session, since on a CPU
+independent runs side by side are faster than a lockstep. An engine for a GPU may take a whole pack and fill the card
+with it.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +16,15 @@ from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 
 Weights = dict[str, np.ndarray]
-# An entry a run: what is set of each hidden layer, None without conditions on the initial state.
+# One entry per run: the settings of each hidden layer; None without conditions on the initial state.
 Theory = Sequence[Sequence[LayerSettings] | None]
-# How many threads a session may use just now: asked at every batch, since more are free as other runs end.
+# How many threads a session may use at the moment. It is called for every batch: more are free as other runs end.
 Threads = Callable[[], int]
 
 
-# Called between two minibatches, where a session may save its states or be left by an exception, and go on later.
+# Called between two minibatches, where a session's states may be saved, or an exception may leave it, to go on later.
 Pause = Callable[[], None]
-UNDER_WAY = "under_way."  # prefix of what a state has besides, while an epoch is under way
+UNDER_WAY = "under_way."  # prefix of a state's additional entries while an epoch is under way
 
 
 def go_on() -> None:
@@ -31,7 +32,7 @@ def go_on() -> None:
 
 
 def one_thread() -> int:
-    """Return 1: what a session may use unless it is told otherwise."""
+    """Return 1, the number of threads of a session by default."""
     return 1
 
 
@@ -43,19 +44,19 @@ class Measures:
     penalty: float
     accuracy: float
     spikes: tuple[float, ...]
-    # Head max: share of classes whose maximum is the readout's start, which no weight moves, for all samples.
+    # Head max: share of classes whose maximum is the readout's start, on which no weight acts, in all samples.
     dead: float | None = None
 
 
 class Session(Protocol):
-    """Networks in training. Every list has one entry a run."""
+    """Networks in training. Every list has one entry per run."""
 
     def train_epoch(self, orders: Sequence[np.ndarray], pause: Pause = go_on) -> list[Measures]:
         """Pass once over the training split in the given orders of its samples; measure while training.
 
-        A session that can stand within an epoch calls `pause` after each update, when `states` returns where it stands.
-        If `pause` raises, the next call goes on from there, with the same bits; so does a session that has loaded such
-        states.
+        A session that can stop within an epoch calls `pause` after each update; `states` then returns where it is. If
+        `pause` raises, the next call goes on from there, with bit-identical results. So does a session that has loaded
+        such states.
         """
 
     def evaluate(self, split: str, pause: Pause = go_on) -> list[Measures]:
@@ -64,12 +65,12 @@ class Session(Protocol):
     def states(self) -> list[Weights]:
         """Return copies of the weights and, prefixed `optimiser.`, of the optimiser's state.
 
-        Where evaluation uses averaged weights, they are among these as `optimiser.average.<weight>`. Within an epoch
-        there is besides, prefixed `under_way.`, where in it the session stands.
+        Where evaluation uses averaged weights, these are included as `optimiser.average.<weight>`. Within an epoch,
+        entries prefixed `under_way.` say where in the epoch the session is.
         """
 
     def load(self, states: Sequence[Weights]) -> None:
-        """Take up states that `states` returned."""
+        """Restore states that `states` returned."""
 
 
 def evaluated(state: Weights) -> Weights:
@@ -90,7 +91,7 @@ class Engine(Protocol):
     takes_packs: bool  # whether one session should hold many runs
 
     def refuses(self, spec: RunSpec) -> str | None:
-        """Return why this engine cannot train a run, None if it can."""
+        """Return why this engine cannot train a run; None if it can."""
 
     def open(
         self,
@@ -102,6 +103,6 @@ class Engine(Protocol):
     ) -> Session:
         """Return a session that starts from the given weights; it may change them in place.
 
-        `theory` has the settings of each run's hidden layers, of which those of the surrogate hold throughout.
-        `threads` says how many threads the session may use just now; an engine need not heed it.
+        `theory` has the settings of each run's hidden layers; those of the surrogate hold throughout training.
+        `threads` returns how many threads the session may use at the moment; an engine may ignore it.
         """

@@ -1,4 +1,4 @@
-"""What the sessions of the reference and of the C++ engine share, which update after every minibatch."""
+"""What the sessions of the reference and the C++ engine have in common; both update after every minibatch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -32,11 +32,11 @@ class Sums:
             self.moved = other.moved if self.moved is None else self.moved | other.moved
 
     def add_each(self, rows: np.ndarray, samples: int, moved: np.ndarray | None) -> None:
-        """Add the totals of minibatches one after the other, with the bits of `add`.
+        """Add the totals of minibatches one after the other, with results bit-identical to `add`.
 
         Args:
             rows: Loss, penalty, correct answers and spikes of the hidden layers, (minibatches, 3 + hidden layers).
-            samples: How many samples they had in all.
+            samples: How many samples they have in all.
             moved: Which classes moved in any of them.
         """
         so_far = [self.loss, self.penalty, self.correct, *np.broadcast_to(self.spikes, rows.shape[1] - 3)]
@@ -51,12 +51,12 @@ class Sums:
         return Measures(self.loss / n, self.penalty / n, self.correct / n, spikes, dead)
 
     def arrays(self) -> Weights:
-        """Return them as arrays, with the same bits."""
+        """Return the totals as arrays, bit for bit."""
         return {name: np.array(value) for name, value in vars(self).items() if value is not None}
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> "Sums":
-        """Make them of what `arrays` returned."""
+        """Restore totals from what `arrays` returned."""
         return cls(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
 
 
@@ -73,7 +73,7 @@ class MinibatchSession(ABC):
 
     @property
     def epoch(self) -> int:
-        """The number of the epoch under way, from 1; a resumed run knows it too."""
+        """The number of the epoch under way, from 1; also right in a resumed run."""
         return self.optimiser.step_count // self.updates() + 1
 
     def updates(self) -> int:
@@ -95,7 +95,7 @@ class MinibatchSession(ABC):
     def updated(
         self, batch: Callable[[int], tuple[Sums, Mapping[str, np.ndarray]]], count: int, pause: Pause
     ) -> Measures:
-        """Update after each batch of an epoch, or after those that are left of the one under way.
+        """Update after each batch of an epoch, or each that is left of the one under way.
 
         Args:
             batch: Returns totals and gradients of a batch, by its number from 0.
@@ -145,10 +145,10 @@ class MinibatchSession(ABC):
             self._go_on(known)
 
     def _under_way(self) -> Weights:
-        """Return where in the epoch the session stands."""
+        """Return where in the epoch the session is."""
         return {"batches_done": np.array(self.batches_done), **self.total.arrays()}
 
     def _go_on(self, known: Weights) -> None:
-        """Take up what `_under_way` returned."""
+        """Restore what `_under_way` returned."""
         self.batches_done = int(known["batches_done"])
         self.total = Sums.of({name: known[name] for name in vars(Sums()) if name in known})

@@ -14,9 +14,9 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class Moments(ABC):
-    """What all optimisers share: two moments of the gradient, and what happens before and after their update.
+    """What all optimisers share: two moments of the gradient, and what is done before and after the update.
 
-    In order: the gradient is clipped, the weights shrink (decoupled weight decay), the update, the average.
+    In order: clip the gradient, shrink the weights (decoupled weight decay), update, average.
     """
 
     settings: Optimiser
@@ -34,11 +34,11 @@ class Moments(ABC):
     def update(
         self, name: str, weight: np.ndarray, gradient: np.ndarray, first: np.ndarray, second: np.ndarray
     ) -> None:
-        """Take a gradient up into the moments of an array of weights, and move these, all in place."""
+        """Add a gradient to the moments of an array of weights, and update the weights, all in place."""
 
     @np.errstate(over="ignore", invalid="ignore")  # a run that diverges says so in its result
     def step(self, gradients: Mapping[str, np.ndarray]) -> None:
-        """Move the weights, in place, against the gradients."""
+        """Update the weights, in place, with the gradients."""
         settings = self.settings
         factors = self.factors(gradients) if settings.clip else {}
         self.step_count += 1
@@ -48,24 +48,24 @@ class Moments(ABC):
             self.average.take(self.step_count)
 
     def move(self, name: str, gradient: np.ndarray, factor: float) -> None:
-        """Move an array of weights against its gradient, of which the clipping leaves a factor."""
+        """Update an array of weights with its gradient, times the `factor` that clipping gives."""
         weight = self.weights[name]
         weight *= self.shrinking(weight)
         self.update(name, weight, factor * gradient, self.moments[f"first.{name}"], self.moments[f"second.{name}"])
 
     def shrinking(self, weight: np.ndarray) -> float:
-        """Return the factor by which weight decay shrinks an array of weights, but none of neurons' constants."""
-        decays = weight.ndim > 1  # a threshold that decays to 0 would fire for ever
+        """Return the factor by which weight decay shrinks an array; neurons' constants do not decay."""
+        decays = weight.ndim > 1  # a neuron whose threshold decays to 0 would fire for ever
         return 1 - self.settings.lr * self.settings.weight_decay if decays else 1.0
 
     def factors(self, gradients: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Return what clipping leaves of each gradient; see `clipping`."""
+        """Return the factor that clipping gives each gradient; see `clipping`."""
         squares = {name: float(np.sum(np.square(array, dtype=np.float64))) for name, array in gradients.items()}
         return clipping(squares, self.settings.clip, self.settings.clip_scope)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Give the weights their averages, if there are any, and their own values back at the end."""
+        """Replace the weights by their averages, if there are any, and restore them at the end."""
         if not (self.average and self.average.count):
             yield
             return
@@ -77,12 +77,12 @@ class Moments(ABC):
             _copy(kept, self.weights)
 
     def state(self) -> Arrays:
-        """Return what a checkpoint needs to go on with the same bits."""
+        """Return what a checkpoint needs to go on with bit-identical results."""
         average = self.average.state() if self.average else {}
         return {**self.moments, "step_count": np.array(self.step_count), **average}
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take up a state that `state` returned."""
+        """Restore a state that `state` returned."""
         _copy(state, self.moments)
         self.step_count = int(state["step_count"])
         if self.average:
@@ -90,11 +90,11 @@ class Moments(ABC):
 
 
 class Decaying(Moments):
-    """What Adam and AdaBelief share: moments that decay by beta1 and beta2, and the correction of their start."""
+    """What Adam and AdaBelief share: moments that decay by beta1 and beta2, and their bias correction."""
 
     @abstractmethod
     def second_moment(self, gradient: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
-        """Take a gradient up into the second moment, in place; the first moment has it already."""
+        """Add a gradient to the second moment, in place; the first moment includes it already."""
 
     def update(self, name, weight, gradient, first, second):
         settings = self.settings
@@ -104,7 +104,7 @@ class Decaying(Moments):
         weight -= rate * (first / (np.sqrt(second) / root + settings.eps))
 
     def rates(self, step: int) -> tuple[float, float]:
-        """Return the size of update `step` and the divisor of the second moment's root, corrected for a start at 0."""
+        """Return the step size of update `step` and the divisor of the second moment's root, both bias-corrected."""
         settings = self.settings
         return settings.lr / (1 - settings.beta1**step), (1 - settings.beta2**step) ** 0.5
 
@@ -118,7 +118,7 @@ class Adam(Decaying):
 
 
 class AdaBelief(Decaying):
-    """AdaBelief (Zhuang et al. 2020, algorithm 2): steps shrink where the gradient is not what it was.
+    """AdaBelief (Zhuang et al. 2020, algorithm 2): steps shrink where the gradient differs from its mean.
 
     eps also enters the second moment in every step and stays there. No rectification.
     """
@@ -130,10 +130,10 @@ class AdaBelief(Decaying):
 
 
 class Smorms3(Moments):
-    """SMORMS3 (Funk 2015): steps of the gradient over its root mean square, each weight with a memory of its own.
+    """SMORMS3 (Funk 2015): the gradient divided by its root mean square, each weight with a memory of its own.
 
-    The memory is short where gradients disagree, and lr is the largest step. zenke2021's scripts have it where the text
-    has Adam. beta1 and beta2 play no part.
+    The memory is short where gradients disagree, and lr is the largest step. zenke2021's scripts use SMORMS3 where the
+    text says Adam. beta1 and beta2 play no part.
     """
 
     def __post_init__(self):
@@ -168,7 +168,7 @@ class Average:
         self.means = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
 
     def take(self, step: int) -> None:
-        """Take in the weights after update `step`, if it counts."""
+        """Include the weights after update `step`, if it counts."""
         since = step - self.settings.average_start
         if since < 0 or since % self.settings.average_period:
             return
@@ -177,14 +177,14 @@ class Average:
             mean += (self.weights[name] - mean) / self.count
 
     def state(self) -> Arrays:
-        """Return the means as `average.<weight>` and their `average_count`; nothing before the first."""
+        """Return the means as `average.<weight>` and their `average_count`; nothing before the first that counts."""
         if not self.count:
             return {}
         means = {f"average.{name}": mean for name, mean in self.means.items()}
         return {**means, "average_count": np.array(self.count)}
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take up a state that `state` returned."""
+        """Restore a state that `state` returned."""
         self.count = int(state.get("average_count", 0))
         if self.count:
             _copy({name: state[f"average.{name}"] for name in self.means}, self.means)
@@ -195,7 +195,7 @@ def clipping(squares: Mapping[str, float], most: float, scope: str | None) -> di
 
     Args:
         squares: The sum of the squares of each gradient.
-        most: The largest norm that is left as it is.
+        most: The largest norm allowed.
         scope: Whose norm: that of all gradients together (`global`), or each one's own (`variable`).
     """
     if scope == "global":

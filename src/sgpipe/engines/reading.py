@@ -1,4 +1,4 @@
-"""Sessions that read a text, as far as all engines share them."""
+"""Sessions that read a text: the part that all engines share."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +12,13 @@ from sgpipe.engines.minibatch import MinibatchSession, Sums
 
 
 class WordSession(MinibatchSession):
-    """A text: `training.batch_size` strands of it side by side, each batch going on in the state of the one before.
+    """A session on a text: `training.batch_size` strands side by side; each batch starts in the last one's end state.
 
-    Gradients end with their batch. Every epoch and every evaluation starts at rest, so a state needs to be kept only
+    Gradients do not cross batches. Every epoch and every evaluation starts at rest, so a state needs to be kept only
     while an epoch is under way.
     """
 
-    carried: Any = None  # what the last batch of the epoch under way returned
+    carried: Any = None  # the state that the last batch of the epoch under way returned
 
     @abstractmethod
     def read(
@@ -26,17 +26,17 @@ class WordSession(MinibatchSession):
     ) -> tuple[Sums, Mapping[str, np.ndarray], Any]:
         """Return totals over the words, gradients of the mean loss if training, and the state at the end.
 
-        `words` and `targets` are ids (steps, strands), of which the last batch may have fewer steps; `samples` the
-        strands' numbers for dropout; `state` what the batch before returned, None at rest.
+        `words` and `targets` are ids (steps, strands); the last batch may have fewer steps. `samples` are the strands'
+        numbers for dropout. `state` is what the previous batch returned, or None at rest.
         """
 
     @abstractmethod
     def arrays_of(self, state: Any) -> list[np.ndarray]:
-        """Return a state that `read` returned as arrays."""
+        """Turn a state that `read` returned into arrays."""
 
     @abstractmethod
     def state_of(self, arrays: Sequence[np.ndarray]) -> Any:
-        """Return the state of which `arrays_of` made arrays."""
+        """Return the state that `arrays_of` turned into arrays."""
 
     def train_epoch(self, orders: Sequence[np.ndarray], pause: Pause = go_on) -> list[Measures]:
         """Pass once over the training text, which has one order only."""

@@ -60,7 +60,7 @@ class ReferenceSession(MinibatchSession):
         return self._pass(self.raster(events, indices, train), events.labels[indices], indices, train)[:2]
 
     def raster(self, events: Samples, indices: np.ndarray, train: bool) -> np.ndarray:
-        """Return the input (steps, batch, units) of the samples at `indices`, in training without what is dropped."""
+        """Return the input (steps, batch, units) of the samples at `indices`, with input dropout if training."""
         steps, units = self.task.steps, self.task.units
         raster = events.take(indices).dense(steps, units).astype(self.spec.training.dtype, copy=False)
         if not train or not self.spec.network.input_dropout:
@@ -84,10 +84,10 @@ class ReferenceSession(MinibatchSession):
             gradients = {}
             if train:
                 loss = (result.supervised + result.penalty).mean()
-                if loss.requires_grad:  # in the first steps nothing has arrived that depends on a weight
+                if loss.requires_grad:  # in the first steps nothing depends on a weight yet
                     loss.backward()
                 gradients = {name: _gradient(weight) for name, weight in weights.items()}
-        answers = labels.size // len(samples)  # of each sample: 1, or the words of a text's
+        answers = labels.size // len(samples)  # per sample: 1 or, in a text, its words
         counts = [count.sum().item() for count in result.counts]
         sums = Sums(
             labels.size,
@@ -128,6 +128,6 @@ class ReferenceWordSession(WordSession, ReferenceSession):
 
 
 def _gradient(weight: torch.Tensor) -> np.ndarray:
-    # Hidden weights get none at all under the true derivative of a silent network.
+    # Under the true derivative the hidden weights of a silent network get no gradient at all.
     gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
     return gradient.cpu().numpy()

@@ -1,10 +1,10 @@
 """A formula as a table of polynomials, for engines that cannot call it: exact to rounding, and as fast as any shape.
 
-A cell of the table is found from the bits of y = |v| + one: its exponent and the first digits after it. So cells are
-equally wide up to |v| = one, and from there on grow with |v|; far from the threshold, where f is small, a cell is as
-good for its size as near to it. In its cell f is a polynomial of the distance from the cell's start.
+The bits of y = |v| + one name a cell of the table: its exponent and the first digits after it. So cells are equally
+wide up to |v| = one, and beyond that grow with |v|. Far from the threshold f is small, and a wide cell is as good as a
+narrow one near the threshold. In its cell f is a polynomial of the distance from the cell's start.
 
-Kinks and jumps part v into regions, each with a row of cells of its own: no polynomial goes across one.
+Kinks and jumps divide v into regions, each with its own row of cells: no polynomial extends across one.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from sgpipe.spec.formulas.formula import Formula, formula
 from sgpipe.spec.formulas.places import grid
 from sgpipe.spec.run import RunSpec
 
-REACH = 40  # octaves above 1; what is further away is taken for what is there
+REACH = 40  # octaves above 1; further out, f is taken to be what it is there
 MOST_EDGES, MOST_CELLS = 8, 2**15
-# Digits of a number after its first; its integer; coefficients of a polynomial; its largest error, of the peak.
+# Digits of a number after its first; its integer type; coefficients of a polynomial; its largest error over f's peak.
 FORMATS = {"float32": (23, np.int32, 4, 3e-8), "float64": (52, np.int64, 6, 3e-11)}
-# Far from the threshold, a gradient that is small everywhere still wakes silent neurons, for Adam scales it up. Outside
-# its peak f is good to a share of itself too, so far down.
+# Far from the threshold, a gradient that is small everywhere still wakes silent neurons, since Adam scales it up. So
+# outside its peak f is also accurate to a share RELATIVE of itself, down to FAINT times the peak.
 FAINT, RELATIVE = 1e-12, 1e-4
-# Octaves below 1 and digits that name a cell: from the coarsest on.
+# Octaves below 1, and digits that name a cell, from the coarsest table on.
 SIZES = sorted(
     ((m, k) for m in (0, 8, 16, 40, 70) for k in range(4, 10)), key=lambda size: (REACH + size[0]) << size[1]
 )
@@ -37,14 +37,14 @@ class Table:
     """f(v) for v of one precision.
 
     Attributes:
-        rows: Coefficients from the constant one on, (regions, cells, coefficients).
+        rows: Coefficients from the constant term on, (regions, cells, coefficients).
         edges: Where regions 1, 2, ... begin, in |v| if `even`, else in v.
         even: Whether f(-v) = f(v).
-        compact: Whether f vanishes from a certain |v| on.
+        compact: Whether f is 0 from a certain |v| on.
         one: What is added to |v|.
-        top: The largest |v| that is told from larger ones.
+        top: The largest |v|; a larger one counts as this.
         shift: How many bits of y come after those that name a cell.
-        first: Those bits of y = one.
+        first: The bits that name a cell, for y = one.
     """
 
     rows: np.ndarray
@@ -73,10 +73,10 @@ class Table:
 
 @cache
 def table_of(text: str, precision: str) -> Table | None:
-    """Tabulate a formula, as coarsely as its accuracy allows (before rounding: see FORMATS).
+    """Tabulate a formula, as coarsely as the accuracy allows (before rounding: see FORMATS).
 
     Args:
-        text: The formula's.
+        text: The formula.
         precision: `float32` or `float64`.
 
     Returns:
@@ -96,7 +96,7 @@ def table_of(text: str, precision: str) -> Table | None:
 
 
 def lacks_table(spec: RunSpec) -> str | None:
-    """Return why a run's formula has no table, None if it has one or needs none."""
+    """Return why a run's formula has no table; None if it has one or needs none."""
     if spec.surrogate.formula and table_of(spec.surrogate.formula, spec.training.dtype) is None:
         return "the formula of its surrogate has too many kinks, or is too steep, for a table"
     return None
@@ -105,14 +105,14 @@ def lacks_table(spec: RunSpec) -> str | None:
 def _made(
     f: Formula, precision: str, edges: list[float], even: bool, compact: bool, below: int, digits: int
 ) -> Table | None:
-    """Return a table of a certain size, None if it is not accurate enough."""
+    """Return a table of a certain size; None if it is not accurate enough."""
     mantissa, integer, count, tolerance = FORMATS[precision]
     dtype, one = np.dtype(precision).type, 2.0**-below
     octaves = 2.0 ** np.arange(-below, REACH)
     starts = (octaves[:, None] * (1 + np.arange(2**digits) / 2**digits)).ravel() - one
     ends = np.append(starts[1:], 2.0**REACH)
     rows, v = np.zeros((len(edges) + 1, len(starts), count)), grid(f.root)
-    outside = abs(v[np.argmax(f(v))])  # of the peak
+    outside = abs(v[np.argmax(f(v))])  # |v| of the peak
     for region, (low, high) in enumerate(_regions(edges, even)):
         side, (near, far) = (1, (low, high)) if low >= 0 else (-1, (-high, -low))
         a, b = np.maximum(starts, near), np.minimum(ends, far)
@@ -148,7 +148,7 @@ def _fitted(f: Formula, side: int, low: np.ndarray, high: np.ndarray, count: int
 
 
 def _cut(f: Formula, side: int, start: float, low: float, high: float, count: int, tolerance: float) -> np.ndarray:
-    """Fit f(side v) between low and high alone, with as few coefficients as will do: those in v - start."""
+    """Fit f(side v) between low and high only, with as few coefficients as suffice: coefficients in v - start."""
     v = low + (high - low) * np.linspace(0.01, 0.99, 25)
     row = np.zeros(count)
     for terms in range(1, count + 1):

@@ -1,4 +1,4 @@
-"""Check, before anything is trained, that an experiment can be drawn beside another one (`compare:`)."""
+"""Check, before training, that an experiment can be drawn beside another one (`compare:`)."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -32,7 +32,7 @@ def comparison_problems(experiment: Experiment, experiments: Mapping[str, Experi
 
 
 def _instead(name: str, experiments: Mapping[str, Experiment]) -> str:
-    """Say what to type in the place of an experiment that is not there: a like name, or its file."""
+    """Say what to type instead of an unknown experiment: a similar name, or the file to add."""
     paper = name.partition("_")[0]
     near = get_close_matches(name, [one.id for one in experiments.values() if one.paper == paper], n=1)
     if near:

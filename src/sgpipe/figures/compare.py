@@ -1,7 +1,7 @@
 """A variant beside its baseline: what `compare:` in an experiment draws, whichever figure that experiment has.
 
-Above, the networks that count of both, group by group, and how far they are apart. Below, for each sweep: the points
-that both have, the learning curves, and the difference of these.
+The upper part shows the networks that count on both sides, group by group, and their difference. The lower part shows
+for each sweep the common points, the learning curves, and the difference between the curves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from sgpipe.figures.compare_numbers import ALL, SIDES, match_tables, select
 from sgpipe.figures.heading import change_words, heading_lines
 from sgpipe.figures.make import corner_note, read_tables, save
 
-ROW, HEAD, PANEL = 4.0, 16.0, 36.0  # mm: a row of the upper part, what surrounds them, and a row of panels
+ROW, HEAD, PANEL = 4.0, 16.0, 36.0  # mm: a row of the upper part, the space around these rows, a row of panels
 ACROSS = 6  # sweeps side by side
 MOST_MAPS = 12
 MOST_BANDS = 3  # more of them would cover each other
 WIDE = 10.0  # ratios that differ by more than this have a logarithmic axis
-SLACK = 0.012  # of the width: long labels come out wider than the layout takes them to be
+SLACK = 0.012  # share of the width: long labels come out wider than the layout expects
 BESIDE, VARIANT = style.FAINT, "#0077BB"
 GROUPS = ("#0077BB", "#EE7733", "#009988", "#CC3311", "#AA3377", "#997700", "#33BBEE", "#332288")
 KEY = "points: single networks · lines and bands: 95 % interval of the mean, or of the difference of means"
@@ -92,7 +92,7 @@ def draw(data: pd.DataFrame, best: int | None, note: str) -> Figure:
 
 
 def _maps(data: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the points of the groups that are grids over two numbers, by title; none if these are too many to show."""
+    """Return by title the points of groups that are grids over two numbers; none if there are too many such groups."""
     points = data[(data["kind"] == "point") & data["other_axis"].notna()]
     groups = points.groupby(["sweep", "group"], sort=False)
     return (
@@ -120,7 +120,7 @@ def _rows(data: pd.DataFrame) -> list[tuple[str, str | None]]:
 
 
 def _colours(data: pd.DataFrame) -> dict[tuple[str, str], Any]:
-    """Give each group of a sweep a colour; one group alone, and those of whole sweeps, that of the variant."""
+    """Give each group of a sweep a colour; a sole group and the group of all common points get the variant's."""
     found: dict[tuple[str, str], Any] = {}
     for sweep, own in data.groupby("sweep", sort=False):
         groups = [group for group in dict.fromkeys(own["group"]) if group != ALL]
@@ -168,14 +168,14 @@ def _forest(figure: Any, data: pd.DataFrame, rows: Sequence, colours: Mapping, b
 
 
 def _side(axes: Axes, at: float, own: pd.DataFrame, side: str, colour: Any) -> None:
-    """Draw the networks of a side of a group, their mean and its interval."""
+    """Draw the networks of one side of a group, with their mean and its interval."""
     before = side == "baseline"
     y, look = (at - 0.17, {"color": BESIDE}) if before else (at + 0.17, {"color": colour})
     networks = own.loc[own["kind"] == "network", "test_accuracy"]
     axes.plot(networks, np.full(len(networks), y), "o", ms=2, alpha=0.5, mew=0, **look)
     for _, mean in own[own["kind"] == "mean"].iterrows():
         if not np.isnan(mean["low"]):
-            # An accuracy beyond 0 or 1 is none, whatever Student's t says.
+            # No accuracy lies outside 0 to 1, whatever Student's t says.
             axes.plot(np.clip([mean["low"], mean["high"]], 0, 1), [y, y], lw=1.2, solid_capstyle="butt", **look)
         axes.plot(mean["mean"], y, "o", ms=3.5, mfc="white" if before else colour, mec=look["color"], mew=0.8)
 
@@ -202,7 +202,7 @@ def _words(one: pd.Series) -> str:
 
 
 def _points(axes: Axes, own: pd.DataFrame, colours: Mapping) -> None:
-    """Draw the points that both have: over the one knob that varies, else the one accuracy over the other."""
+    """Draw the common points: over the varying knob if there is just one, else variant against baseline accuracy."""
     if own["axis"].notna().all() and own["axis"].nunique() == 1 and own["other_axis"].isna().all():
         _along(axes, own, colours)
         return
@@ -218,7 +218,7 @@ def _points(axes: Axes, own: pd.DataFrame, colours: Mapping) -> None:
 
 
 def _along(axes: Axes, own: pd.DataFrame, colours: Mapping) -> None:
-    """Draw accuracies over the values of a knob, one beside the other whatever their distance."""
+    """Draw accuracies over the values of a knob, evenly spaced whatever the distance between values."""
     values = sorted(own["x"].unique())
     for group, points in own.groupby("group", sort=False):
         means = points.groupby("x")[["baseline_accuracy", "test_accuracy"]].mean()

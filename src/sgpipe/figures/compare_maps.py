@@ -10,16 +10,17 @@ from sgpipe.figures import parts, style
 
 COLOURS = "RdBu"  # red where the variant is worse
 ACROSS = 4
-LEAST = 0.05  # half the range of the colours, where all differences are smaller
+LEAST = 0.05  # the least value of half the colour range
 
 
 def difference_maps(figure: Any, maps: Mapping[str, pd.DataFrame], letter: str) -> None:
-    """Draw the difference of test accuracies at the points of some grids, hatched where there is no common point.
+    """Draw the difference in test accuracy at the points of some grids, hatched where there is no common point.
 
     Args:
-        figure: Where they go.
-        maps: Points by title: `axis`, `x`, `other_axis`, `y` and both accuracies, means over seeds of equal places.
-        letter: Of the panel.
+        figure: The figure to draw in.
+        maps: Points by title: `axis`, `x`, `other_axis`, `y` and both accuracies. Points at one
+            place, which differ in their seeds, are averaged.
+        letter: The panel's letter.
     """
     cells = {title: _cells(points) for title, points in maps.items()}
     known = np.concatenate([grid.to_numpy().ravel() for grid in cells.values()])

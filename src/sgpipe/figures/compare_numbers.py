@@ -1,8 +1,8 @@
 """The numbers of a variant beside its baseline: networks, means, and differences with their intervals.
 
-Where an experiment chooses the best networks of a search, the best of the points that both have are compared, as many
-of one as of the other, with the interval of Welch. Where it chooses none, runs of a point are pairs; points of one seed
-share data and initial weights, so that the interval is that of Student over the means of seeds.
+If an experiment chooses the best networks of a search, equally many of the best from each side are compared among the
+common points, with Welch's interval. If it chooses none, the runs of a point are pairs. Points of one seed share data
+and initial weights, so the interval is Student's, over the means of seeds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ SIDES = ("baseline", "variant")
 ALL = "all common points"
 COLUMNS = (
     *("kind", "sweep", "group", "side", "run_id", "epoch", "axis", "x", "other_axis", "y"),
-    *("test_accuracy", "spikes"),  # of networks; of points the means of their networks, with the baseline's beside them
+    *("test_accuracy", "spikes"),  # of networks; of points: means of their networks, and the baseline's beside
     *("baseline_accuracy", "baseline_spikes"),
     *("n", "mean", "sd", "low", "high", "cells", "lost"),  # of means, differences, ratios and curves
     "over",  # what an interval is over: networks, seeds or points
@@ -33,7 +33,7 @@ def match_tables(variant: pd.DataFrame, baseline: pd.DataFrame) -> list[MatchedS
     found, reasons = matched(_runs(variant), _runs(baseline))
     if not found:
         raise SgpipeError(f"compare: nothing in common: {reasons[0]}")
-    return sorted(found, key=lambda sweep: sweep.name)  # a table does not keep the order of the file
+    return sorted(found, key=lambda sweep: sweep.name)  # a table does not keep the file's order
 
 
 def _runs(table: pd.DataFrame) -> Runs:
@@ -52,15 +52,15 @@ def select(
     """Select the numbers of the comparison of two experiment tables.
 
     Args:
-        variant: The table of one.
-        baseline: That of the other.
-        sweeps: What they have in common.
+        variant: The variant's table.
+        baseline: The baseline's table.
+        sweeps: The sweeps they have in common.
         best: How many of the best networks of a search count; None if all do.
 
     Returns:
-        Rows of `kind` network, mean (a side of a group), difference (of test accuracy, variant less baseline), ratio
-        (of hidden spikes per input, variant over baseline), point (of a search or of a knob's values), curve (mean
-        validation accuracy of a side's networks over epochs) and curve difference.
+        Rows of `kind` network, mean (of one side of a group), difference (in test accuracy, variant minus baseline),
+        ratio (of hidden spikes per input, variant to baseline), point (of a search or of a knob's values), curve (mean
+        validation accuracy of one side's networks by epoch) and curve difference.
     """
     tables = dict(zip(SIDES, (baseline, variant), strict=True))
     runs = {side: _outcomes(table) for side, table in tables.items()}
@@ -81,18 +81,18 @@ def select(
 
 
 def _outcomes(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per run by its id, with the logarithm of its spikes; of none there is no logarithm."""
+    """Return a row per run by its id, with the logarithm of its spike count (NaN for no spikes)."""
     runs = selection.outcomes(table).set_index("run_id", drop=False)
     return runs.assign(log_spikes=np.log(runs["spikes_total"].where(runs["spikes_total"] > 0)))
 
 
 def _groups(sweep: MatchedSweep) -> dict[str, list[Point]]:
-    """Return the points of a sweep by the words and switches that vary in it; numbers are searched, or an axis."""
+    """Group a sweep's points by the words and switches that vary in it; varying numbers are a search or an axis."""
     told: list[str] = []
     for key in sweep.varying():
         if any(isinstance(point.knobs[key], str | bool) for point in sweep.points):
             count = len({tuple(point.knobs[one] for one in told) for point in sweep.points})
-            # A knob that another settles, such as the gradient of a recurrence that is not there, tells nothing apart.
+            # A knob that follows from another one, such as the gradient of an absent recurrence, separates nothing.
             if len({tuple(point.knobs[one] for one in (*told, key)) for point in sweep.points}) > count:
                 told.append(key)
     groups: dict[tuple, list[Point]] = {}
@@ -103,7 +103,7 @@ def _groups(sweep: MatchedSweep) -> dict[str, list[Point]]:
 
 
 def _rank(key: str, value: object) -> tuple:
-    """Order groups: surrogates as they are defined, networks by depth, words by the alphabet; what is None last."""
+    """Order groups: surrogates as defined, networks by depth, words alphabetically, None last."""
     if key == "surrogate.shape" and value in SURROGATES:
         return (0, list(SURROGATES).index(value), "")
     return (value is None, len(str(value).split("-")) if key == "network.hidden" else 0, str(value))
@@ -122,7 +122,7 @@ def _word(key: str, value: object) -> str:
 
 
 def _axes(points: Sequence[Point]) -> list[str]:
-    """List the numbers that vary among the points of a group, but for seeds."""
+    """List the knobs that vary among the points of a group, except seeds."""
     keys = points[0].knobs
     return [key for key in keys if key not in SEEDS and len({point.knobs[key] for point in points}) > 1]
 
@@ -150,14 +150,14 @@ def _group(points: Sequence[Point], runs: Mapping, best: int | None, axes: Seque
 
 
 def _chosen(points: Sequence[Point], runs: Mapping, side: str, best: int | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the runs of a side at some points, and those of them that count."""
+    """Return one side's runs at some points, and those runs that count."""
     ids = list(dict.fromkeys(run_id for point in points for run_id in getattr(point, side)))
     own = runs[side].loc[ids].reset_index(drop=True)
     return own, own[own["status"] == "finished"] if best is None else selection.best(own, best)
 
 
 def _differences(points: Sequence[Point], runs: Mapping, best: int | None) -> Iterator[dict]:
-    """Yield the difference of accuracies, and the ratio of spikes as the exponential of one."""
+    """Yield the difference in accuracy, and the ratio of spikes: the exponential of a difference in logarithms."""
     for kind, column in (("difference", "test_accuracy"), ("ratio", "log_spikes")):
         samples = [_chosen(points, runs, side, best)[1][column].dropna() for side in ("variant", "baseline")]
         if best is not None or (len(points) == 1 and min(map(len, samples)) > 1):
@@ -171,7 +171,7 @@ def _differences(points: Sequence[Point], runs: Mapping, best: int | None) -> It
 
 
 def _over_seeds(points: Sequence[Point], values: Mapping[str, pd.Series]) -> tuple[Difference, str]:
-    """Compute the mean difference within points, its interval over the means of seeds or, of one seed, over points."""
+    """Compute the mean difference within points; its interval is over means of seeds, or over points for one seed."""
     known = {side: {run_id: value for run_id, value in own.items() if value == value} for side, own in values.items()}
     apart, seeds = [], {}
     for point in points:
@@ -188,7 +188,7 @@ def _over_seeds(points: Sequence[Point], values: Mapping[str, pd.Series]) -> tup
 
 
 def _curves(points: Sequence[Point], runs: Mapping, valid: Mapping, best: int | None) -> Iterator[dict]:
-    """Yield the mean validation accuracy over epochs of the networks that count, and its difference."""
+    """Yield the mean validation accuracy by epoch of the networks that count, and the difference between the sides."""
     grids = {}
     for side in SIDES:
         ids = _chosen(points, runs, side, best)[1]["run_id"]

@@ -19,13 +19,13 @@ def sets(runs: pd.DataFrame) -> pd.Series:
 
 
 def conditions(name: str) -> list[str]:
-    """List the conditions of a set, e.g. `I`, `II` of `I+II`."""
+    """List the conditions of a set, e.g. `I`, `II` for `I+II`."""
     inner = name.removeprefix(CALIBRATED).strip() or _FULL
     return [] if inner == NAIVE else (_FULL if inner == ALL else inner).split("+")
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Sort sets, each once: naive first, then by the number of conditions, calibrated ones last."""
+    """Sort sets without repeats: naive first, then by the number of conditions, calibrated ones last."""
 
     def place(name: str) -> tuple:
         parts = conditions(name)
@@ -35,15 +35,15 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def unsolved(runs: pd.DataFrame) -> dict[str, str]:
-    """Find the sets whose networks are, number for number, those of a set that asks for less.
+    """Find the sets whose networks equal, number for number, those of a set with fewer conditions.
 
-    What they ask for beyond that one had no solution and was left out.
+    Their additional conditions had no solution and were left out.
 
     Args:
         runs: Rows of `outcomes`, with columns set and seed.
 
     Returns:
-        The conditions that had none, e.g. `IV`, by set.
+        The conditions without a solution, e.g. `IV`, by set.
     """
     numbers = ["seed", "best_epoch", "valid_loss", "valid_accuracy", "test_accuracy"]
     of_set = {name: own.sort_values("seed")[numbers].to_numpy(float).tolist() for name, own in runs.groupby("set")}
@@ -57,7 +57,7 @@ def unsolved(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def label(name: str) -> str:
-    """Label an axis with the name of a set, on lines that are short enough."""
+    """Return a set's name as an axis label, broken into short lines."""
     if name == ALL:
         return "all four"
     if name == CALIBRATED:

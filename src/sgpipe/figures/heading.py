@@ -1,4 +1,4 @@
-"""The heading of a figure that is not the paper's own: its title, the module that draws it, and the changed knobs."""
+"""The heading of a figure that is not in the paper: its title, the module that draws it, and the changed knobs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ MOST = 3  # lines below the title
 
 
 def own_heading(experiment: Mapping[str, Any], module: str) -> list[str]:
-    """Return the lines above a figure that an experiment has drawn as another's; none for a paper's own.
+    """Return the lines above a figure drawn by another experiment's module; none for a figure of the paper.
 
     Args:
-        experiment: Its metadata.
-        module: What draws it, e.g. `zenke2021.fig3`.
+        experiment: The experiment's metadata.
+        module: The module that draws it, e.g. `zenke2021.fig3`.
     """
     if experiment["id"].replace("_", ".", 1) == module:
         return []
@@ -30,7 +30,7 @@ def own_heading(experiment: Mapping[str, Any], module: str) -> list[str]:
 
 
 def heading_lines(title: str, words: Sequence[str]) -> list[str]:
-    """Return a title and some words in lines that fit above a figure of two columns; those too many are counted."""
+    """Return a title and some words as lines that fit above a two-column figure; words left out are counted."""
     lines = _broken(words, int(style.DOUBLE / style.CHARACTER))
     if len(lines) > MOST:
         more = sum(line.count(" · ") + 1 for line in lines[MOST:])
@@ -39,7 +39,7 @@ def heading_lines(title: str, words: Sequence[str]) -> list[str]:
 
 
 def _broken(words: Sequence[str], most: int) -> list[str]:
-    """Join words with dots to lines of at most so many letters."""
+    """Join words with dots into lines of at most `most` characters."""
     lines = [""]
     for word in words:
         joined = f"{lines[-1]} · {word}" if lines[-1] else word
@@ -51,7 +51,7 @@ def _broken(words: Sequence[str], most: int) -> list[str]:
 
 
 def change_words(sweeps: Iterable[MatchedSweep]) -> list[str]:
-    """Say which knobs a variant changes, e.g. `network.tau_membrane 10 → 20 ms`; where, if not in all sweeps."""
+    """Say which knobs a variant changes, e.g. `network.tau_membrane 10 → 20 ms`, with the sweeps unless it is all."""
     sweeps = list(sweeps)
     found: dict[str, list[str]] = {}
     for sweep in sweeps:

@@ -35,16 +35,16 @@ SOURCES = {
     ("derived", None): "stand-in derived from other recordings, not the paper's files",
     ("embedded", None): "stand-in made for this project, not the paper's files",
 }
-DEFINITIONS = ("knobs", "graph")  # tables that are about no data
+DEFINITIONS = ("knobs", "graph")  # tables without a data set
 
 
 def make_figure(module: str, tables: Mapping[str, Path], output: Path) -> None:
     """Draw a figure as `output`.png, .pdf and .svg, and write its numbers to .parquet.
 
     Args:
-        module: Of the figure, e.g. `zenke2021.fig3`.
+        module: The figure's module, e.g. `zenke2021.fig3`.
         tables: Its tables by name.
-        output: The files without suffix.
+        output: The path of the files without suffix.
     """
     save(*drawn(module, tables), output)
 
@@ -53,7 +53,7 @@ def drawn(module: str, tables: Mapping[str, Path]) -> tuple[Figure, pd.DataFrame
     """Draw a figure.
 
     Args:
-        module: Of the figure, e.g. `zenke2021.fig3`.
+        module: The figure's module, e.g. `zenke2021.fig3`.
         tables: Its tables by name.
 
     Returns:
@@ -74,7 +74,7 @@ def save(figure: Figure, data: pd.DataFrame, experiment: Mapping[str, Any], note
         data: Its numbers.
         experiment: The experiment's metadata.
         note: The note in its corner.
-        output: The files without suffix.
+        output: The path of the files without suffix.
     """
     with style.look():
         style.lay_out(figure)
@@ -88,9 +88,9 @@ def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
     """Write a table as `output`.csv, .md, .tex, .html and .parquet.
 
     Args:
-        module: Of the table, e.g. `zenke2021.table1`.
-        tables: What it is made from, by name.
-        output: The files without suffix.
+        module: The table's module, e.g. `zenke2021.table1`.
+        tables: The tables it is made from, by name.
+        output: The path of the files without suffix.
     """
     maker = find(module, "legend")
     frames, experiment = read_tables(tables)
@@ -111,10 +111,10 @@ def make_table(module: str, tables: Mapping[str, Path], output: Path) -> None:
 
 
 def find(module: str, function: str) -> ModuleType | OwnFigure:
-    """Import the module of a figure below `sgpipe.figures`, or find that of an extension.
+    """Import a figure's module from `sgpipe.figures`, or find an extension's figure.
 
     Raises:
-        SgpipeError: There is none that has `select` and `function`.
+        SgpipeError: There is none with `select` and `function`.
     """
     if module in EXTENSIONS.figures:
         return OwnFigure(EXTENSIONS.figures[module])
@@ -131,7 +131,7 @@ def find(module: str, function: str) -> ModuleType | OwnFigure:
 
 
 def read_tables(tables: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Read tables as frames, together with the metadata of the experiment that the table `runs` belongs to."""
+    """Read tables as frames, and the metadata of the experiment to which the table `runs` belongs."""
     read = {name: read_whole(path) for name, path in tables.items()}
     metadata = read["runs"].schema.metadata or {}
     if b"sgpipe.experiment" not in metadata:
@@ -142,7 +142,7 @@ def read_tables(tables: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], di
 
 
 def _named(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
-    """Return a table in which a formula is the name of its shape, after its label if it has one (see `SURROGATES`)."""
+    """Return a table in which a formula names its own shape, after its label if it has one (see `SURROGATES`)."""
     if "surrogate.formula" not in frame:
         return frame
     names = frame["surrogate.formula"].map(lambda text: f"{labels[text]}: {text}" if text in labels else text)
@@ -150,15 +150,15 @@ def _named(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
 
 
 def corner_note(experiment: Mapping, runs: pd.DataFrame, table: str = "results") -> str:
-    """Write the note in the corner of a figure, what matters most first.
+    """Write the note in the corner of a figure, most important things first.
 
-    It has the scale, how many runs there are and how many of them have no result, the data sets with their sources, and
-    herranz2022's open settings as far as they matter.
+    It gives the scale, the number of runs and of those without a result, the data sets with their sources, and
+    herranz2022's open settings where they matter.
 
     Args:
         experiment: The experiment's metadata.
         runs: Its table.
-        table: What that holds, as in `NEEDS` of the figure.
+        table: What the table holds, as in the figure's `NEEDS`.
     """
     words = [style.WARNING] if experiment["scale"] == "smoke" else []
     words.append(f"scale {experiment['scale']}")
@@ -181,12 +181,12 @@ def _table_of(module: ModuleType | OwnFigure) -> str:
 
 
 def source_words(runs: pd.DataFrame) -> list[str]:
-    """Say in words where the data of some runs come from: each source once, with the data sets that it is of."""
+    """Say in words where the data of some runs come from: each source once, with its data sets."""
     if "data.source" not in runs:
         return []
     names = ("data.task", "data.source", "data.variant", "data.files", "data.limit", "data.set")
     columns = [runs[name] if name in runs else pd.Series(None, index=runs.index, dtype=object) for name in names]
-    there = runs["data.source"].notna().to_numpy()  # not in rows that are about no data set
+    there = runs["data.source"].notna().to_numpy()  # missing in rows without a data set
     columns = [column[there] for column in columns]
     kinds = {tuple(None if pd.isna(value) else value for value in row) for row in zip(*columns, strict=True)}
     of_source: dict[str, dict[str, None]] = {}
@@ -265,7 +265,7 @@ def latex(printed: pd.DataFrame, title: str, below: Sequence[str]) -> str:
 def escape(text: str) -> str:
     """Escape text for LaTeX; text between two dollar signs is a formula already."""
     pieces = text.split("$")
-    if len(pieces) % 2 == 0:  # a dollar sign of its own
+    if len(pieces) % 2 == 0:  # a lone dollar sign
         pieces = [text]
     plain = ["".join(LATEX.get(character, character) for character in piece) for piece in pieces[::2]]
     formulas = [f"${piece}$" for piece in pieces[1::2]]

@@ -1,8 +1,7 @@
 """Pair the runs of two experiments: runs of the same sweep that differ only in the changed knobs.
 
-A knob is changed in a sweep if the two experiments have no value of it in common there. A point is one choice of all
-other knobs, seeds included. No results play a part, so that a plan knows before training whether there is anything to
-compare.
+A knob is changed in a sweep if the two experiments share none of its values there. A point is one choice of all other
+knobs, seeds included. Matching uses no results, so a plan knows before training whether there is anything to compare.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ class Runs:
     sweeps: Mapping[str, Sequence[str]]
 
     def of(self, sweep: str) -> dict[str, Knobs]:
-        """Take those of a sweep."""
+        """Select the runs of a sweep."""
         return {run_id: knobs for run_id, knobs in self.knobs.items() if sweep in self.sweeps[run_id]}
 
     @property
@@ -33,9 +32,9 @@ class Runs:
 
 @dataclass(frozen=True)
 class Point:
-    """What two experiments have in common at one choice of knobs: the ids of their runs there."""
+    """One choice of knobs that two experiments share: the ids of their runs there."""
 
-    knobs: Knobs  # without those that are changed
+    knobs: Knobs  # without the changed ones
     baseline: tuple[str, ...]
     variant: tuple[str, ...]
 
@@ -46,10 +45,10 @@ class MatchedSweep:
 
     name: str
     changed: Mapping[str, tuple[tuple, tuple]]  # knob -> its values in the baseline and in the variant
-    points: tuple[Point, ...]  # those at which the runs differ
+    points: tuple[Point, ...]  # those where the runs differ
 
     def varying(self) -> list[str]:
-        """The knobs that vary among its points, seeds left out."""
+        """The knobs that vary among the points, except seeds."""
         keys = self.points[0].knobs
         return [key for key in keys if key not in SEEDS and len({point.knobs[key] for point in self.points}) > 1]
 
@@ -58,11 +57,11 @@ def matched(variant: Runs, baseline: Runs) -> tuple[list[MatchedSweep], list[str
     """Match the runs of two experiments.
 
     Args:
-        variant: The runs of one.
-        baseline: Those of the other.
+        variant: The variant's runs.
+        baseline: The baseline's runs.
 
     Returns:
-        The sweeps of the same name that have points in common, and for each of the others a line that says why it has
+        The sweeps of the same name that have points in common, and for each other sweep a line that says why it has
         none.
     """
     found, reasons = [], []
@@ -99,7 +98,7 @@ def _points(variant: Mapping[str, Knobs], baseline: Mapping[str, Knobs]) -> tupl
 
 
 def _ordered(values: Iterator[Any]) -> tuple:
-    """List values once each, in order of size where they have one; None last."""
+    """List the different values, sorted by size if they can be; None last."""
     found = dict.fromkeys(values)
     try:
         return tuple(sorted(found, key=lambda value: (value is None, value if value is not None else 0)))

@@ -1,16 +1,16 @@
-"""Check, before anything is trained, that an experiment has what its figure needs.
+"""Check, before training, that an experiment has what its figure needs.
 
-A figure's module says it in a literal, `NEEDS`, with any of these keys:
+A figure's module declares its needs in a literal, `NEEDS`, with any of these keys:
 
     table     what its table holds: results (of trained networks), knobs, graph, samples, manifolds, simulation, or
-              paper (the knobs of all that the paper trains; for an experiment without sweeps)
-    activity  what is recorded of the networks: keys of `record`; [] for anything
-    any_of    sweeps of which it draws those that are there; at least one has to be
-    all_of    sweeps that have to be there
-    tasks     the data sets that it knows
-    run       knobs, of which a run has to have those of one entry at least
-    least     the smallest value of some knobs
-    settings  keys of `settings` that it cannot do without
+              paper (the knobs of everything that the paper trains; for an experiment without sweeps)
+    activity  what must be recorded of the networks: keys of `record`; [] for anything
+    any_of    sweeps that it can draw; at least one must be there
+    all_of    sweeps that must all be there
+    tasks     the data sets that it can draw
+    run       a list of knob settings; some run must match at least one of them
+    least     the smallest allowed value of some knobs
+    settings  required keys of `settings`
 
 The modules are read, not imported: matplotlib would slow down every job that reads the Snakefile.
 """
@@ -34,7 +34,7 @@ FUNCTIONS = {"figures": ("select", "draw"), "tables": ("select", "printed", "leg
 
 
 def check_figures(experiments: Mapping[str, Experiment]) -> None:
-    """Check that every experiment gives its figure or table what that needs.
+    """Check that every experiment gives its figure or table what it needs.
 
     Raises:
         SgpipeError: One does not.
@@ -114,7 +114,7 @@ def _has(settings: Mapping[str, Any], key: str) -> bool:
 
 
 def _told(experiment: Experiment) -> tuple[frozenset[str], dict[str, Any]]:
-    """Return the functions and the `NEEDS` of what draws an experiment."""
+    """Return the functions and the `NEEDS` of the module or extension that draws an experiment."""
     if own := EXTENSIONS.figures.get(experiment.draw):
         return frozenset(dir(own)), getattr(own, "NEEDS", {})
     path = module_of(experiment)
@@ -123,7 +123,7 @@ def _told(experiment: Experiment) -> tuple[frozenset[str], dict[str, Any]]:
 
 @cache
 def _declared(path: Path, changed: int) -> tuple[frozenset[str], dict[str, Any]]:
-    """Return the functions of a module, and its `NEEDS`; `changed` is when it was, for the cache."""
+    """Return the functions and the `NEEDS` of a module; `changed` is the time of its last change, for the cache."""
     try:
         body = ast.parse(path.read_text(encoding="utf-8")).body
         functions = frozenset(node.name for node in body if isinstance(node, ast.FunctionDef))

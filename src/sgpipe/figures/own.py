@@ -12,7 +12,7 @@ from sgpipe.spec.own.faults import faults
 
 
 class OwnFigure:
-    """`select` and `draw` of an extension's figure, whose results are checked."""
+    """`select` and `draw` of an extension's figure, with checks on what they return."""
 
     def __init__(self, made: type):
         self.own, self.NEEDS = made.OWN, getattr(made, "NEEDS", {})
@@ -20,12 +20,12 @@ class OwnFigure:
             self._figure = made()
 
     def select(self, tables: Mapping[str, pd.DataFrame], experiment: Mapping[str, Any]) -> pd.DataFrame:
-        """Return the plotted rows; raises SgpipeError if the user's code does, or if they are none."""
+        """Return the plotted rows; raises SgpipeError if the user's code raises or returns none."""
         with faults(self.own.file, self.own.words):
             return self._checked(self._figure.select(tables, experiment), pd.DataFrame, "select")
 
     def draw(self, data: pd.DataFrame, experiment: Mapping[str, Any], note: str) -> Figure:
-        """Draw them in the common look; raises SgpipeError if the user's code does, or if it returns no figure."""
+        """Draw the rows in the common style; raises SgpipeError if the user's code raises or returns no figure."""
         with faults(self.own.file, self.own.words), style.look():
             return self._checked(self._figure.draw(data, experiment, note), Figure, "draw")
 

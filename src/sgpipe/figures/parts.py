@@ -17,7 +17,7 @@ from sgpipe.spec.surrogates import SURROGATES
 
 ACCURACY_TICKS = (0, 0.25, 0.5, 0.75, 1)
 XY = ("data", "axes fraction")
-TOLD_FROM = 3  # networks whose mean has an interval
+TOLD_FROM = 3  # networks from which on a mean gets an interval
 NUMBERS_FIT = 6.0  # mm: narrower cells of a heat map have no room for a number
 INTERVAL = {"color": style.INK, "alpha": 0.3, "lw": 3, "solid_capstyle": "butt", "zorder": 3}
 WHISKER = {"color": style.INK, "lw": 0.7, "zorder": 4}
@@ -26,9 +26,9 @@ PRINTED = {"color": style.INK, "marker": "D", "ms": 3, "mfc": "white", "mew": 0.
 
 
 def interval(accuracies: Sequence[float]) -> tuple[float, float]:
-    """Compute the 95 % confidence interval of the mean of some accuracies, as far as it is possible; of two, none.
+    """Compute the 95 % confidence interval of the mean of some accuracies, clipped to 0 to 1; NaN for fewer than three.
 
-    That of two reaches nine standard deviations to either side, and hides everything else.
+    For two it would reach nine standard deviations to either side, and hide everything else.
     """
     if len(accuracies) < TOLD_FROM:
         return np.nan, np.nan
@@ -36,27 +36,27 @@ def interval(accuracies: Sequence[float]) -> tuple[float, float]:
 
 
 def spread(accuracies: Sequence[float]) -> tuple[float, float]:
-    """Compute mean less and plus standard deviation of some accuracies, as far as they are possible."""
+    """Compute the mean minus and plus the standard deviation of some accuracies, clipped to 0 to 1."""
     _, mean, sd, *_ = summary(accuracies)
     return possible(mean - sd), possible(mean + sd)
 
 
 def possible(accuracy: float) -> float:
-    """Cut off what no accuracy can be."""
+    """Clip a number to the range of accuracies, 0 to 1."""
     return float(np.clip(accuracy, 0, 1))
 
 
 def best_of_groups(runs: pd.DataFrame, by: Sequence[str], k: int | None) -> pd.DataFrame:
-    """Choose and summarise as `selection.best_of_groups` does; intervals are those that are drawn."""
+    """Choose and summarise as `selection.best_of_groups` does, with intervals clipped to 0 to 1."""
     chosen = selection.best_of_groups(runs, by, k)
     return chosen.assign(low=chosen["low"].clip(0, 1), high=chosen["high"].clip(0, 1))
 
 
 def bars_key(groups: pd.DataFrame, *more: str, words: str = "bars", above: str = "best n of N cells") -> str:
-    """Say how to read bars: of what there is in them alone.
+    """Say how to read bars, mentioning only what they contain.
 
     Args:
-        groups: A row per bar; `n` of each is how many networks it has.
+        groups: A row per bar; its `n` is the number of its networks.
         *more: What else there is to say.
         words: What shows a mean.
         above: What the numbers above are.
@@ -76,22 +76,22 @@ def bars(
     width: float = 0.8,
     counted: bool = True,
 ) -> None:
-    """Draw a bar with spread, interval and networks for each summary, above it their number; the y axis is accuracy.
+    """Draw a bar per summary with its spread, interval and networks, and their number above; the y axis is accuracy.
 
     Args:
         axes: The panel.
         summaries: A row per bar; `at` is its position.
-        networks: A row per network; `at` is that of its bar.
+        networks: A row per network; `at` is the position of its bar.
         colours: A colour per position.
-        value: The accuracy.
-        width: Of a bar, in distances between neighbours.
-        counted: Whether to write the numbers.
+        value: The column with the accuracy.
+        width: Width of a bar, relative to the distance between neighbours.
+        counted: Whether to write the number of networks.
     """
     networks = networks.dropna(subset=[value])
     if len(networks):
         look = {"x": "at", "y": value, "native_scale": True, "legend": False, "ax": axes}
         width *= _pitch(summaries["at"])
-        share = width / _pitch(networks["at"])  # seaborn knows no bars but those that it draws
+        share = width / _pitch(networks["at"])  # seaborn's width is relative to the bars it draws
         fill = {"hue": "at", "palette": dict(colours), "saturation": 1, "width": share}
         sns.barplot(networks, **look, **fill, errorbar=interval, err_kws=INTERVAL, zorder=2)
         spreads(axes, networks, value)
@@ -103,25 +103,25 @@ def bars(
 
 
 def _pitch(places: pd.Series) -> float:
-    """Return the smallest distance of two places; 1 if there is one place."""
+    """Return the smallest distance between two places; 1 for a single place."""
     return min(np.diff(sorted(set(places))), default=1.0)
 
 
 def spreads(axes: Axes, networks: pd.DataFrame, value: str) -> None:
-    """Draw whiskers, mean less and plus sd, at each position `at` that has several networks."""
+    """Draw whiskers from mean minus sd to mean plus sd at each position `at` that has several networks."""
     look = {"marker": "none", "linestyle": "none", "errorbar": spread, "capsize": 0.16, "err_kws": WHISKER}
     sns.pointplot(networks, x="at", y=value, native_scale=True, legend=False, ax=axes, color=style.INK, **look)
 
 
 def points(axes: Axes, networks: pd.DataFrame, value: str, width: float, colour: object = "white") -> None:
-    """Draw a small point for each network, those of a position side by side in order.
+    """Draw a small point for each network, side by side in order at each position.
 
     Args:
         axes: The panel.
-        networks: A row per network; `at` is the middle of those of its group.
+        networks: A row per network; `at` is the middle of its group.
         value: The column that is drawn.
-        width: Over which the points of a position are spread.
-        colour: Of the points.
+        width: The width over which the points of a position are spread.
+        colour: The colour of the points.
     """
     group = networks.groupby("at", sort=False)
     share = (group.cumcount() + 1) / (group["at"].transform("size") + 1) - 0.5
@@ -129,7 +129,7 @@ def points(axes: Axes, networks: pd.DataFrame, value: str, width: float, colour:
 
 
 def count(axes: Axes, x: float, *groups: Mapping) -> None:
-    """Write above a position how many networks of how many cells it shows, and at its foot that none finished."""
+    """Write above a position how many networks of how many cells it shows; at its foot, if so, that none finished."""
     words = " · ".join(dict.fromkeys(f"{int(one['n'])}/{int(one['cells'])}" for one in groups))
     look = {"ha": "center", "va": "bottom", "size": style.SMALL}
     axes.annotate(words, (x, 1), (0, 1), XY, textcoords="offset points", **look)
@@ -139,19 +139,19 @@ def count(axes: Axes, x: float, *groups: Mapping) -> None:
 
 
 def upright(axes: Axes, x: float, words: str) -> None:
-    """Say in the place of a bar why there is none."""
+    """Write in place of a bar why there is none."""
     look = {"ha": "center", "va": "bottom", "size": style.SMALL, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
     axes.text(x, 0.02, words, rotation=90, zorder=7, **look)
 
 
 def printed_values(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw what the paper prints, mean and sd, in the middle of the bar at `at`."""
+    """Draw the paper's mean and sd in the middle of the bar at `at`."""
     if len(rows):
         axes.errorbar(rows["at"], rows["mean"], rows["sd"], ls="", **PRINTED)
 
 
 def printed_handle() -> Line2D:
-    """Make the legend entry of what the paper prints."""
+    """Make the legend entry of the paper's values."""
     return Line2D([], [], color=style.INK, marker="D", ms=3, lw=0.7, mfc="white", mew=0.7, label="paper, its own data")
 
 
@@ -168,7 +168,7 @@ def accuracy_axis(axes: Axes, label: str = "test accuracy") -> None:
 
 
 def chance_line(axes: Axes, level: float, words: str = "chance") -> None:
-    """Draw the level of guessing, with words at its right end; where it lies far off the axis, these point there."""
+    """Draw the level of guessing, with words at its right end; far off the axis, a note points towards it instead."""
     if np.isnan(level):
         return
     look = {"va": "center", "size": style.SMALL, "color": style.FAINT, "annotation_clip": False}
@@ -186,7 +186,7 @@ def heat_map(
 ) -> set[str | None]:
     """Draw test accuracy over beta (x) and eta (y), with one column or row per value.
 
-    Nothing is interpolated: a cell that was not run is hatched, one in which nothing finished carries a mark.
+    Nothing is interpolated: a cell that was not run is hatched, and one in which nothing finished is marked.
 
     Args:
         axes: The panel.
@@ -196,7 +196,7 @@ def heat_map(
         cell_mm: Size of a cell in mm.
 
     Returns:
-        What is marked: statuses, and None if there are cells that were not run.
+        The marked statuses, with None if there are cells that were not run.
     """
     grid, status = (
         cells.pivot(index="eta", columns="beta", values=name).reindex(index=etas[::-1], columns=betas)
@@ -232,9 +232,9 @@ def colour_bar(figure, axes: Axes | Sequence[Axes], words: str, **look) -> None:
     """Draw the colour bar of one heat map, or of several that share their colours.
 
     Args:
-        figure: The figure, or its part.
+        figure: The figure or subfigure.
         axes: The panels.
-        words: What the colours are.
+        words: What the colours show.
         **look: Passed on to matplotlib.
     """
     first = np.ravel(axes)[0]
@@ -257,7 +257,7 @@ def mark_cell(axes: Axes, x: float, y: float, status: str | None) -> None:
         axes: The heat map.
         x: The middle of the cell.
         y: The same, across rows.
-        status: Why it has none; None for a cell that was not run.
+        status: Why it has no accuracy; None for a cell that was not run.
     """
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **CELL_MARKS[status]))
 
@@ -291,22 +291,22 @@ def shape_curves(shapes: Sequence[str], betas: Sequence[float], low: float = -1.
 
 
 def draw_shapes(axes: Axes, curves: pd.DataFrame, colours: Mapping[float, tuple]) -> None:
-    """Draw the curves of one shape, each beta in its colour."""
+    """Draw the curves of one shape, one colour per beta."""
     for beta, curve in curves.groupby("beta"):
         axes.plot(curve["x"], curve["h"], color=colours[beta], lw=1.0, label=style.number(beta))
     axes.set_xlabel("U − threshold")
 
 
 def beta_legend(axes: Axes, lines: Sequence[Line2D], **place) -> None:
-    """Name the colours of the slopes, in two columns if they are many."""
+    """Draw the legend of the slopes' colours, in two columns if there are many."""
     axes.legend(handles=lines, title="β", ncols=1 + (len(lines) > 7), handlelength=0.9, columnspacing=0.7, **place)
 
 
 def tidy(pieces: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """Concatenate the pieces of a figure's numbers to one frame of some columns; what a piece lacks is missing.
+    """Concatenate the pieces of a figure's numbers into one frame of some columns; what a piece lacks is NaN.
 
     Raises:
-        SgpipeError: There are none, since the figure knows none of the experiment's sweeps.
+        SgpipeError: There are no pieces, since the figure knows none of the experiment's sweeps.
     """
     some = [piece for piece in pieces if len(piece)]
     if not some:
@@ -315,12 +315,12 @@ def tidy(pieces: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame
 
 
 def empty(axes: Axes, words: str) -> None:
-    """Say in an axes why there is nothing in it."""
+    """Write in a panel why it is empty."""
     axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", size=style.SMALL, color=style.FAINT)
 
 
 def plain(runs: pd.DataFrame) -> pd.DataFrame:
-    """Shorten column names to those that the figures' numbers use; a row per run."""
+    """Shorten column names to those used in the figures' numbers; a row per run."""
     names = {
         "surrogate.shape": "shape",
         "surrogate.beta": "beta",
@@ -339,5 +339,5 @@ def plain(runs: pd.DataFrame) -> pd.DataFrame:
         "valid_loss",
         "test_accuracy",
     ]
-    # A table of other tasks has no column of a knob that only random manifolds have.
+    # Tables of other tasks lack the columns of knobs that only random manifolds have.
     return runs.rename(columns=names).reindex(columns=[*names.values(), *kept])

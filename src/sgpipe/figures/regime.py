@@ -12,13 +12,13 @@ TIMES = {1: "once", 2: "twice"}
 
 
 def regime_words(runs: pd.DataFrame, trained: bool = True) -> list[str]:
-    """Say in words the decay, threshold, repetition in time, dropout and rule of accuracy of some runs.
+    """Say in words the decay, threshold, repetition in time, dropout and accuracy rule of some runs.
 
-    Only for herranz2022's neurons; of others there is nothing to say.
+    Covers herranz2022's neurons only; nothing is said about others.
 
     Args:
         runs: The runs.
-        trained: Whether they are trained; networks that are only simulated know neither dropout nor accuracy.
+        trained: Whether they are trained; networks that are only simulated have neither dropout nor accuracy.
     """
     if "network.neuron" not in runs or not runs["network.neuron"].isin(NEURONS).any():
         return []
@@ -41,7 +41,7 @@ def regime_words(runs: pd.DataFrame, trained: bool = True) -> list[str]:
 
 
 def _one_of(runs: pd.DataFrame, column: str, say: Callable) -> str:
-    """Return what the runs have of a knob; several values as alternatives, nothing where it applies to none."""
+    """Return the runs' values of a knob in words, several as alternatives; empty if it applies to no run."""
     if column not in runs:
         return ""
     return " or ".join(say(value) for value in sorted(runs[column].dropna().unique()))

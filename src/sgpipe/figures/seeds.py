@@ -1,4 +1,4 @@
-"""Runs that differ only in their seeds: one point with a spread, and the number that diverged or failed."""
+"""Runs that differ only in their seeds: one point with a spread, and the number of runs that diverged or failed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from sgpipe.results.tables import spec_of_row
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import FORMULA, SURROGATES
 
-# Short names of the columns that the numbers of these figures have.
+# Short names of the columns in the numbers of these figures.
 SHORT = {
     "surrogate.shape": "shape",
     "surrogate.dampening": "dampening",
@@ -35,7 +35,7 @@ def over_seeds(runs: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
 
     Returns:
         A row per group: Summary of `value`, the number of runs (`cells`) and of those that did not finish (`lost`). A
-        group in which nothing finished has n = 0. Intervals of accuracies stay within what is possible.
+        group in which nothing finished has n = 0. Intervals of accuracies are clipped to 0 to 1.
     """
     rows = []
     for key, group in runs.groupby(list(by), sort=False, dropna=False):
@@ -50,9 +50,9 @@ def key(groups: pd.DataFrame, mean: str, *spreads: str) -> str:
     """Say how to read means over seeds: one seed has no mean and no spread.
 
     Args:
-        groups: A row per mean; `n` of each is its number of seeds.
-        mean: What shows it, e.g. `lines`.
-        *spreads: What else is drawn of several seeds, e.g. `whiskers: sd`.
+        groups: A row per mean; its `n` is the number of seeds.
+        mean: What shows the mean, e.g. `lines`.
+        *spreads: What else is drawn for several seeds, e.g. `whiskers: sd`.
     """
     counts = sorted({int(n) for n in groups["n"].dropna() if n})
     if not counts or counts[-1] < 2:
@@ -62,19 +62,19 @@ def key(groups: pd.DataFrame, mean: str, *spreads: str) -> str:
 
 
 def in_order(names: Sequence[str]) -> list[str]:
-    """Sort shapes in the order in which they are defined, each once; formulas are the last."""
+    """Sort shapes without repeats in the order in which they are defined; formulas come last."""
     own = {name for name in names if isinstance(name, str) and name not in SURROGATES}
     return [*(name for name in SURROGATES if name in set(names)), *sorted(own)]
 
 
 def spread(groups: pd.DataFrame, value: str = "mean") -> float:
-    """Compute how sensitive a result is to the shape: the largest less the smallest value; NaN for fewer than two."""
+    """Compute how sensitive a result is to the shape: largest minus smallest value; NaN for fewer than two values."""
     values = groups[value].dropna()
     return float(values.max() - values.min()) if len(values) > 1 else np.nan
 
 
 def spec_of(row: Mapping) -> RunSpec:
-    """Make the run that a row of knobs describes; in a figure's tables a formula is the name of its shape."""
+    """Make the run that a row of knobs describes; in a figure's tables, a formula names its own shape."""
     known = {key: value for key, value in row.items() if "." in key}
     if isinstance(row.get("surrogate.formula"), str):
         known["surrogate.shape"] = FORMULA

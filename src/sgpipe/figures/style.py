@@ -23,9 +23,9 @@ SINGLE, DOUBLE = 85.0, 180.0  # column widths, mm
 SMALL, NORMAL, LETTER = 6.0, 7.0, 9.0  # font sizes, pt
 LINE, CHARACTER = 3.0, 1.2  # height of a small line and width of a small letter, mm
 TITLE = 1.75  # width of a bold letter of normal size
-LINES = 2  # of a note at most
+LINES = 2  # most lines of a note
 LETTER_LABEL = "panel letter"
-NEAR = 8.0  # mm: corners of panels no further apart are in one row or column
+NEAR = 8.0  # mm: panels whose corners are no further apart share a row or column
 
 RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -66,7 +66,7 @@ RC = {
 
 
 class Looks(dict[str, str]):
-    """What tells shapes apart, by name; a formula gets one of a few of its own, always the same."""
+    """The look of each surrogate shape, by name; a formula always gets the same one of a few reserved looks."""
 
     def __init__(self, named: dict[str, str], others: tuple[str, ...]):
         super().__init__(named)
@@ -76,7 +76,7 @@ class Looks(dict[str, str]):
         return self.others[crc32(name.encode()) % len(self.others)]
 
     def get(self, name, default=None):
-        """Look up a shape; what is no name of one, such as a missing value, has the default."""
+        """Look up a shape; anything that is not a name, such as a missing value, gets the default."""
         return self[name] if isinstance(name, str) else default
 
 
@@ -90,7 +90,7 @@ SURROGATE_COLOURS = Looks(
         "asymptotic_superspike": "#CC6677",
         "constant": "#999999",
         "true_derivative": "#777777",
-        # Table S1 of herranz2022; the shapes that zenke2021 has too have its colours.
+        # Table S1 of herranz2022; shapes that are also in zenke2021 share its colours.
         "triangular": "#999933",
         "exponential": "#332288",
         "gaussian": "#55AADD",
@@ -127,10 +127,10 @@ CLASS_COLOURS = ("#EE7733", "#0077BB", "#009988", "#EE3377")
 COORDINATE_MAP = "viridis"
 ACCURACY_MAP = "viridis"
 INK, FAINT = "#222222", "#666666"
-DASHES = (0, (4, 2))  # of what is not measured: chance, limits, what a theory asks for
+DASHES = (0, (4, 2))  # for what is not measured: chance, limits, a theory's target
 WARNING_COLOUR = "#CC3311"
 WARNING = "smoke test: not a result"
-LEGEND = 6.0  # mm that a legend above all panels takes
+LEGEND = 6.0  # mm taken by a legend above all panels
 
 
 def look() -> AbstractContextManager[None]:
@@ -139,7 +139,7 @@ def look() -> AbstractContextManager[None]:
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Make a drawing function draw in the common look wherever it is called from."""
+    """Make a drawing function use the common style wherever it is called from."""
 
     @wraps(draw)
     def drawn(*args, **kwargs) -> Figure:
@@ -155,7 +155,7 @@ def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
     Args:
         width: In mm.
         height: In mm, without a heading.
-        note: The corner note, at the foot. Lines before its last are a heading, of which the first is the title.
+        note: The corner note, at the foot. All lines but its last form a heading, whose first line is the title.
         key: A line above the note on how to read the figure.
     """
     *heading, note = note.split("\n")
@@ -164,7 +164,7 @@ def new_figure(width: float, height: float, note: str, key: str = "") -> Figure:
     head = 1.5 + LINE * len(heading) if heading else 0.0
     height += head
     figure = Figure(figsize=(width * MM, height * MM), layout="constrained")
-    FigureCanvasAgg(figure)  # keeps its renderer; without it each measured text makes one anew
+    FigureCanvasAgg(figure)  # keeps its renderer; otherwise each measured text makes a new one
     for number, line in enumerate(heading):
         title = number < len(titles)
         look = {"size": NORMAL, "weight": "bold"} if title else {"size": SMALL}
@@ -203,7 +203,7 @@ def legend_above(figure: Figure, handles: list, side: str = "center", **more) ->
 def fitted(note: str, width: float) -> list[str]:
     """Break a note into lines that fit a figure `width` mm wide, two at most.
 
-    What does not fit is cut off. The file of numbers beside the picture has the whole note.
+    Text that does not fit is cut off. The file of numbers beside the picture has the whole note.
     """
     return textwrap.wrap(note, int(width / CHARACTER), max_lines=LINES, placeholder=" …")
 
@@ -214,7 +214,7 @@ def lay_out(figure: Figure) -> None:
     The layout's solver leaves differences of 1e-15 from call to call, which would change the bytes of the files.
     """
     figure.get_layout_engine().execute(figure)  # a second time would move nothing by a tenth of a millimetre
-    figure.set_layout_engine(None)  # not "none", for which every file would be drawn twice
+    figure.set_layout_engine(None)  # not "none", which would draw every file twice
     for part in figure.findobj(SubFigure):
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
     for axes in figure.axes:
@@ -229,13 +229,13 @@ def lay_out(figure: Figure) -> None:
 
 
 def panel_letter(axes: Axes, letter: str) -> None:
-    """Give a panel its bold letter; `lay_out` puts it in line with those of its row and column."""
+    """Give a panel its bold letter; `lay_out` aligns it with the other letters in its row and column."""
     look = {"size": LETTER, "weight": "bold", "va": "top", "label": LETTER_LABEL, "in_layout": False}
     axes.text(0, 1, letter, transform=axes.figure.figure.transFigure, **look)
 
 
 def tint(colour: str, share: float) -> tuple[float, float, float]:
-    """Mix a colour with white; `share` is that of the colour."""
+    """Mix a colour with white; `share` is the colour's share."""
     return tuple(share * part + (1 - share) for part in to_rgb(colour))
 
 

@@ -48,13 +48,13 @@ def html(printed: pd.DataFrame, title: str, below: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     pieces = text.split("$")
-    if len(pieces) % 2 == 0:  # a dollar sign of its own
+    if len(pieces) % 2 == 0:  # a lone dollar sign
         return escape(text)
     return "".join(_formula(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces))
 
 
 def _formula(tex: str) -> str:
-    """Return a formula as a picture that stands on the line."""
+    """Return a formula as a picture that sits on the text's baseline."""
     with style.look():
         font = FontProperties(family="DejaVu Sans", size=SIZE)
         width, height, depth, _, _ = MathTextParser("path").parse(f"${tex}$", dpi=72, prop=font)

@@ -1,4 +1,4 @@
-"""The names of data sets in figures. A stand-in is never called by the name of the data set that it replaces alone."""
+"""The names of data sets in figures. A stand-in is never given just the name of the data set that it replaces."""
 
 from collections.abc import Mapping
 

@@ -24,7 +24,7 @@ def as_drawn(layer: Layer, spec: RunSpec, settings: LayerSettings | None = None)
     Args:
         layer: The layer.
         spec: The run.
-        settings: What is set of the layer. Where there is a value for each neuron, the layer gets their mean.
+        settings: The settings of the layer. Where they have a value for each neuron, the layer gets the mean.
     """
     settings, scheme, surrogate = settings or LayerSettings(), spec.init.scheme, spec.surrogate
     feed = variance_of(scheme, (layer.n_rec, layer.n_in)) * spec.init.gain**2

@@ -22,7 +22,7 @@ from sgpipe.weights.schemes import family_drawn, family_of, layout, matrix, vari
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the theory needs to know of z, over units and steps of the train split: mean, variance and bounds."""
+    """The statistics of z that the theory needs, over units and steps of the train split: mean, variance and bounds."""
 
     mean: float
     variance: float
@@ -47,14 +47,14 @@ def initial_state(spec: RunSpec, task: Task, described: Mapping[str, float] | No
         SgpipeError: A condition has no solution, and `init.infeasible` is `error`.
     """
     if spec.init.method == "calibrated":
-        from sgpipe.initial_state.calibration.calibrate import calibrated  # torch, which the theory does without
+        from sgpipe.initial_state.calibration.calibrate import calibrated  # loads torch, which the theory does not need
 
         return calibrated(spec, task)
     return theoretical(spec, task, inputs_of(spec, task, described))
 
 
 def inputs_of(spec: RunSpec, task: Task, described: Mapping[str, float] | None = None) -> Inputs:
-    """Describe what the first hidden layer receives: of words, their initial embedding.
+    """Describe what the first hidden layer receives; for words, that is their initial embedding.
 
     Args:
         spec: The run.
@@ -98,7 +98,7 @@ def theoretical(spec: RunSpec, task: Task, inputs: Inputs) -> InitialState:
 
 
 def first_layer(spec: RunSpec, inputs: Inputs, afferents: int) -> Layer:
-    """Describe the lowest hidden layer of a run with `afferents` inputs a neuron, with standard weights."""
+    """Describe the lowest hidden layer of a run, with `afferents` inputs per neuron and standard weights."""
     network, surrogate = spec.network, spec.surrogate
     return Layer(
         n_rec=network.hidden[0],
@@ -118,7 +118,7 @@ def first_layer(spec: RunSpec, inputs: Inputs, afferents: int) -> Layer:
 
 
 def _feed_forward(spec: RunSpec, number: int, shapes: Mapping[str, tuple]) -> Weights:
-    """Return the distribution of W; the authors' code takes the variance of the very values drawn."""
+    """Return the distribution of W; the authors' code uses the variance of the drawn values themselves."""
     scheme, shape = spec.init.scheme, shapes[f"W{number}"]
     drawn = spec.init.readings == "authors"
     variance = matrix(spec, f"W{number}", shape).var() if drawn else variance_of(scheme, shape)
@@ -126,14 +126,14 @@ def _feed_forward(spec: RunSpec, number: int, shapes: Mapping[str, tuple]) -> We
 
 
 def _recurrent(spec: RunSpec, number: int, shapes: Mapping[str, tuple]) -> Weights:
-    """Return the distribution of V as it is without conditions, of the family that it is drawn from with them."""
+    """Return V's distribution without conditions, but of the family from which V is drawn with them."""
     scheme = spec.init.scheme
     family = family_of(scheme) if "II" in spec.conditions else family_drawn(scheme)
     return Weights(variance_of(scheme, shapes[f"V{number}"]), family=family)
 
 
 def _solved(spec: RunSpec, layer: Layer, number: int, shapes: Mapping[str, tuple]) -> Solution:
-    """Return the solution of one layer; `init.extrema: sample` takes the draws that the weights will be made of."""
+    """Return the solution of one layer; `init.extrema: sample` uses the draws that the weights will be made of."""
     init = spec.init
     asked = Asked(
         conditions=tuple(spec.conditions),
@@ -155,7 +155,7 @@ def _solved(spec: RunSpec, layer: Layer, number: int, shapes: Mapping[str, tuple
     if "II" not in spec.conditions:
         return solution((plain, w_in))
     found = solution((matrix(spec, v, shapes[v], LayerSettings(0.0, 1.0)), w_in))
-    # Where II is left out V stays a matrix of its scheme, which for an orthogonal one is made of other numbers.
+    # If II is left out, V stays a matrix of its scheme, and an orthogonal one is made from other random numbers.
     return solution((plain, w_in)) if _left_out(found, layer) else found
 
 
@@ -164,7 +164,7 @@ def _left_out(solution: Solution, layer: Layer) -> bool:
 
 
 def _free(spec: RunSpec) -> str:
-    """Name what IV is solved for; the authors know no other than the sharpness."""
+    """Name the parameter that IV is solved for; the authors know only the sharpness."""
     return spec.init.free if spec.init.free and spec.init.readings != "authors" else "sharpness"
 
 

@@ -30,22 +30,22 @@ def measured(
 ) -> tuple[Rows, Rows]:
     """Simulate each hidden layer on training samples, and measure what it does.
 
-    The weights are those that training would start from. A perturbation of every voltage, random in sign, runs along as
-    the gradient does forward in time (`sgpipe.initial_state.theory.simulate`).
+    The weights are those from which training would start. A perturbation of every voltage, of random sign, is carried
+    forward in time beside the state, as the gradient is (`sgpipe.initial_state.theory.simulate`).
 
     Args:
         spec: The run.
         task: Its data.
-        state: What is set of each hidden layer; None for a run without conditions.
+        state: The settings of each hidden layer; None for a run without conditions.
         samples: How many samples to simulate.
         steps: How many time steps of each.
 
     Returns:
-        Two lists of rows. Those of steps have `layer`, `step` and SERIES, `median` in thresholds. Those of means have
-        `layer`; over the steps `begin` to `end`, in which most of the input arrives (`busy`), `rate`, `median`,
-        `variance_ratio`, `second`, the mean of s'^2, and the growth of the perturbation per step, `growth_max` and
-        `growth_var`; what the theory says of all of these but the first two (`theory_...`); `dampening` and
-        `sharpness`; and `input_rate_of_task`, the mean input per unit and step.
+        Two lists of rows. A row of the first is a step of a layer: `layer`, `step` and SERIES, with `median` in
+        thresholds. A row of the second is a layer: `layer`; means over the steps `begin` to `end`, in which most of the
+        input arrives (`busy`): `rate`, `median`, `variance_ratio`, `second` (the mean of s'^2), and the growth of the
+        perturbation per step, `growth_max` and `growth_var`; the theory's predictions of all of these but the first two
+        (`theory_...`); `dampening` and `sharpness`; and `input_rate_of_task`, the mean input per unit and step.
 
     Raises:
         SgpipeError: The network cannot be simulated.
@@ -96,7 +96,7 @@ def batch(task: Task, samples: int, steps: int) -> np.ndarray:
 
 
 def growth(series: np.ndarray) -> float:
-    """Compute the mean factor per step of a positive series (geometric), as far as it stays above 0."""
+    """Compute the geometric mean of a positive series' factor per step, as far as the series stays above 0."""
     good = np.flatnonzero(np.isfinite(series) & (series > 0))
     if len(good) < 2 or good[0] != 0:
         return np.nan
@@ -114,10 +114,10 @@ def phase_rows(spec: RunSpec, task: Task, rates, gains, samples: int, steps: int
         gains: Factors on Var[w_in].
         samples: How many inputs to simulate at once.
         steps: For how many time steps.
-        seed: Of weights and inputs.
+        seed: The seed of weights and inputs.
 
     Returns:
-        A row per pair, `median` in thresholds.
+        One row per pair, with `median` in thresholds.
     """
     layer = theory_of(spec, task)[0][0]
     table = phase_diagram(layer, rates, gains, trials=samples, steps=steps, seed=seed)
@@ -170,7 +170,7 @@ def _means(found: Simulation, thr: float, window: slice) -> dict[str, float]:
 
 
 def _said(solution: Solution) -> dict[str, float]:
-    """Gather what the theory says of a layer: its corrected equations, for the weights and surrogate that it has."""
+    """Gather the theory's predictions for a layer: the corrected equations, for its actual weights and surrogate."""
     off = {name: float(np.mean(value)) for name, value in solution.deviations.items()}
     return {
         "theory_variance_ratio": 1 + off["II"],

@@ -18,10 +18,10 @@ NAMES = tuple(field.name for field in fields(LayerSettings))
 
 @dataclass(frozen=True)
 class InitialState:
-    """What is set for each hidden layer, and what is known of it.
+    """The settings of each hidden layer, and what is known of it.
 
-    `found` has a flat row per layer: how well each condition is met, and by what. Its `messages` say, joined by `; `,
-    which conditions have no solution; it is empty where all is well.
+    `found` has a flat row per layer: how well each condition is met, and by what. Its `messages`, joined by `; `, say
+    which conditions have no solution; the text is empty if all is well.
     """
 
     layers: tuple[LayerSettings, ...]
@@ -78,10 +78,10 @@ def setting_of(states: Mapping[str, Sequence[LayerSettings]], init_id: str | Non
 
     Args:
         states: The initial states by init id.
-        init_id: Of the run; None without conditions.
+        init_id: The run's init id; None without conditions.
 
     Returns:
-        What is set of each hidden layer; None without conditions.
+        The settings of each hidden layer; None without conditions.
 
     Raises:
         SgpipeError: The state is not among `states`.

@@ -7,16 +7,16 @@ import torch
 
 
 class Activity(NamedTuple):
-    """Each but the last a list over time steps of (batch, units) tensors."""
+    """The network's final state, and lists over time steps of (batch, units) tensors."""
 
-    spikes: list[list[torch.Tensor]]  # one list a hidden layer
-    readout: list[torch.Tensor]  # the readout membrane or, without one, the logits of the step
-    membrane: list[list[torch.Tensor]]  # one list a hidden layer: voltages, of an LSTM its cells
-    state: Any = None  # where the network stands after the last step, for a pass that goes on from there
+    spikes: list[list[torch.Tensor]]  # one list per hidden layer
+    readout: list[torch.Tensor]  # the readout membrane; without one, the logits of the step
+    membrane: list[list[torch.Tensor]]  # one list per hidden layer: voltages, or an LSTM's cells
+    state: Any = None  # the network's state after the last step, from which a later pass can continue
 
 
 def detached(state: Any) -> Any:
-    """Copy a state of nested tuples and lists of tensors, through which no gradient flows."""
+    """Copy a state (nested tuples and lists of tensors) so that no gradient flows through it."""
     if isinstance(state, torch.Tensor):
         return state.detach()
     return filled(state, (leaf.detach() for leaf in leaves(state)))
@@ -32,7 +32,7 @@ def leaves(state: Any) -> Iterator[torch.Tensor]:
 
 
 def filled(form: Any, tensors: Iterator[torch.Tensor]) -> Any:
-    """Make a state of the form of another, of the tensors that come in place of its own."""
+    """Build a state with the structure of another one, filled with the given tensors in order."""
     if isinstance(form, torch.Tensor):
         return next(tensors)
     parts = [filled(part, tensors) for part in form]

@@ -1,19 +1,20 @@
-"""Dropout before every hidden layer, and of the input: each element of each step is dropped by itself.
+"""Dropout before every hidden layer, and of the input: each element of each step is dropped independently.
 
 Which elements are dropped is a function of (training.seed, epoch, place, sample, step, unit) alone, so that any engine
 can drop the same ones, in any order:
 
     hashed(key(training.seed, "dropout/<epoch>/<place>"), (sample * steps + step) * units + unit) < share
 
-with `steps` of the task, `units` of what is dropped from, the epoch from 1, and the sample's position in the training
-split (in a text: row + rows * batch). The place of `network.dropout` is the number of the hidden layer that receives
-it, from 1, that of `network.input_dropout` is `input`.
+Here `steps` is the task's number of steps, and `units` the number of units to which dropout is applied. Epochs are
+counted from 1. `sample` is the sample's position in the training split (in a text: row + rows * batch). For
+`network.dropout`, `place` is the number (from 1) of the hidden layer that receives the input; for
+`network.input_dropout` it is `input`.
 
-What `network.dropout` keeps is divided by the share that is kept (inverted dropout), so that drives have the same mean
-with and without it. What `network.input_dropout` keeps stays as it is: it is augmentation of the data, as the random
-drop of EventDrop (Gu, Sng, Hu & Yu, IJCAI 2021, 700-707) and tonic's DropEvent are. A train of fewer spikes is what a
-network may meet; scaled spikes are not spikes. Those two take a fixed share of a sample's events; here each is dropped
-by itself, and spikes of one unit in one step go together.
+The elements that `network.dropout` keeps are divided by the share that is kept (inverted dropout), so that drives have
+the same mean with and without it. Those that `network.input_dropout` keeps are not scaled: it augments the data, like
+the random drop of EventDrop (Gu, Sng, Hu & Yu, IJCAI 2021, 700-707) and tonic's DropEvent. A network may well meet a
+spike train with fewer spikes, but scaled spikes are not spikes. EventDrop and DropEvent drop a fixed share of a
+sample's events. Here elements are dropped independently, and the spikes of one unit in one step are dropped together.
 """
 
 import numpy as np
@@ -23,12 +24,12 @@ from sgpipe.spec.run import RunSpec
 
 
 def dropout_factors(spec: RunSpec, epoch: int, layer: int, samples: np.ndarray, steps: int, units: int) -> np.ndarray:
-    """Compute what the input of a hidden layer is multiplied with.
+    """Compute the factors by which dropout multiplies the input of a hidden layer.
 
     Args:
         spec: The run.
         epoch: The number of the epoch.
-        layer: The number of the hidden layer that receives it.
+        layer: The number of the hidden layer that receives the input.
         samples: Positions in the train split, (batch,).
         steps: Time steps.
         units: Units of the input.
@@ -41,7 +42,7 @@ def dropout_factors(spec: RunSpec, epoch: int, layer: int, samples: np.ndarray, 
 
 
 def input_kept(spec: RunSpec, epoch: int, samples: np.ndarray, steps: int, units: int) -> np.ndarray:
-    """Tell which elements of the network's input training keeps.
+    """Compute which elements of the network's input are kept in training.
 
     Args:
         spec: The run.

@@ -1,9 +1,9 @@
-"""Which links the computational graph of a hidden layer has: found in the graph that autograd builds, not declared.
+"""The links in the computational graph of a hidden layer: found in the graph that autograd builds, not declared.
 
 The nodes are the variables of zenke2021's section 4.2.1 at one step n: input spikes S0, synaptic current I, membrane U
 and output spikes S. A link goes from a node at step n to one at step n (delay 0) or n + 1 (delay 1). It passes
-gradients if the reference network's backward graph leads from the later node straight to the earlier one, and it is
-there at all if it does so in the same network with nothing detached.
+gradients if the reference network's backward graph leads directly from the later node to the earlier one. It exists if
+this is so in the same network with nothing detached.
 """
 
 from dataclasses import replace
@@ -48,7 +48,7 @@ def probe(spec: RunSpec) -> set[tuple[str, str, int]]:
     nodes: dict[tuple[str, int], torch.Tensor] = {("U", 0): start[0], ("I", 0): start[1]}
     for step in range(STEPS):
         arriving = torch.zeros(1, 1, 2, requires_grad=True)
-        activity = forward(small, weights, arriving, state=state)  # one step, so that every node can be had
+        activity = forward(small, weights, arriving, state=state)  # one step, so that every node is accessible
         state = activity.state
         nodes |= {("S0", step): arriving, ("S", step): activity.spikes[0][0]}
         nodes |= {("U", step + 1): state[0].voltage, ("I", step + 1): state[0].current}
@@ -61,7 +61,7 @@ def probe(spec: RunSpec) -> set[tuple[str, str, int]]:
 
 
 def _origin(tensor: torch.Tensor) -> object:
-    """Find what stands for a tensor in the backward graph; a leaf has nothing there and stands for itself."""
+    """Return a tensor's node in the backward graph; a leaf has none and stands for itself."""
     return tensor.grad_fn if tensor.grad_fn is not None else tensor
 
 

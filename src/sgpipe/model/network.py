@@ -1,11 +1,11 @@
 """The reference network in torch: layers of neurons scanned over time, differentiated by autograd.
 
-Slow, readable, the definition of right: the fast engines are tested against it. It goes layer by layer, each over all
-steps. Layers of zenke2021's current-based neurons hand on the spikes of a step before what arrives at it has acted,
-and end in a leaky readout (section 4.2). In herranz2022's networks layer l + 1 sees x_t of layer l at the same step, as
-in section 2.5 and the authors' code (the stack equation of section 2.6 misprints its reset, not this), and a linear
-readout sees the last layer's x_t. Neurons of eq. 1 have no connection to themselves: the diagonal of V stays at 0,
-untrained.
+It is slow and readable, and it defines what is correct: the fast engines are tested against it. Layers are computed one
+after another, each over all steps. In zenke2021's networks, layers of current-based neurons pass on the spikes of a
+step before the input of that step takes effect, and the readout is leaky (section 4.2). In herranz2022's networks,
+layer l + 1 sees x_t of layer l at the same step, as in section 2.5 and the authors' code (the stack equation of section
+2.6 misprints its reset, but not this). A linear readout sees the last layer's x_t. Neurons of eq. 1 have no
+self-connections: the diagonal of V stays at 0 and is not trained.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,12 +47,12 @@ def forward(
 
     Args:
         spec: The run.
-        weights: Those that `sgpipe.weights.schemes.layout` lists.
+        weights: The arrays that `sgpipe.weights.schemes.layout` lists.
         inputs: Spike counts or currents (steps, batch, units), or word ids (steps, batch).
-        theory: What a theory of initialisation set, an entry a hidden layer.
-        factors: For dropout; returns for a hidden layer (from 1) and the number of its inputs what to multiply these
-            with, (steps, batch, inputs).
-        state: Where an earlier pass ended (`Activity.state`); without it all is at rest.
+        theory: What a theory of initialisation has set, one entry per hidden layer.
+        factors: For dropout: takes the number of a hidden layer (from 1) and the number of its inputs, and returns the
+            factors on these inputs, (steps, batch, inputs).
+        state: The state in which an earlier pass ended (`Activity.state`); without it the network starts at rest.
     """
     signal = inputs if inputs.is_floating_point() else _word_inputs(weights, inputs)
     zeros, batch = signal.new_zeros, inputs.shape[1]
@@ -98,13 +98,13 @@ def scan(
         drives: W z + b of every step, (steps, batch, units).
         recurrent: V (units, units); None for a feed-forward layer.
         detach: Whether to stop gradients through V.
-        product: Multiplies what spikes with V.
+        product: Multiplies the layer's output by V.
 
     Returns:
-        The states whose spikes are those of the steps, and the state after the last step.
+        One state per step, which has the spikes of that step, and the state after the last step.
     """
     passed = []
-    # Unbound once: selecting a step from a big tensor costs its whole size on the way back, and so O(T^2) in all.
+    # Unbound once: selecting one step of a big tensor costs its whole size in the backward pass, so O(T^2) in all.
     for drive in drives.unbind(0):
         if recurrent is not None:
             drive = drive + product(state.output.detach() if detach else state.output, recurrent)
@@ -119,9 +119,9 @@ def neuron_of(spec: RunSpec, weights: Weights, layer: int, settings: LayerSettin
 
     Args:
         spec: The run.
-        weights: Its weights; trained parameters of neurons are among them.
-        layer: Its number, from 1.
-        settings: What a theory sets of its surrogate derivative.
+        weights: Its weights, including the trained parameters of neurons.
+        layer: The number of the layer, from 1.
+        settings: The knobs of its surrogate derivative that a theory sets.
     """
     network = spec.network
     if network.neuron == "relu":
@@ -148,13 +148,13 @@ def neuron_of(spec: RunSpec, weights: Weights, layer: int, settings: LayerSettin
     membrane = DeltaLIF(alpha, own("threshold"), RESETS[network.reset], attached, fire)
     if network.neuron == "delta_lif":
         return membrane
-    # Without adaptation its time constant is idle; any will do.
+    # Without adaptation its time constant has no effect; any value will do.
     tau = network.tau_adaptation or 1.0
     return ALIF(membrane, own("adaptation"), per_step("tau_adaptation", decay(1.0, tau)))
 
 
 def _per_step(tau: torch.Tensor) -> torch.Tensor:
-    """Return the decay in a step for time constants in steps."""
+    """Return the decay per step for time constants given in steps."""
     return torch.exp(-1 / tau.clamp(min=SHORTEST_TAU))
 
 
@@ -193,7 +193,7 @@ def as_tensors(
 
     Args:
         weights: The arrays by name.
-        device: Where the tensors are to be.
+        device: The device of the tensors.
         trained: Whether they need gradients.
     """
     return {name: torch.from_numpy(array).to(device).requires_grad_(trained) for name, array in weights.items()}

@@ -1,9 +1,9 @@
 """A network in the Neuromorphic Intermediate Representation (Pedersen et al. 2024), as far as that can express it.
 
-NIR's neurons are differential equations, ours are steps of dt. Between them stand three conventions (docs/nir.md): what
-a layer receives in a step are impulses, which last no time and have an area of dt each; a membrane is looked at
-once a step; and time constants are either the network's own, so that the exact solution of the equations over
-a step is ours, or, for readers that take forward Euler steps of dt, those with which such a step is ours.
+NIR's neurons are differential equations; ours are steps of dt. Three conventions connect the two (docs/nir.md). What a
+layer receives in a step are impulses of no duration, each with an area of dt. A membrane is read once per step. Time
+constants are either the network's own, so that the exact solution of the equations over a step equals our step; or, for
+readers that take forward Euler steps of dt, they are chosen so that such a step equals ours.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def package() -> Any:
 
 
 def refusal(spec: RunSpec, euler: bool) -> str | None:
-    """Say why NIR cannot say a network; None if it can.
+    """Say why NIR cannot express a network; None if it can.
 
     Args:
         spec: The run.
@@ -57,7 +57,7 @@ def refusal(spec: RunSpec, euler: bool) -> str | None:
 
 
 def unsaid(spec: RunSpec, euler: bool) -> list[str]:
-    """List what a reader of the file has to know besides, a line each.
+    """List what a reader of the file has to know in addition, one line each.
 
     Args:
         spec: The run.
@@ -90,16 +90,16 @@ def graph(spec: RunSpec, weights: Mapping[str, np.ndarray], euler: bool = False,
     Args:
         spec: The run.
         weights: Its weights.
-        euler: Whether time constants are those of forward Euler steps, and no delay is put into recurrent loops, which
-            readers close by a step.
-        dt: What a step is said to last, in s; the run's own if not given. All times are scaled with it.
+        euler: Whether time constants are those of forward Euler steps. Recurrent loops then get no delay, since readers
+            close them with a delay of one step.
+        dt: The duration of a step as written, in s; the run's own if not given. All times are scaled with it.
 
     Returns:
         A `nir.NIRGraph` with nodes `input`, `W1`, `hidden1`, ..., `W_out`, `readout`, `output`, and `V1`, `delay1` in
         recurrent networks; `metadata` has `dt`, `refractory`, `steps`, `decision` and `run`.
 
     Raises:
-        SgpipeError: NIR cannot say it, or the package is not installed.
+        SgpipeError: NIR cannot express the network, or the package is not installed.
     """
     nir = package()
     if reason := refusal(spec, euler):
@@ -153,14 +153,14 @@ def graph(spec: RunSpec, weights: Mapping[str, np.ndarray], euler: bool = False,
 
 
 def _holds(spec: RunSpec) -> bool:
-    """Return whether what arrives in the step after a spike is lost."""
+    """Return whether input that arrives in the step after a spike is lost."""
     return spec.network.neuron == "lif" or RESETS[spec.network.reset].gates_drive
 
 
 def _hidden(
     nir: Any, spec: RunSpec, weights: Mapping[str, np.ndarray], layer: int, step: float, euler: bool
 ) -> tuple[Any, np.ndarray]:
-    """Return the neurons of a hidden layer, and what their weights are multiplied with."""
+    """Return the neurons of a hidden layer, and the factors on their weights."""
     network, units = spec.network, len(weights[f"W{layer}"])
     if network.neuron == "lif":
         membrane, synapse = (_tau(spec, weights, name, layer) for name in NAMES)
@@ -171,14 +171,14 @@ def _hidden(
         threshold = weights[f"threshold{layer}"]
         decay = np.exp(-1 / np.maximum(weights[f"tau_membrane{layer}"], SHORTEST_TAU))
     taus = 1 / (1 - decay) if euler else -1 / np.log(decay)  # steps
-    # An impulse of area dt lifts the voltage by r dt / tau, of 1 here.
+    # An impulse of area dt raises the voltage by r dt / tau; here r is 1.
     scale = taus * (decay if RESETS[network.reset].drive_decays else 1)
     ones = np.ones(units)
     return nir.LIF(taus * step, ones, 0 * ones, v_threshold=threshold, v_reset=0 * ones), scale
 
 
 def _tau(spec: RunSpec, weights: Mapping[str, np.ndarray], name: str, layer: int) -> float | np.ndarray:
-    """Return a time constant of a layer's current-based neurons in ms, an array where each has its own."""
+    """Return a time constant of a layer's current-based neurons in ms, as an array if each has its own."""
     if spec.network.trained_neurons:
         return np.maximum(weights[f"{name}{layer}"].astype(np.float64), SHORTEST_TAU) * spec.data.dt
     return time_constants(spec, name, layer) * spec.data.dt if single(spec) else getattr(spec.network, name)
@@ -198,19 +198,19 @@ def _current_based(
     euler: bool,
     units: int,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return what a CubaLIF or CubaLI is made of, and what its weights are multiplied with.
+    """Return the parameters of a CubaLIF or CubaLI, and the factors on its weights.
 
     Ours: U[n+1] = a U[n] + (1 - a) I[n] and I[n+1] = b I[n] + W S[n], with a = exp(-dt/tau_membrane) and b likewise.
-    An impulse of area dt lifts NIR's I by w_in dt / tau_syn, here 1. Its I then decays within the step, in which its v
-    gets `gain` r I.
+    An impulse of area dt raises NIR's I by w_in dt / tau_syn, here 1. NIR's I then decays within the step, during which
+    its v gains `gain` r I.
 
     Args:
         tau_membrane: In ms, one or (units,).
         tau_synapse: In ms, likewise.
         dt: The time step, in ms.
-        step: What it is said to last, in s.
+        step: Its duration as written, in s.
         euler: Whether the time constants are those of forward Euler steps.
-        units: How many neurons.
+        units: The number of neurons.
     """
     slow, fast = dt / tau_membrane, dt / tau_synapse
     a, b = np.exp(-slow), np.exp(-fast)

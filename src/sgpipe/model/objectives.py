@@ -12,12 +12,12 @@ from sgpipe.spec.run import RunSpec
 
 
 class Losses(NamedTuple):
-    """Per-sample losses and measures, each (batch,), logits (batch, classes), and spike counts, (batch, units) a layer.
+    """Losses and measures per sample (batch,), logits (batch, classes), and spike counts (batch, units) per layer.
 
-    `supervised` is what is trained on, `cross_entropy` the same without label smoothing; the two are means over the
-    steps where each step has a target. `correct` is how many of a sample's answers are `right`.
-    Of a text each word is an answer; its logits are those of the last step. For the maximum of a leaky readout `moved`
-    (classes,) says which classes have it past the readout's start in any sample.
+    `supervised` is the loss to train on, and `cross_entropy` is the same without label smoothing; both are means over
+    the steps where each step has a target. `correct` is the sum of a sample's answers as scored by `right`. In a text
+    each word is an answer, and the logits are those of the last step. For the maximum of a leaky readout, `moved`
+    (classes,) says for which classes it lies past the readout's start in any sample.
     """
 
     supervised: torch.Tensor
@@ -34,15 +34,15 @@ def losses(spec: RunSpec, activity: Activity, labels: torch.Tensor) -> Losses:
 
     Args:
         spec: The run.
-        activity: What the network did with a batch.
-        labels: (batch,) classes or, of a text, the (steps, batch) words to be told.
+        activity: The network's activity on a batch.
+        labels: Classes (batch,) or, for a text, the words (steps, batch) to be predicted.
     """
     objective, readout = spec.objective, torch.stack(activity.readout)
     if labels.ndim == 2:
         logits, correct = readout[-1], right(ahead(readout, labels)).sum(0)
     else:
         logits = head(readout[objective.max_from or 0 :], objective.head, objective.accuracy)
-        # torch.sum adds the last elements of a tensor in another order, which would part equal classes.
+        # torch.sum adds the last elements of a tensor in another order, which would break ties between classes.
         summed = objective.head != "max" and objective.accuracy != "mode"
         correct = right(ahead(readout.detach().cumsum(0)[-1] if summed else logits, labels))
     every_step = labels.ndim == 2 or objective.head == "steps"
@@ -79,10 +79,11 @@ def ahead(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def right(ahead: torch.Tensor) -> torch.Tensor:
-    """Say how right an answer is, in float64: 1/m if the label is one of m classes that are `ahead`, else 0.
+    """Score an answer, in float64: 1/m if the label is one of m classes that are `ahead`, else 0.
 
-    That is what a guess among the m is worth, so a network that tells no class from another is at 1 / classes on any
-    data. Rounded to 32 binary places: sums of up to two million answers are then exact, and equal in any order.
+    That is the expected score of a guess among the m, so a network that cannot tell any classes apart scores 1/classes
+    on any data. Scores are rounded to 32 binary places: sums of up to two million answers are then exact, and equal in
+    any order.
     """
     unit = 2.0**32
     return torch.where(ahead > 0, torch.floor(unit / ahead.double() + 0.5) / unit, 0.0)
@@ -91,17 +92,17 @@ def right(ahead: torch.Tensor) -> torch.Tensor:
 def head(readout: torch.Tensor, kind: str, accuracy: str | None = None) -> torch.Tensor:
     """Compute logits (batch, classes) from the readout membrane.
 
-    For the head `steps` they decide the answer alone: by `accuracy` their sums over time (`summed`), or at how many
-    steps a class is ahead (`mode`). Of classes that tie at a step each is ahead.
+    With the head `steps` these logits serve only to choose the answer. Depending on `accuracy` they are sums over time
+    (`summed`), or the number of steps at which a class is ahead (`mode`). Classes that tie at a step are all ahead.
 
     Args:
         readout: (steps, batch, classes).
         kind: The head, `objective.head`.
-        accuracy: What decides an answer, `objective.accuracy`.
+        accuracy: How the answer is chosen, `objective.accuracy`.
     """
     if kind == "steps" and accuracy == "mode":
         return (readout == readout.amax(2, keepdim=True)).sum(0)
-    # torch.max passes the gradient to one index, and on the CPU ties go to the first step, as the engines do.
+    # torch.max passes the gradient to one index; on the CPU ties go to the first step, as in the engines.
     return readout.max(0).values if kind == "max" else readout.sum(0)
 
 
@@ -111,7 +112,7 @@ def cross_entropy_of_steps(readout: torch.Tensor, labels: torch.Tensor, smoothin
     Args:
         readout: Logits, (steps, batch, classes).
         labels: (batch,), the target at every step, or (steps, batch).
-        smoothing: Of the labels.
+        smoothing: The label smoothing.
 
     Returns:
         (batch,).

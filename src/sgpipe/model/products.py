@@ -9,20 +9,20 @@ Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def plain(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return what inputs (..., pre) give through weights (post, pre): (..., post)."""
+    """Multiply inputs (..., pre) by weights (post, pre), which gives (..., post)."""
     return inputs @ weights.T
 
 
 def rounded_back(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the same; its product back through the weights takes numbers that are rounded to bfloat16.
+    """Return the same; its backward product through the weights takes numbers rounded to bfloat16.
 
-    Sums, and the gradient of the weights, have the precision of the inputs.
+    Sums, and the gradient of the weights, keep the precision of the inputs.
     """
     return _RoundedBack.apply(inputs, weights)
 
 
 def to_bfloat16(numbers: torch.Tensor) -> torch.Tensor:
-    """Round numbers to bfloat16, to the nearest and ties to even; they keep their type."""
+    """Round numbers to the nearest bfloat16, ties to even; they keep their type."""
     return numbers.to(torch.bfloat16).to(numbers.dtype)
 
 

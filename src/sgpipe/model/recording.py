@@ -24,12 +24,12 @@ SCHEMA = pa.schema(
         ("kind", pa.string()),  # spike, membrane or count
         ("unit", pa.int32()),
         ("step", pa.int32()),
-        ("value", pa.float64()),  # 1 for a spike; the membrane; of a count, the number of test samples
-        ("spikes", pa.int32()),  # of a count: how many spikes the unit emits in each of these samples
+        ("value", pa.float64()),  # 1 for a spike; the membrane; for a count, the number of test samples
+        ("spikes", pa.int32()),  # for a count: how many spikes the unit emits in each of these samples
     ]
 )
 MOMENTS = ("before", "after")
-BATCH = 100  # samples of a pass that counts: all steps of all layers are held at once
+BATCH = 100  # samples per pass when counting spikes: all steps of all layers are held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Trained:
         spec: The run.
         task: Its data.
         weights: The weights after training.
-        theory: What is set of the initial state of a run with conditions.
+        theory: The initial state of a run with conditions.
     """
 
     spec: RunSpec
@@ -91,15 +91,15 @@ def record(
 
 
 def count_spikes(network: Trained, moments: Collection[str] = MOMENTS) -> pa.Table:
-    """Count how often each hidden unit emits how many spikes in a sample of the test split.
+    """Count, for each hidden unit and number of spikes, in how many test samples the unit emits that many.
 
     Args:
         network: The network.
         moments: `before` training, `after` it, or both.
 
     Returns:
-        Rows of `kind` count with the columns of SCHEMA: a unit (`unit`), a number of spikes (`spikes`), and in how many
-        test samples it emits so many (`value`).
+        Rows of `kind` count with the columns of SCHEMA: a unit (`unit`), a number of spikes (`spikes`), and the number
+        of test samples in which the unit emits that many (`value`).
     """
     spec, task, parts = network.spec, network.task, []
     for moment in moments:
@@ -121,7 +121,7 @@ def count_spikes(network: Trained, moments: Collection[str] = MOMENTS) -> pa.Tab
 
 
 def _rows(spec: RunSpec, moment: str, layer: str, kind: str, **columns: np.ndarray) -> pa.Table:
-    """Return rows of SCHEMA; what is not among `columns` is missing."""
+    """Return rows of SCHEMA; fields that are not given are null."""
     count = len(columns["value"])
     known = {"run_id": spec.id, "moment": moment, "layer": layer, "kind": kind}
     arrays = []

@@ -1,4 +1,4 @@
-"""Which conditions a run asks for: the choices, which knobs then matter, and what cannot be asked."""
+"""Which conditions a run asks for: the choices, which knobs then matter, and which networks cannot have them."""
 
 from itertools import combinations
 
@@ -6,9 +6,9 @@ from sgpipe.base.errors import SgpipeError
 from sgpipe.spec.surrogates import SURROGATES
 
 CONDITIONS = ("I", "II", "III", "IV")
-# Every choice among them: none, I, ..., III+IV, ..., I+II+III+IV.
+# Every combination of conditions: none, I, ..., III+IV, ..., I+II+III+IV.
 CHOICES = ("none", *("+".join(some) for count in range(1, 5) for some in combinations(CONDITIONS, count)))
-THEORY_NEURONS = ("delta_lif", "alif")  # those of eq. 1
+THEORY_NEURONS = ("delta_lif", "alif")  # the neurons of eq. 1
 
 
 def idle_conditions(spec, where: str) -> list[str]:
@@ -19,14 +19,14 @@ def idle_conditions(spec, where: str) -> list[str]:
         where: Names the run in the error message.
 
     Raises:
-        SgpipeError: The conditions cannot be asked of the network.
+        SgpipeError: The network cannot be asked to meet the conditions.
     """
     init, chosen = spec.init, set(spec.conditions)
     if not chosen:
         return ["method", "readings", "extrema", "infeasible", "free"]
     _check(spec, where)
     theory, idle = init.method == "theory", []
-    drawn = {"IV"} if theory and init.readings == "authors" else set()  # its sharpness is, whatever the weights
+    drawn = {"IV"} if theory and init.readings == "authors" else set()  # its sharpness is drawn, whatever the weights
     solved = chosen - {"I"} - drawn
     if not theory:
         idle.append("readings")
@@ -47,8 +47,8 @@ def idle_conditions(spec, where: str) -> list[str]:
 def state_is_drawn(spec) -> bool:
     """Tell whether the initial state of a run depends on the seed of its weights.
 
-    Equations about the distribution of the weights do not depend on the draws, unless the input is an embedding, which
-    is drawn itself.
+    Equations about the distribution of the weights do not depend on the drawn weights, unless the input is an
+    embedding, which is itself drawn.
     """
     init = spec.init
     by_draws = init.extrema == "sample" or init.readings == "authors" or (spec.words and spec.network.embedding)

@@ -1,4 +1,4 @@
-"""The user's settings: config.yaml plus what the command line changes."""
+"""The user's settings: config.yaml plus changes from the command line."""
 
 import os
 import re
@@ -18,9 +18,9 @@ SCALES = ("smoke", "laptop", "paper")
 
 
 def _number(kind: type) -> BeforeValidator:
-    """Return what makes a number of text.
+    """Return a validator that turns text into a number.
 
-    Snakemake reads YAML 1.1, where 1e-3 is text; and every value of --set key=value is text.
+    Snakemake reads YAML 1.1, where 1e-3 is text, and every value of --set key=value is text.
     """
 
     def convert(value: Any) -> Any:
@@ -33,7 +33,7 @@ def _number(kind: type) -> BeforeValidator:
 
 
 def _path(value: Any) -> Any:
-    """Refuse a number in the place of a path: Snakemake makes one of `--config results=2024_01`."""
+    """Refuse a number in place of a path: Snakemake turns `--config results=2024_01` into a number."""
     if isinstance(value, int | float):
         raise ValueError(f"was read as a number; put a folder before it, such as ./{value}, or quote it in the file")
     return value
@@ -50,7 +50,7 @@ Files = Annotated[list[Name], BeforeValidator(lambda value: [value] if isinstanc
 
 
 class Settings(Document):
-    """What config.yaml may say; the table in docs/knobs.md is made from this."""
+    """What config.yaml may contain; the table in docs/knobs.md is made from this."""
 
     scale: Literal["smoke", "laptop", "paper"] = Field(
         "laptop",
@@ -106,7 +106,7 @@ class Settings(Document):
 class Config(Settings):
     """Checked settings, with paths as they are used."""
 
-    fetching: bool = False  # files are about to be fetched: that some are missing or damaged stops nothing
+    fetching: bool = False  # files are about to be fetched, so missing or damaged ones are no error
 
     @property
     def pack_seconds(self) -> float:
@@ -121,20 +121,20 @@ class Config(Settings):
 
 
 def read_config(values: Mapping[str, Any], where: str = "config.yaml", fetching: bool = False) -> Config:
-    """Check settings and fill in defaults; register what its extensions declare, and nothing else.
+    """Check settings and fill in defaults; register what their extensions declare, and nothing else.
 
     `~` in a path is the home folder.
 
     Args:
         values: The settings, such as Snakemake's `config`.
         where: Names their file in error messages.
-        fetching: Whether files are about to be downloaded. Otherwise a data folder that is given has to exist.
+        fetching: Whether files are about to be downloaded. If not, a given data folder has to exist.
 
     Raises:
         SgpipeError: A setting is unknown or wrong.
     """
     full = checked(Settings, dict(values), where).model_dump()
-    # The environment is read here and nowhere else: a setting of the machine, which config.yaml overrules.
+    # The environment is read only here: it holds a setting of the machine, which config.yaml overrides.
     named = {f"{where}: data_dir": full["data_dir"], "SGPIPE_DATA": os.environ.get("SGPIPE_DATA")}
     key, folder = next(((key, value) for key, value in named.items() if value), (f"{where}: data_dir", "data"))
     paths = {
@@ -177,7 +177,7 @@ def load_config(
 
     Args:
         path: The file.
-        changes: Settings that take the place of the file's.
+        changes: Settings that override the file's.
         fetching: Whether files are about to be downloaded.
 
     Raises:

@@ -10,7 +10,7 @@ from sgpipe.spec.points import Knobs, Sweep
 from sgpipe.spec.readings import Name, Readings, Setting
 from sgpipe.spec.surrogates import FORMULA, SURROGATES
 
-# Snakemake knows the workflow's own rules by these names, and would take a figure's or a paper's for one of them.
+# Names of the workflow's own rules: Snakemake would mistake a figure or paper of the same name for the rule.
 RULES = (
     *("all_figures", "all_tables", "plan", "download", "prepare_task", "train_pack", "claims"),
     *("initial_state", "calibrated_state", "experiment_table", "description_table", "simulation_table"),
@@ -73,7 +73,7 @@ class Choose(Document):
 
 
 class Record(Document):
-    """Activity of some networks on test samples, replayed from their weights before and after training."""
+    """Which networks' activity on test samples to record, replayed from their weights before and after training."""
 
     runs: Knobs = Field(description="knobs that select the runs; {} for all")
     samples_per_class: int = Field(ge=1, le=1_000_000, description="test samples of each class")
@@ -88,7 +88,7 @@ class Record(Document):
 
 
 class Simulate(Document):
-    """For a figure that trains nothing: the initial networks of its sweeps; each value may be one a scale."""
+    """How to simulate the initial networks of a figure that trains nothing; each value may be given per scale."""
 
     samples: Any = Field(description="training samples, seen side by side")
     steps: Any = Field(description="time steps, at most those of the task")
@@ -148,7 +148,7 @@ class DeclaredExperiment(Document):
 
 
 class NamedSurrogate(Document):
-    """A surrogate derivative of the user's."""
+    """A surrogate derivative defined by the user."""
 
     formula: Annotated[str, AfterValidator(_formula)] = Field(description="f(v), e.g. 1/(1 + abs(v))**3")
     label: Annotated[Line, AfterValidator(_no_braces)] = Field(
@@ -157,7 +157,7 @@ class NamedSurrogate(Document):
     slope: Literal["sharpness", "beta"] = Field("sharpness", description="the knob that stretches v")
 
     def knobs(self) -> Knobs:
-        """The knobs of a run that its name stands for."""
+        """The knobs of a run for which its name stands."""
         return {"surrogate.shape": FORMULA, "surrogate.formula": self.formula, "surrogate.slope": self.slope}
 
 
@@ -190,7 +190,7 @@ class ExperimentFile(Document):
 
     @model_validator(mode="after")
     def _named(self):
-        """Refuse names that are not the paper's, or that files of some systems cannot tell apart."""
+        """Refuse names that do not begin with the paper, or that some file systems cannot tell apart."""
         seen: dict[str, str] = {}
         for name in self.experiments:
             if name.partition("_")[0] != self.paper:

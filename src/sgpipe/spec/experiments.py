@@ -1,7 +1,7 @@
 """Experiments: from YAML to runs.
 
 An experiment is one figure's or table's question: base knobs, sweeps over some of them, and a rule for choosing
-among the results. Wherever a value may differ by scale, a mapping from scale to value stands in its place:
+among the results. Where a value differs by scale, it is given as a mapping from scale to value:
 `training.epochs: {smoke: 2, laptop: 50, paper: 100}`.
 """
 
@@ -38,16 +38,16 @@ class Experiment:
     sweeps: Mapping[str, tuple[str, ...]]  # names of the sweeps that ask for each run id
     best: int | None  # how many of the best networks its figure reports
     record: Mapping[str, Any] | None
-    samples: Mapping[str, Any] | None = None  # labels to show of each sweep's data set
+    samples: Mapping[str, Any] | None = None  # labels to show from each sweep's data set
     simulate: Mapping[str, Any] | None = None  # how to simulate its initial networks
-    shows: str | None = None  # it is drawn from its sweeps alone: their `knobs`, or the `graph` of each network
+    shows: str | None = None  # what it draws from its sweeps alone: their `knobs`, or each network's `graph`
     citation: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     surrogates: Mapping[str, str] = field(default_factory=dict)  # labels of formulas
-    stands_for: str = ""  # the experiment whose claims are about this one too
+    stands_for: str = ""  # the experiment whose claims also apply to this one
     compare: str = ""  # the experiment that it is drawn beside
-    set_here: Mapping[str, Any] = field(default_factory=dict)  # what a file sets of another file's figure, see `like`
-    reading: str = ""  # what of the paper's open settings differs from the default reading
+    set_here: Mapping[str, Any] = field(default_factory=dict)  # what a file sets in another file's figure, see `like`
+    reading: str = ""  # which of the paper's open settings differ from the default reading
     readings: tuple[str, ...] = ()  # the keys of this experiment in other readings, see `in_readings`
 
     def metadata(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ Settle = Callable[[RunSpec, bool, str], RunSpec]
 
 @dataclass(frozen=True)
 class _Choice:
-    """What is asked of all experiment files: a scale, what is added to seeds, and where data come from."""
+    """What applies to all experiment files: the scale, the number added to seeds, and where data come from."""
 
     scale: str
     seed: int
@@ -98,7 +98,7 @@ def load_experiments(
         paths: The experiment files.
         scale: `smoke`, `laptop` or `paper`.
         seed: Added to every seed of every run.
-        settle: Finds where a run's data come from (see `Sources.settle`). Without it runs keep their declared source.
+        settle: Finds where a run's data come from (see `Sources.settle`). Without it, runs keep their declared source.
 
     Returns:
         The experiments by id, in order of declaration.
@@ -125,14 +125,14 @@ def load_experiments(
 
 
 def in_readings(paths: Iterable[Path | str], experiments: Mapping[str, Experiment]) -> dict[str, Experiment]:
-    """Load the experiments of some files in all readings but the default; raises SgpipeError.
+    """Load the experiments of some files in all readings except the default; raises SgpipeError.
 
     Args:
         paths: The files.
         experiments: Their experiments in the default reading, as `load_experiments` returns them.
 
     Returns:
-        By key (`readings/<reading>/<experiment>`): of each experiment the sweeps in which the reading changes a run.
+        Experiments by key (`readings/<reading>/<experiment>`), each with the sweeps in which the reading changes a run.
     """
     found: dict[str, Experiment] = {}
     for path in paths:
@@ -196,7 +196,7 @@ def _experiment(name: str, document: ExperimentFile, path: str, choice: _Choice)
 
 
 def _set_here(path: str, name: str, scale: str, runs: Mapping[str, RunSpec]) -> dict[str, Any]:
-    """Return what a file itself says of all runs of an experiment, as far as any of them has it."""
+    """Return the knobs that a file itself sets for all runs of an experiment, if at least one run has that value."""
     values: dict[str, Any] = {}
     for base in bases_of(path, name):
         values |= {key: value for key, value in at_scale(base, scale, path).items() if key not in values}
@@ -207,7 +207,7 @@ def _set_here(path: str, name: str, scale: str, runs: Mapping[str, RunSpec]) -> 
 def _at_its_place(
     error: SgpipeError, layers: Mapping[str, Mapping], values: Mapping[str, Any], scale: str, here: str
 ) -> SgpipeError:
-    """Return the error that a run's knobs gave, with the name of the base that has the knob at fault by itself."""
+    """Return the error that a run's knobs gave; it names the base if that base's knob alone gives the same error."""
     said = str(error).removeprefix(here)
     task = {key: value for key, value in values.items() if key == "data.task"}
     for where, base in layers.items():
@@ -224,7 +224,7 @@ def _with_seed(values: dict[str, Any], seed: int, where: str, keys: Iterable[str
     """Return the knobs of a run with `seed` added to all of its seeds, or to those among `keys`."""
     for key in keys if seed else ():
         own = values.get(key, 0)
-        if isinstance(own, int) and not isinstance(own, bool):  # RunSpec.make says what is wrong with others
+        if isinstance(own, int) and not isinstance(own, bool):  # RunSpec.make reports what is wrong with others
             values[key] = own + seed
             if own <= MOST_SEED < values[key]:
                 raise SgpipeError(f"{where}: {key}: {own} and the seed of config.yaml, {seed}, make more than 2^63 - 1")
@@ -238,7 +238,7 @@ class _Labels(Document):
 def _record(
     body: DeclaredExperiment, surrogates: Mapping[str, NamedSurrogate], scale: str, seed: int, where: str
 ) -> dict[str, Any] | None:
-    """Return what is to be recorded at this scale; seeds that select the runs are shifted as theirs are."""
+    """Return what to record at this scale; seeds that select the runs are shifted like the runs' seeds."""
     if body.record is None:
         return None
     asked = {**body.record.model_dump(exclude_unset=True)}
@@ -281,7 +281,7 @@ def _simulate(body: DeclaredExperiment, scale: str, where: str) -> dict[str, Any
 
 
 def spelled_out(values: Mapping[str, Any], surrogates: Mapping[str, NamedSurrogate], where: str) -> dict[str, Any]:
-    """Put the knobs of a surrogate that an experiment file names in the place of its name.
+    """Replace the name of a surrogate defined in an experiment file by its knobs.
 
     Args:
         values: Dotted knobs.
@@ -289,7 +289,7 @@ def spelled_out(values: Mapping[str, Any], surrogates: Mapping[str, NamedSurroga
         where: Names the knobs' place in error messages.
 
     Raises:
-        SgpipeError: The knobs that the name stands for are given too.
+        SgpipeError: A knob that the name stands for is also given.
     """
     shape = values.get("surrogate.shape")
     if not isinstance(shape, str) or shape not in surrogates:
@@ -314,7 +314,7 @@ def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         lower: The base.
-        upper: What is laid over it. If it has another task, the data knobs of `lower` are dropped.
+        upper: Overrides the base. If it has another task, the data knobs of `lower` are dropped.
     """
     below = lower.get("data.task", "randman")
     stays = upper.get("data.task", below) == below

@@ -1,7 +1,7 @@
-"""The named initialisers of weights: a scheme and the family that its numbers are drawn from.
+"""The named weight initialisers: a scheme and the family from which its numbers are drawn.
 
-`sgpipe.weights.distributions` draws them. The names are here since drawing needs scipy, which reading the Snakefile
-should not wait for.
+`sgpipe.weights.distributions` draws them. The names are kept here because drawing needs scipy, and reading the
+Snakefile should not wait for that import.
 """
 
 INITIALISERS = (

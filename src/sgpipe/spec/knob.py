@@ -10,7 +10,7 @@ from typing import Any
 
 from sgpipe.base.errors import SgpipeError, one_of, shown
 
-MOST_SEED = 2**63 - 1  # the largest whole number of a table's column
+MOST_SEED = 2**63 - 1  # the largest whole number that a table's column can hold
 
 
 def knob(
@@ -28,11 +28,11 @@ def knob(
 ) -> Any:
     """Declare one knob of a frozen dataclass.
 
-    Every number has a bound on both sides. A value beyond it is taken for a typing error, which would otherwise be
-    noticed after hours.
+    Every number is bounded on both sides. A value outside the bounds is taken for a typing error, which would otherwise
+    be noticed only after hours.
 
     Args:
-        default: The value where none is given.
+        default: The value if none is given.
         meaning: One line for the reference page.
         unit: The unit of the value.
         choices: The values allowed, if they are few.
@@ -42,7 +42,7 @@ def knob(
         most: Numbers must be at most this.
         longest: A list must have at most this many entries.
         spelling: For a text that can be written in several ways: returns the canonical one, or raises SgpipeError.
-        rare: Whether a table has a column for it only if one of its runs uses it.
+        rare: Whether a table has a column for the knob only if one of its runs uses it.
 
     Returns:
         A dataclass field.
@@ -63,7 +63,7 @@ def knob(
 
 
 def with_choices(item: Field, more: Iterable[str]) -> Field:
-    """Return a knob that allows some more words."""
+    """Return a knob that also allows some more words."""
     wider = field(default=item.default, metadata={**item.metadata, "choices": (*item.metadata["choices"], *more)})
     wider.name, wider.type = item.name, item.type
     return wider
@@ -101,7 +101,7 @@ def read_value(item: Field, value: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 2**1000 else math.inf
     if kind is float and isinstance(value, float):
-        value += 0.0  # one spelling of nothing: -0.0 + 0.0 is 0.0
+        value += 0.0  # one spelling of zero: -0.0 + 0.0 is 0.0
     if kind is tuple and isinstance(value, list | tuple):
         if not all(isinstance(part, int) and not isinstance(part, bool) for part in value):
             raise SgpipeError(f"{where}: {shown(list(value))} is not {TYPE_WORDS[tuple]}, e.g. [100, 100]")

@@ -9,7 +9,7 @@ import numpy as np
 class LayerSettings:
     """Mean and variance of V, the surrogate derivative's knobs, and a factor on the variance of W.
 
-    None leaves a value as it is. The surrogate's may be arrays (units,), one value a neuron.
+    None leaves a value unchanged. The surrogate's knobs may be arrays (units,), one value per neuron.
     """
 
     recurrent_mean: float | None = None
@@ -20,6 +20,6 @@ class LayerSettings:
     input_gain: float | None = None
 
     def surrogate(self) -> dict[str, float | np.ndarray]:
-        """Select the knobs of the surrogate that are set."""
+        """Select the surrogate's knobs that are set."""
         values = {name: getattr(self, name) for name in ("dampening", "sharpness", "tail")}
         return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Reading an experiment file, with what it takes from the file that it is `like`."""
+"""Reads an experiment file, together with what it inherits from the file that it is `like`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ def read_experiments(path: Path | str) -> ExperimentFile:
     """Read an experiment file, and fill in what it lacks from the file that it is `like`.
 
     Experiments of the other file are renamed to this file's paper. They keep the figure that draws them, and stand for
-    the original experiments where claims are judged. What is null here is left out.
+    the original experiments when claims are judged. A key that is null in this file is left out.
 
     Raises:
         SgpipeError: One of the files cannot be read, or something in it is wrong.
@@ -24,7 +24,7 @@ def read_experiments(path: Path | str) -> ExperimentFile:
 
 
 def bases_of(path: Path | str, name: str) -> list[dict[str, Any]]:
-    """Return what a file itself, without the one that it is `like`, has as base: for one experiment, and for all."""
+    """Return the `base` of one experiment and of the whole file, without the file that it is `like`."""
     document = read_yaml(path)
     body = (document.get("experiments") or {}).get(name)
     return [part["base"] for part in (body, document) if part and part.get("base")]
@@ -44,7 +44,7 @@ def _merged(path: Path, before: tuple[Path, ...]) -> Any:
 
 
 def _renamed(other: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """Return another file's document with this one's paper in the names of its experiments."""
+    """Return another file's document, with this file's paper in the names of its experiments."""
     named = {
         f"{document['paper']}_{name.partition('_')[2]}": {
             "draw": name.replace("_", ".", 1),
@@ -63,9 +63,9 @@ def _renamed(other: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _below(upper: Any, lower: Any) -> Any:
-    """Return `upper`, with the keys of `lower` that it lacks, at every depth, but for those that are null in it.
+    """Return `upper` plus the keys of `lower` that it lacks, at every depth, without the keys that are null in `upper`.
 
-    A value per scale is one value.
+    A mapping from scales to values counts as one value.
     """
     if not (isinstance(upper, Mapping) and isinstance(lower, Mapping)) or by_scale(upper) or by_scale(lower):
         return upper

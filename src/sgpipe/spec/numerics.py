@@ -1,8 +1,8 @@
 """Numerics versions: one number per component, raised whenever that component's results would change.
 
-They are part of the store key (not of the run id), so raising one sends only the runs that use the component
-back to training. `tests/spec/test_numerics.py` notices a change of results and says which number to raise. Those of
-the surrogates stand in their own table, `sgpipe.spec.surrogates`.
+They are part of the store key (not of the run id), so raising one retrains only the runs that use the component.
+`tests/spec/test_numerics.py` detects a change of results and says which number to raise. The surrogates' versions are
+in their own table, `sgpipe.spec.surrogates`.
 """
 
 from collections import ChainMap
@@ -12,7 +12,7 @@ from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import FORMULA, SURROGATES
 
-# Beside the store: of the simulated initial networks of a figure (`sgpipe.initial_state.observe`).
+# Not part of the store key: for a figure's simulated initial networks (`sgpipe.initial_state.observe`).
 SIMULATION = 1
 
 BUILT_IN_VERSIONS: dict[str, int] = {
@@ -63,12 +63,12 @@ BUILT_IN_VERSIONS: dict[str, int] = {
     "average.swa": 1,
     "precision.mixed": 1,
 }
-# Of extensions it is the digest of their file.
+# The version of an extension is the digest of its file.
 VERSIONS: Mapping[str, int | str] = ChainMap(EXTENSIONS.versions, BUILT_IN_VERSIONS)
 
 
 def components(spec: RunSpec) -> tuple[str, ...]:
-    """List the components whose arithmetic decides a run's result, sorted by name."""
+    """List the components whose arithmetic affects a run's result, sorted by name."""
     network, objective, optimiser = spec.network, spec.objective, spec.optimiser
     names = ["trainer", f"task.{spec.data.task}", f"init.{spec.init.scheme}", f"optimiser.{optimiser.name}"]
     if network.hidden:
@@ -97,7 +97,7 @@ def components(spec: RunSpec) -> tuple[str, ...]:
 
 
 def init_version(spec: RunSpec) -> str:
-    """Write the numerics versions that a run's initial state depends on as one canonical string."""
+    """Write the numerics versions on which a run's initial state depends as one canonical string."""
     parts = ("task.", "neuron.", "surrogate.", "init.", "embedding")
     return ",".join(f"{name}={VERSIONS[name]}" for name in components(spec) if name.startswith(parts))
 

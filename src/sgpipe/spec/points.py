@@ -11,15 +11,15 @@ from sgpipe.base.document import Document
 from sgpipe.base.errors import SgpipeError, shown
 from sgpipe.spec.config import SCALES
 
-MOST_RUNS = 100_000  # of all experiments together; planning more would take minutes and gigabytes
+MOST_RUNS = 100_000  # most runs of all experiments; planning more would take minutes and gigabytes
 
 
 Knobs = dict[str, Any]
-ListOfKnobs = list[Knobs]  # by a name of its own: a sweep has a key `list`
+ListOfKnobs = list[Knobs]  # has its own name, since a sweep has a key `list`
 
 
 class Sweep(Document):
-    """Some points in the space of knobs: grid x zip x list, those of them that are given."""
+    """Some points in the space of knobs: the product of those given among grid, zip and list."""
 
     base: Knobs = Field({}, description="knobs of this sweep")
     scales: list[Literal[SCALES]] = Field(
@@ -64,7 +64,7 @@ def points_of(parts: Sweep, scale: str, where: str) -> list[dict[str, Any]]:
 
 
 def _axes(axes: Mapping[str, Any], scale: str, where: str) -> dict[str, list]:
-    """Return the values of each axis at this scale; raises SgpipeError on an axis that makes no runs."""
+    """Return the values of each axis at this scale; raises SgpipeError for an axis without values."""
     chosen = at_scale(axes, scale, where)
     for key, values in chosen.items():
         if not isinstance(values, list):

@@ -1,9 +1,9 @@
-"""Readings: what a paper leaves open, the values that fill it in, and the experiments that follow from each.
+"""Readings: what a paper leaves open, the admissible values, and the experiments that follow from each.
 
-A setting that a paper does not state is declared under `readings:` of an experiment file with all its admissible values
-and where each comes from; `together:` names those that may conspire. A reading is one choice of values. The default
-reading has of each setting the value whose origin ranks highest; results play no part in it (Steegen, Tuerlinckx,
-Gelman & Vanpaemel 2016, Perspectives on Psychological Science 11:702-712).
+A setting that a paper does not state is declared under `readings:` of an experiment file, with all its admissible
+values and the origin of each; `together:` names settings that may interact. A reading is one choice of values. The
+default reading takes, for each setting, the value whose origin ranks highest; results play no part in it (Steegen,
+Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on Psychological Science 11:702-712).
 """
 
 import itertools
@@ -19,16 +19,16 @@ from sgpipe.spec.points import at_scale, flatten
 from sgpipe.spec.run import RunSpec, knobs
 from sgpipe.spec.tasks import TASKS
 
-# Where a value may come from, the most binding first: the paper's text, the authors' scripts, their library, others who
+# Where a value may come from, most binding first: the paper's text, the authors' scripts, their library, others who
 # reran the paper, our own choice.
 ORIGINS = ("stated", "code", "library", "third", "ours")
-FOLDER = "readings"  # of their tables, below those of the default reading
+FOLDER = "readings"  # folder of their tables, below those of the default reading
 
 Name = named("[a-z0-9][a-z0-9_]*", "a name of small letters, digits and _")
 
 
 class Judging(Document):
-    """How claims are judged in a reading that trains nothing."""
+    """How claims are judged in a reading that needs no training."""
 
     form: Literal["free", "capped", "linear"] | None = Field(None, description="form of a fitted sigmoid")
     epoch: Literal["best", "last"] | None = Field(None, description="which epoch's accuracies count")
@@ -45,7 +45,7 @@ class Value(Document):
 
     @property
     def rank(self) -> int:
-        """How binding its origin is; 0 is the most."""
+        """How binding its origin is; 0 is the most binding."""
         return ORIGINS.index(self.origin)
 
 
@@ -83,7 +83,7 @@ class Setting(Document):
 
     @property
     def usual(self) -> str:
-        """The value of the default reading: the one of the most binding origin."""
+        """The value in the default reading: the one with the most binding origin."""
         return self.default or min(self.values, key=lambda name: self.values[name].rank)
 
     @property
@@ -93,7 +93,7 @@ class Setting(Document):
 
     @property
     def trains(self) -> bool:
-        """Whether its values are of knobs."""
+        """Whether its values set knobs."""
         return bool(self.values[self.usual].knobs)
 
 
@@ -102,10 +102,10 @@ class Readings:
     """All settings that a paper leaves open."""
 
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    together: Sequence[Sequence[str]] = ()  # settings whose other values are combined, too
+    together: Sequence[Sequence[str]] = ()  # settings whose non-default values are also combined
 
     def of(self, experiment: str) -> list["Reading"]:
-        """List the readings of an experiment that train: each other value alone, then the combinations."""
+        """List the readings of an experiment that train: each non-default value alone, then the combinations."""
         mine = [name for name, setting in self.settings.items() if experiment in setting.experiments]
         groups = [(name,) for name in mine] + [tuple(names) for names in self.together if set(names) <= set(mine)]
         return [
@@ -115,7 +115,7 @@ class Readings:
         ]
 
     def check(self, experiments: Iterable[str]) -> None:
-        """Raise ValueError, as pydantic wants it, on a name or a knob that is not there."""
+        """Raise ValueError, as pydantic requires, if a name or a knob does not exist."""
         every = {key for task in TASKS for key in knobs(task)}
         for name, setting in self.settings.items():
             asked = [key for value in setting.values.values() for key in flatten(value.knobs, name)]
@@ -132,7 +132,7 @@ class Readings:
 
 @dataclass(frozen=True, order=True)
 class Reading:
-    """One choice of values: those that differ from the default."""
+    """One choice of values, given by those that differ from the default."""
 
     changes: tuple[tuple[str, str], ...] = ()  # (setting, value), sorted
 
@@ -151,12 +151,12 @@ class Reading:
 
 
 def key_of(reading: Reading, experiment: str) -> str:
-    """Name the experiment of a reading, as its table's path has it: `readings/<reading>/<experiment>`."""
+    """Name an experiment in a reading, as in the path of its table: `readings/<reading>/<experiment>`."""
     return f"{FOLDER}/{reading.name}/{experiment}"
 
 
 def changed(spec: RunSpec, settings: Mapping[str, Setting], reading: Reading, scale: str, where: str) -> RunSpec:
-    """Make the run that a reading has in the place of one of the default's; the same run if it is not about it."""
+    """Make the run that replaces one of the default reading's; the same run if the reading does not concern it."""
     flat = spec.flat()
     values = {}
     for name, value in reading.changes:
@@ -171,21 +171,21 @@ def changed(spec: RunSpec, settings: Mapping[str, Setting], reading: Reading, sc
 
 
 def holds(flat: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Tell whether a run's knobs have some values."""
+    """Tell whether a run's knobs have the wanted values."""
     return all(flat.get(key) == (tuple(value) if isinstance(value, list) else value) for key, value in wanted.items())
 
 
 def of_reading(experiment: Any, readings: Readings, reading: Reading, where: str) -> Any:
-    """Make an experiment in a reading: the sweeps in which it changes a run.
+    """Make an experiment in a reading, with the sweeps in which the reading changes a run.
 
     Args:
         experiment: The experiment in the default reading (`sgpipe.spec.experiments.Experiment`).
-        readings: What is open.
-        reading: One choice.
-        where: For messages.
+        readings: The open settings.
+        reading: One choice of their values.
+        where: Names the place in error messages.
 
     Raises:
-        SgpipeError: If it changes no run of the experiment.
+        SgpipeError: The reading changes no run of the experiment.
     """
     here = f"{where}: readings.{reading.name}"
     settings = readings.settings

@@ -1,4 +1,4 @@
-"""The reference tables of every knob and setting, made from where they are declared."""
+"""The reference tables of every knob and setting, made from their declarations."""
 
 from collections.abc import Mapping
 from dataclasses import Field
@@ -62,7 +62,7 @@ def _choices(field: FieldInfo) -> tuple[Any, ...]:
 def _words(field: FieldInfo) -> str:
     """Return the type of a setting and its bounds, in words."""
     parts = get_args(field.annotation) or (field.annotation,)
-    kinds = [get_args(part)[0] if get_args(part) else part for part in parts]  # without what checks it
+    kinds = [get_args(part)[0] if get_args(part) else part for part in parts]  # without its validator
     names = {int: "whole number", float: "number", str: "text", type(None): "null"}
     words = "list" if get_origin(field.annotation) is list else " or ".join(names[kind] for kind in kinds)
     signs = {"gt": "> {}", "ge": ">= {}", "le": "<= {}"}

@@ -106,8 +106,8 @@ class Network:
     )
 
 
-# What hidden neurons of each kind depend on, of what others may not; without hidden layer there is zenke2021's readout.
-# Those of extensions are among them.
+# The knobs that each kind of hidden neuron uses, among those that another kind may not use. None: no hidden layer, only
+# zenke2021's readout. Extensions are included.
 _EQ_1 = ("membrane_decay", "threshold", "reset", "reset_gradient", "trained_neurons", "bias")
 _OWN_TIMES = ("tau_membrane_shape", "tau_synapse_shape")
 _READOUT = ("tau_synapse", "tau_readout", "readout_start")
@@ -153,14 +153,14 @@ class SurrogateChoice:
 
     @property
     def name(self) -> str | None:
-        """The key of `SURROGATES`: the shape's, or a formula itself."""
+        """The key in `SURROGATES`: the shape's name, or the formula itself."""
         return self.formula if self.shape == FORMULA else self.shape
 
     def numbers(self) -> dict[str, Any]:
-        """Gather the arguments of `lower`."""
+        """Collect the arguments of `lower`."""
         return {
             "shape": self.name,
-            "beta": None if self.slope == "sharpness" else self.beta,  # by which alone a formula would go
+            "beta": None if self.slope == "sharpness" else self.beta,  # a formula would prefer beta
             "dampening": self.dampening,
             "sharpness": self.sharpness,
             "tail": self.tail,
@@ -304,7 +304,7 @@ SEEDS = ("data.seed", "init.seed", "training.seed")
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One network trained once. Build it with `RunSpec.make`, which validates; two equal specs are the same run."""
+    """One network, trained once. Build it with `RunSpec.make`, which validates; two equal specs are the same run."""
 
     data: Any  # one of the sections in sgpipe.spec.tasks
     network: Network
@@ -313,11 +313,11 @@ class RunSpec:
     objective: Objective
     optimiser: Optimiser
     training: Training
-    own: tuple[Any, ...] = ()  # knobs of the extensions that are its neuron and its initialiser
+    own: tuple[Any, ...] = ()  # knobs of its neuron and initialiser if these are extensions
 
     @classmethod
     def make(cls, values: Mapping[str, Any], where: str = "spec") -> "RunSpec":
-        """Make a run from dotted knobs, e.g. `{"surrogate.beta": 10}`; all other knobs have their default.
+        """Make a run from dotted knobs, e.g. `{"surrogate.beta": 10}`; all other knobs take their defaults.
 
         Args:
             values: Knobs by dotted name.
@@ -366,7 +366,7 @@ class RunSpec:
         for key in self._idle(where):
             section, _, name = key.partition(".")
             changes.setdefault(section, {})[name] = None
-        # Frozen dataclasses are rebuilt directly: dataclasses.replace costs more than all the rest of planning.
+        # Frozen dataclasses are rebuilt directly: dataclasses.replace would take longer than the rest of planning.
         sections = {name: getattr(self, name) for name in ("data", *SECTIONS)}
         for section, nulls in changes.items():
             old = sections[section]
@@ -411,11 +411,11 @@ class RunSpec:
                 f"{where}: network.recurrent: true is not for relu, which has no memory; set it false, or another "
                 "network.neuron"
             )
-        elif self.surrogate.shape == "true_derivative":  # nothing flows through any spike
+        elif self.surrogate.shape == "true_derivative":  # no gradient flows through spikes
             idle += ["reset_gradient", "recurrent_gradient"]
         if not network.recurrent:
             idle.append("recurrent_gradient")
-        # What came later is absent from the tables of runs that do without it.
+        # Knobs added later do not appear in the tables of runs that do not use them.
         if not network.input_dropout:
             idle.append("input_dropout")
         elif self.words:
@@ -435,7 +435,7 @@ class RunSpec:
 
     def _idle_objective(self, where: str) -> list[str]:
         objective, idle = self.objective, []
-        if self.words:  # there is one way to say the next word at every step
+        if self.words:  # there is only one way to predict the next word at every step
             idle += ["head", "accuracy"]
         elif objective.head != "steps":
             idle.append("accuracy")
@@ -455,7 +455,7 @@ class RunSpec:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The conditions that the initial state is to meet, e.g. `("I", "III")`."""
+        """The conditions that the initial state must meet, e.g. `("I", "III")`."""
         return () if self.init.conditions == "none" else tuple(self.init.conditions.split("+"))
 
     @property
@@ -480,16 +480,16 @@ class RunSpec:
 
     @property
     def extensions(self) -> tuple[Own, ...]:
-        """What of it comes from extensions: neuron, initialiser and data set."""
+        """Its parts that come from extensions: neuron, initialiser and data set."""
         return tuple(own for one in (*self.own, self.data) if (own := getattr(type(one), "OWN", None)))
 
     @property
     def words(self) -> bool:
-        """Whether the task is a text, in which every word is to be told from those before it."""
+        """Whether the task is a text, in which every word must be predicted from the words before it."""
         return self.data.words
 
     def flat(self) -> dict[str, Any]:
-        """List every knob as `section.name: value`, None where it does not apply; rare ones only where they do."""
+        """List every knob as `section.name: value`, None where it does not apply; rare knobs only where they apply."""
         rare = rare_knobs()
         values = {
             key: value
@@ -512,7 +512,7 @@ class RunSpec:
 
     @cached_property
     def data_id(self) -> str:
-        """The id of the prepared task: computed as the run id is, from the data section alone."""
+        """The id of the prepared task: computed like the run id, but from the data section alone."""
         data = {f"data.{name}": value for name, value in vars(self.data).items()}
         return digest(canonical_json(data, self.data.task))
 
@@ -527,7 +527,7 @@ class RunSpec:
 
 
 def canonical_json(values: Mapping[str, Any], task: str) -> str:
-    """Write knobs as JSON with sorted keys, without defaults and knobs that do not apply.
+    """Write knobs as JSON with sorted keys, leaving out defaults and knobs that do not apply.
 
     Args:
         values: Knobs by dotted name; None where one does not apply.
@@ -546,7 +546,7 @@ def digest(text: str) -> str:
 
 
 def knobs(task: str) -> dict[str, Field]:
-    """List every knob of a run on a task, by dotted name, those of extensions among them."""
+    """List every knob of a run on a task by dotted name, including those of extensions."""
     return _knobs(task, EXTENSIONS.key)
 
 
@@ -569,7 +569,7 @@ def _known_defaults(task: str, registered: tuple) -> dict[str, Any]:
 
 
 def rare_knobs() -> frozenset[str]:
-    """Name the knobs of which a table has a column only where one of its runs uses them."""
+    """Name the knobs that have a column in a table only if one of its runs uses them."""
     return _rare_knobs(EXTENSIONS.key)
 
 
@@ -580,10 +580,10 @@ def _rare_knobs(registered: tuple) -> frozenset[str]:
 
 
 def _made(kind: type, given: Mapping[str, Any], where: str) -> Any:
-    """Make a section of its values; one of an extension has the digest of its file among them.
+    """Make a section from its values; for an extension they include the digest of its file.
 
     Raises:
-        OtherVersion: The values are of another version of the extension.
+        OtherVersion: The values belong to another version of the extension.
     """
     own = getattr(kind, "OWN", None)
     if own is None:

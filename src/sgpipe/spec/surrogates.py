@@ -1,13 +1,13 @@
-"""Surrogate derivatives of the spike: every shape once, for networks, engines, figures, tables and the theory.
+"""Surrogate derivatives of the spike: each shape defined once, for networks, engines, figures, tables and the theory.
 
-A shape is the function h(x) of the centred membrane x = U - threshold that stands in for the derivative of the
-spike. All have one form,
+A shape is the function h(x) of the centred membrane x = U - threshold that replaces the derivative of the spike. All
+shapes have one form,
 
     h(x) = height * F(slope * x; tail),
 
-where F is one of a few families, even and largest at 0. A shape of the table is a family, a stretch of the slope that a
-run gives it and a height; `lower` makes family and numbers of it, which is all that an engine knows of a shape. A
-formula of the user's (`sgpipe.spec.formulas`) is a family of its own, and its text is the name of its shape.
+where F is one of a few families, even and largest at 0. A shape in the table is a family, a factor on the run's slope,
+and a height. `lower` turns it into a family and numbers, which is all that an engine knows about a shape. A user's
+formula (`sgpipe.spec.formulas`) is a family of its own, and its text is the name of its shape.
 
 Zenke & Vogels 2021 (section 4.2.6) call the slope beta; Herranz-Celotti & Rouat (Table S1) call it sharpness and scale
 each shape to a peak and an area of 1. The formulas take the array module as an argument, so that the torch networks
@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
-if TYPE_CHECKING:  # a job without a formula need not load what reads them
+if TYPE_CHECKING:  # a job without a formula need not load the parser
     from sgpipe.spec.formulas.formula import Formula
 
-FORMULA = "formula"  # the shape, and the family, of what a run's `surrogate.formula` says
+FORMULA = "formula"  # the shape, and the family, of a run's `surrogate.formula`
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Family:
     """A function F of the stretched membrane v, and the integral of its powers.
 
     Attributes:
-        profile: (v, tail, array module) -> F(v; tail), of the shape and type of v.
+        profile: (v, tail, array module) -> F(v; tail), with the shape and type of v.
         integral: (v, power, tail) -> the integral of F^power from 0 to v, for numpy arrays v >= 0 and power 1 or 2.
     """
 
@@ -42,8 +42,8 @@ class Family:
 
 # ---- The families ----
 #
-# The integrals (herranz2022, eq. 2 and appendix B.5) are written in expm1 and log1p where that keeps the digits of a
-# small v: the theory looks for slopes at which a shape is nearly flat over all voltages.
+# The integrals (herranz2022, eq. 2 and appendix B.5) use expm1 and log1p where that preserves the digits of a small v:
+# the theory searches for slopes at which a shape is nearly flat over all voltages.
 
 
 def _inverse_square(v, tail, xp):
@@ -55,8 +55,8 @@ def _inverse_square_integral(v, power, tail):
 
 
 def _logistic(v, tail, xp):
-    # s (1 - s) written in exp(-|v|) <= 1: no overflow, and no digit lost far from the threshold, where the
-    # gradient lives that wakes silent neurons (1 - s or 1 - tanh^2 is 0 in float32 from |v| = 17 on).
+    # s (1 - s) written in exp(-|v|) <= 1: no overflow, and no loss of digits far from the threshold, where the
+    # gradient can still wake silent neurons (1 - s or 1 - tanh^2 is 0 in float32 from |v| = 17 on).
     e = xp.exp(-abs(v))
     return e / (1.0 + e) ** 2
 
@@ -79,7 +79,7 @@ def _gaussian(v, tail, xp):
 
 
 def _gaussian_integral(v, power, tail):
-    from scipy.special import erf  # here: whoever only reads the shapes' names need not wait for scipy
+    from scipy.special import erf  # imported here: code that only needs the shapes' names need not wait for scipy
 
     return erf(np.sqrt(np.pi * power) * v) / (2 * np.sqrt(power))
 
@@ -102,7 +102,7 @@ def _rectangle_integral(v, power, tail):
 
 
 def _power(v, tail, xp):
-    # exp(-q log1p(...)): for q close to 1 the argument of the power is large and its plain form loses digits.
+    # exp(-q log1p(...)): for q close to 1 the base of the power is large, and the plain form loses digits.
     return xp.exp(-tail * xp.log1p(2.0 / (tail - 1.0) * abs(v)))
 
 
@@ -127,7 +127,7 @@ FAMILIES: dict[str, Family] = {
 
 @dataclass(frozen=True)
 class Surrogate:
-    """One shape: its family and numbers, how to print it, and which knobs of the spec it uses."""
+    """One shape: its family and numbers, how to print it, and which of a run's knobs it uses."""
 
     name: str
     label: str
@@ -135,17 +135,17 @@ class Surrogate:
     family: str  # a key of FAMILIES, or FORMULA
     stretch: float = 1.0  # factor on the slope; 0 makes the shape flat
     height: float = 1.0
-    slope: str | None = "beta"  # the knob that scales x: beta, sharpness or none
+    slope: str | None = "beta"  # the knob that scales x: beta or sharpness, None if none does
     tails: bool = False  # whether it has a tail exponent
-    peak_is_slope: bool = False  # its peak is its slope, so that it grows as the shape narrows
+    peak_is_slope: bool = False  # its peak equals its slope, so it grows as the shape narrows
     dampens: bool = True
     note: str = ""
-    version: int = 1  # of its numerics (`sgpipe.spec.numerics`); raised when its results change
-    formula: Optional["Formula"] = None  # of the family FORMULA
+    version: int = 1  # numerics version (`sgpipe.spec.numerics`); raised when its results change
+    formula: Optional["Formula"] = None  # for the family FORMULA
 
     @property
     def peak(self) -> float:
-        """The largest value of h where slope and dampening are 1; 1 for the shapes of Table S1."""
+        """The largest value of h at slope and dampening 1; it is 1 for the shapes of Table S1."""
         return self.formula.peak if self.formula else float(self(np.zeros(1), beta=1.0, tail=2.0)[0])
 
     @property
@@ -160,13 +160,13 @@ class Surrogate:
 
 
 class Lowered(NamedTuple):
-    """h(x) = height * F(slope * x; tail), F of a family. The numbers may be arrays, one value a neuron."""
+    """h(x) = height * F(slope * x; tail), with F from a family. The numbers may be arrays, one value per neuron."""
 
     family: str  # a key of FAMILIES, or FORMULA
     slope: Any
     height: Any
-    tail: Any  # None for a family without
-    formula: Optional["Formula"] = None  # F of the family FORMULA
+    tail: Any  # None for a family without a tail
+    formula: Optional["Formula"] = None  # F for the family FORMULA
 
     def __call__(self, x, xp=np):
         """Return h(x) like `x`, an array of `xp` (numpy or torch)."""
@@ -179,7 +179,7 @@ def lower(shape: str | Surrogate, *, beta=None, sharpness=None, dampening=None, 
     """Lower a shape with its knobs to a family and numbers.
 
     Args:
-        shape: A shape, or its name. A formula takes as its slope what is given: beta, or else the sharpness.
+        shape: A shape, or its name. The slope of a formula is beta if given, else the sharpness.
         beta: Slope of a shape of zenke2021, in units of 1/threshold.
         sharpness: Slope of a shape of herranz2022, in the same units; 1 unless given.
         dampening: Factor on the height; 1 unless given.
@@ -198,7 +198,7 @@ def lower(shape: str | Surrogate, *, beta=None, sharpness=None, dampening=None, 
 
 
 class _Shapes(dict[str, Surrogate]):
-    """The named shapes. What is no name of one is taken for a formula, perhaps after a label: `mine: 1/(1 + v**2)`."""
+    """The named shapes. Any other name is read as a formula, perhaps after a label: `mine: 1/(1 + v**2)`."""
 
     def __missing__(self, name: str) -> Surrogate:
         return _of_formula(name)
@@ -277,9 +277,9 @@ SURROGATES: dict[str, Surrogate] = _Shapes(
 def moment(shape: str | Surrogate, power: int, low, high, tail: float | None = None):
     """Return the integral of f(v)^power over [low, high], for f = h of a shape with slope and dampening 1.
 
-    The limits are numbers or arrays, `low <= high`, and may be infinite; power is 1 or 2, and `tail` the exponent q > 1
-    of a shape that has one. Herranz-Celotti & Rouat, eqs. 2 and 64: the second moment of the surrogate derivative is
-    dampening^2 / (s (y_max - y_min)) times the integral for power 2 between s (y_min - thr) and s (y_max - thr).
+    The limits are numbers or arrays with `low <= high`, and may be infinite. `power` is 1 or 2, and `tail` the exponent
+    q > 1 of a shape that has one. Herranz-Celotti & Rouat, eqs. 2 and 64: the second moment of the surrogate derivative
+    is dampening^2 / (s (y_max - y_min)) times the integral for power 2 from s (y_min - thr) to s (y_max - thr).
     """
     if power not in (1, 2):
         raise ValueError(f"power: {power!r} is not 1 or 2")

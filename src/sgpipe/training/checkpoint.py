@@ -1,6 +1,6 @@
 """The state of an unfinished run, as a file: its progress, its session's arrays, and its best weights so far.
 
-The file before the last is kept beside it (`.checkpoint.prev.npz`), for when the last is damaged.
+The previous file is kept beside it (`.checkpoint.prev.npz`), in case the latest one is damaged.
 """
 
 import json
@@ -31,16 +31,16 @@ class Progress:
     best: tuple[float, float] = (-1.0, 0.0)  # validation accuracy, then minus validation loss
     best_weights: Weights = field(default_factory=dict)
     seconds: float = 0.0
-    trained: Measures | None = None  # of the epoch after `epoch`, if it is trained but not yet measured on
+    trained: Measures | None = None  # of the epoch after `epoch`, if that is trained but not yet evaluated
     engine: str = ""
 
 
 PLAIN = {item.name for item in fields(Progress)} - {"best_weights"}
-LATER = {"trained", "engine"}  # which checkpoints of earlier versions lack
+LATER = {"trained", "engine"}  # fields that checkpoints of earlier versions lack
 
 
 def save_checkpoints(paths: Sequence[Path], session: Session, runs: Sequence[Progress]) -> None:
-    """Save the states of a session's runs. What was saved before is kept beside them until the next time.
+    """Save the states of a session's runs. The previous checkpoints are kept beside them until the next time.
 
     Args:
         paths: A file for each run.
@@ -60,7 +60,7 @@ def save_checkpoints(paths: Sequence[Path], session: Session, runs: Sequence[Pro
 
 
 def resume(session: Session, paths: Sequence[Path], engine: str) -> list[Progress]:
-    """Load saved states into a session, if every run has a whole one that fits it, and all stand at one place.
+    """Load saved states into a session, if every run has an intact one that fits and all are at the same place.
 
     Args:
         session: The session; it stays as it was if nothing is loaded.
@@ -91,9 +91,9 @@ Place = tuple[int, bool, bool]
 
 
 def place_of(path: Path) -> Place:
-    """Read where a checkpoint was written: (epochs done, whether within the next, whether before its measurement).
+    """Read a checkpoint's place: (epochs done, whether within the next, whether the next still has to be evaluated).
 
-    Runs can go in step only from one place. It is that of the start if there is no checkpoint that can be used.
+    Runs can be trained in step only from the same place. Without a usable checkpoint it is that of the start.
     """
     kept = _load(path)
     return _place(*kept) if kept else (0, False, False)
@@ -108,7 +108,7 @@ def _within(state: Weights) -> bool:
 
 
 def _load(path: Path) -> tuple[Weights, Progress] | None:
-    """Read a checkpoint or, if it is damaged or was never put in its place, the one before."""
+    """Read a checkpoint or, if it is damaged or was never put in its place, the previous one."""
     before = checkpoint_before(path)
     if not path.exists():
         return _read(before)
@@ -134,13 +134,13 @@ def _read(path: Path, arrays: Weights | None = None) -> tuple[Weights, Progress]
 
 
 def progress_in(text: np.ndarray) -> Progress:
-    """Read where a run stands, without its weights, from the array `progress` of a checkpoint.
+    """Read a run's progress, without its weights, from the array `progress` of a checkpoint.
 
     Args:
         text: JSON, as bytes.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError, RecursionError: It is of another version, or no such text.
+        KeyError, TypeError, ValueError, AttributeError, RecursionError: It is of another version, or no checkpoint's.
     """
     plain = json.loads(text.tobytes())
     plain["rows"] = [Row(**{**row, "spikes": tuple(row["spikes"])}) for row in plain["rows"]]
@@ -153,9 +153,9 @@ def progress_in(text: np.ndarray) -> Progress:
 
 
 def peek(path: Path) -> Progress | None:
-    """Read where a run stands, without its weights, from its checkpoint or the one before; None if neither can be read.
+    """Read a run's progress, without its weights, from its checkpoint or the previous one; None if neither can be read.
 
-    Damaged ones are not reported here, but by the process that continues from them.
+    Damaged ones are reported not here, but by the process that continues from them.
     """
     for one in (path, checkpoint_before(path)):
         try:

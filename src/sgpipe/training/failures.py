@@ -1,9 +1,9 @@
 """Decide whether an exception is a failure of the run, which is a result, or of the machine, which is not.
 
 A failure is the run's own if the same run would fail in the same way on every machine. Everything else stops the job
-before anything is stored: memory, disk, libraries, drivers and devices, but also errors of the program, since the next
-version may have none. torch raises a plain RuntimeError or AssertionError for most of these, so the list has the
-failures of runs alone, and is short.
+before anything is stored: memory, disk, libraries, drivers and devices, but also errors in the program, since the next
+version may have none. torch raises a plain RuntimeError or AssertionError for most of these, so the list names only the
+failures of runs, and is short.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,16 @@ from sgpipe.spec.run import RunSpec
 
 
 class OutOfMemory(SgpipeError):
-    """The machine has not enough memory for the runs that it was asked to train at once."""
+    """The machine does not have enough memory for the runs that it was asked to train at once."""
 
 
-# Numbers that cannot be computed with, and arguments or places out of range.
+# Numbers that cannot be computed with, and arguments or indices out of range.
 OWN_FAILURES = (ArithmeticError, ValueError, IndexError)
 
 
 @contextmanager
 def machines_errors(specs: Sequence[RunSpec]) -> Iterator[None]:
-    """Turn whatever is raised into one line that names the runs, and says that they are not stored."""
+    """Turn any exception into one line that names the runs and says that they are not stored."""
     try:
         yield
     except SgpipeError:
@@ -38,5 +38,5 @@ def machines_errors(specs: Sequence[RunSpec]) -> Iterator[None]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception says that memory ran out: Python's, numpy's, or torch's, which need not be imported."""
+    """Return whether an exception means that memory ran out: Python's, numpy's, or torch's (torch is not imported)."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -39,12 +39,13 @@ class Workshop:
 
 
 def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | None = None) -> list[Result]:
-    """Train the runs of a pack that the store does not have, and file each as it ends.
+    """Train the runs of a pack that the store does not have, and store each as it ends.
 
-    An engine that takes packs gets all runs that can go in step at once; else each run goes alone, spread over the
-    threads. Once fewer runs than threads are left, each may use several. A run that another process is training comes
-    last, and is then taken from the store if that process has stored it. A run that ran out of memory beside others
-    also comes last, and is then trained alone; a group that is trained together is halved.
+    An engine that takes packs gets all runs that can be trained in step at once. Otherwise each run is trained alone,
+    and the runs are spread over the threads; once fewer runs than threads are left, each may use several. A run that
+    another process is training comes last, and is then taken from the store if that process has stored it. A run that
+    ran out of memory beside others also comes last, and is then trained alone. A group that is trained together is
+    halved instead.
 
     Args:
         specs: The runs.
@@ -56,7 +57,7 @@ def train_pack(specs: Group, task: Task, workshop: Workshop, states: States | No
         The results of all runs, in their order. A run that fails by its own fault has status `failed` (see `failures`).
 
     Raises:
-        SgpipeError: The user or the machine has to put something right. Runs that had ended by then are filed.
+        SgpipeError: The user or the machine has to put something right. Runs that had ended by then are stored.
         Stopped: As `workshop.stop` raised it; the states of the runs under way are saved.
     """
     ended = {spec: found for spec in specs if (found := workshop.store.get(spec))}
@@ -115,7 +116,7 @@ class _Bench:
 
 
 def _groups(engines: Mapping[RunSpec, Engine], store: Store) -> list[Group]:
-    """Return which runs go in step: alone, or for an engine that takes packs, all of one shape, length and progress."""
+    """Group the runs to train in step: each alone or, if the engine takes packs, by shape, length and progress."""
     groups: dict[tuple, list[RunSpec]] = {}
     for spec, engine in engines.items():
         network, training = spec.network, spec.training
@@ -127,7 +128,7 @@ def _groups(engines: Mapping[RunSpec, Engine], store: Store) -> list[Group]:
 
 
 def _settle(group: Group, engine: Engine, bench: _Bench, wait: bool = False) -> dict[RunSpec, Result]:
-    """Return the results of those runs of a group that no other process is training; file what was trained here."""
+    """Return the results of those runs of a group that no other process is training; store those trained here."""
     store, settled, mine = bench.workshop.store, {}, []
     with machines_errors(group), ExitStack() as locks:
         for spec in group:
@@ -145,7 +146,7 @@ def _settle(group: Group, engine: Engine, bench: _Bench, wait: bool = False) -> 
 
 
 def _locked(spec: RunSpec, workshop: Workshop, locks: ExitStack, wait: bool) -> bool:
-    """Take the lock of a run, to be freed with `locks`; return whether it was to be had. Waiting can be stopped."""
+    """Take the lock of a run, to be released with `locks`; return whether it was available. Waiting can be stopped."""
     while True:
         workshop.stop()
         try:
@@ -157,9 +158,9 @@ def _locked(spec: RunSpec, workshop: Workshop, locks: ExitStack, wait: bool) -> 
 
 
 def _trained(specs: Group, engine: Engine, bench: _Bench) -> Iterator[Result]:
-    """Train runs in step, and if one of them fails each alone; what fails by its own doing is a result.
+    """Train runs in step or, if one of them fails, each alone; a failure of the run's own is a result.
 
-    If there is no memory for all of them, one half is trained after the other.
+    If memory does not suffice for all of them, one half is trained after the other.
     """
     known = provenance(specs[0], engine, bench.revision)
     checkpoints = [bench.workshop.store.checkpoint_path(spec) for spec in specs]
@@ -177,7 +178,7 @@ def _trained(specs: Group, engine: Engine, bench: _Bench) -> Iterator[Result]:
     except Exception as error:
         if len(specs) == 1 or not out_of_memory(error):
             raise
-    if not results:  # outside the handler: the error holds on to what lay in memory when it was raised
+    if not results:  # outside the handler: the error keeps alive what was in memory when it was raised
         LOG.warning(f"no memory for {len(specs)} runs in step; one half of them is trained after the other")
         for half in (specs[: len(specs) // 2], specs[len(specs) // 2 :]):
             yield from _trained(half, engine, bench)

@@ -34,7 +34,7 @@ class Silent:
 
 
 class ProgressLog:
-    """Follows the runs of a pack; use it as a context."""
+    """Follows the runs of a pack; use it as a context manager."""
 
     def __init__(self, title: str, runs: Sequence[RunSpec]):
         self.title, self.runs = title, runs

@@ -34,7 +34,7 @@ def provenance(spec: RunSpec, engine: Engine, revision: str) -> dict[str, str]:
 def git_revision() -> str:
     """Look up the commit of the source tree, with `+` if it has changes; `unknown` outside a repository."""
     folder = Path(sgpipe.__file__).parent
-    if SHIPPED.is_dir():  # an installed package, whose folder may lie in a repository of another thing
+    if SHIPPED.is_dir():  # an installed package, whose folder may lie in some other repository
         return "unknown"
 
     def git(*words: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sgpipe.base.errors import SgpipeError
 
-# Of a person at the terminal, of whoever ends jobs, and what Slurm can be asked to send some time before a limit.
+# From the terminal, from whoever ends jobs, and the one that Slurm can be asked to send some time before a limit.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -33,8 +33,8 @@ class StopRequest:
 def stop_signals() -> Iterator[StopRequest]:
     """Turn the signals that ask a process to stop into a request, as long as the block lasts.
 
-    More than one signal asks for the same: a terminal and Snakemake both pass on what a person presses once. Only the
-    main thread of a process can do this; in another one the signals do what they did before.
+    Several signals count as one request: a terminal and Snakemake both pass on a single key press. Only the main thread
+    of a process can do this; in other threads the signals keep their previous effect.
     """
     request, before = StopRequest(), {}
 

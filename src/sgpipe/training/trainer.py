@@ -1,4 +1,4 @@
-"""The trainer: runs that go in step, an epoch at a time, to their results."""
+"""The trainer: trains runs in step, one epoch at a time, and returns their results."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,23 +37,23 @@ def train_runs(
 ) -> list[Result]:
     """Train networks in step.
 
-    Each epoch takes the training samples in an order of its own, drawn from (training.seed, epoch), and ends with a
-    measurement on the validation split. The test split is measured after the last epoch and, unless that is the best by
-    validation accuracy, with the weights of the best.
+    Each epoch takes the training samples in an order of its own, drawn from (training.seed, epoch), and ends with an
+    evaluation on the validation split. The test split is evaluated after the last epoch and, unless that is the best by
+    validation accuracy, also with the weights of the best epoch.
 
     Args:
         specs: The runs, with equal epochs and batch sizes.
         task: Their data.
         engine: The engine.
-        checkpoints: A file for each run, to which its state is saved about once a minute, also within an epoch if the
-            engine can, and from which training resumes; none for training without.
+        checkpoints: A file for each run. Its state is saved there about once a minute, also within an epoch if the
+            engine can, and training resumes from it. Empty to train without checkpoints.
         report: Called after each epoch of each run.
         states: The initial state of every run with conditions, by init id.
-        threads: Tells how many threads the engine may use at the moment.
-        stop: Asked between minibatches; raises Stopped if training is to be left, which saves its state first.
+        threads: Returns how many threads the engine may use at the moment.
+        stop: Called between minibatches; raises Stopped to end training, which saves its state first.
 
     Returns:
-        The result of each run, of status `finished` or `diverged`.
+        The result of each run, with status `finished` or `diverged`.
 
     Raises:
         SgpipeError: An initial state is missing.
@@ -98,7 +98,7 @@ def train_run(spec: RunSpec, task: Task, engine: Engine, *more, **named) -> Resu
 
 @dataclass
 class _UnderWay:
-    """A session in training: where its runs stand, and when that is saved."""
+    """A session in training: the progress of its runs, and when it is saved."""
 
     session: Session
     runs: list[Progress]
@@ -108,20 +108,20 @@ class _UnderWay:
     counted: float = field(default_factory=time.perf_counter)
 
     def between_minibatches(self) -> None:
-        """Save if it is time to. To be called only when the session can say where it stands."""
+        """Save if it is time to. To be called only when the session can return its states."""
         self.stop()
         if time.monotonic() - self.saved > CHECKPOINT_SECONDS:
             self.save()
 
     def save(self) -> None:
-        """Save where the runs stand, if they have files for it."""
+        """Save the progress of the runs, if they have checkpoint files."""
         self.count_time()
         if self.checkpoints:
             save_checkpoints(self.checkpoints, self.session, self.runs)
         self.saved = time.monotonic()
 
     def count_time(self) -> None:
-        """Share out the time since it was last counted among the runs."""
+        """Divide the time since the last call equally among the runs."""
         now = time.perf_counter()
         for run in self.runs:
             run.seconds += (now - self.counted) / len(self.runs)
@@ -129,7 +129,7 @@ class _UnderWay:
 
 
 def _epoch(specs: Sequence[RunSpec], task: Task, under_way: _UnderWay) -> None:
-    """Train and measure one epoch, or what is left of it."""
+    """Train and evaluate one epoch, or what is left of it."""
     runs, session = under_way.runs, under_way.session
     epoch = runs[0].epoch + 1
     if runs[0].trained is None:
@@ -137,7 +137,7 @@ def _epoch(specs: Sequence[RunSpec], task: Task, under_way: _UnderWay) -> None:
         trained = session.train_epoch(orders, under_way.between_minibatches)
         for run, measures in zip(runs, trained, strict=True):
             run.trained = measures
-        under_way.between_minibatches()  # what follows is measured on a state that cannot be saved on the way
+        under_way.between_minibatches()  # the evaluation that follows cannot be saved midway
     sound = [run.sound and bool(np.isfinite(run.trained.loss + run.trained.penalty)) for run in runs]
     measured = session.evaluate("valid", under_way.stop) if any(sound) else [None] * len(runs)
     better = []
@@ -161,7 +161,7 @@ def _epoch(specs: Sequence[RunSpec], task: Task, under_way: _UnderWay) -> None:
 
 
 def _test(session: Session, best: Session, runs: Sequence[Progress], stop: Pause) -> None:
-    """Measure the test split after the last epoch, and with the weights of the best epoch of each run."""
+    """Evaluate the test split after the last epoch, and with the weights of the best epoch of each run."""
     at_end = session.evaluate("test", stop)
     at_best = best.evaluate("test", stop)
     for run, last, chosen in zip(runs, at_end, at_best, strict=True):

@@ -16,7 +16,7 @@ from sgpipe.base.errors import one_of
 from sgpipe.spec.initialisers import INITIALISERS
 
 BIGAMMA_SHAPE = 5.0  # the authors' code; the paper leaves the gamma distribution's two parameters open
-TRUNCATION = 2.0  # standard deviations of the normal before it is cut, as Keras does
+TRUNCATION = 2.0  # where the normal is cut, in standard deviations of the uncut one, as in Keras
 # Mass and standard deviation of what is left of a standard normal between the cuts.
 _MASS = 1 - 2 * ndtr(-TRUNCATION)
 _TRUNCATED_SD = sqrt(1 - 2 * TRUNCATION * np.exp(-(TRUNCATION**2) / 2) / sqrt(2 * np.pi) / _MASS)
@@ -48,14 +48,14 @@ class Family:
 
     name: str
     quantile: Callable  # probability in (0, 1) -> value
-    bound: float | None  # the largest value it can take; None: it has none
+    bound: float | None  # the largest possible value; None if there is none
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
         """Draw independent values, float64, of the given shape."""
         return self.quantile(_open_uniform(generator, shape))
 
     def reach(self, count: int) -> float:
-        """Bound a value: by the largest one there is or, without one, by what 1 in `count` values exceeds.
+        """Bound a value: by the largest possible one or, without one, by the value that 1 in `count` exceeds.
 
         Max and Min of Herranz-Celotti & Rouat (eqs. 34, 35) are infinite for an unbounded distribution; its
         1 - 1/count quantile, about the largest of the `count` weights of a matrix, takes their place.
@@ -78,7 +78,7 @@ def family(name: str) -> Family:
     """Look up a family by name.
 
     Raises:
-        SgpipeError: There is no such family; the message lists those that there are.
+        SgpipeError: There is no such family; the message lists those that exist.
     """
     if name not in FAMILIES:
         raise one_of("distribution", name, FAMILIES)
@@ -103,9 +103,9 @@ def scaled(name: str, variance: float, shape: tuple[int, int], generator: np.ran
 
     Args:
         name: The family.
-        variance: Of the weights.
+        variance: The variance of the weights.
         shape: Units out, units in.
-        generator: Of the random numbers.
+        generator: The random number generator.
     """
     return sqrt(variance) * family(name).draw(shape, generator)
 
@@ -119,7 +119,7 @@ def orthogonal(name: str, shape: tuple[int, int], generator: np.random.Generator
     Args:
         name: The family.
         shape: Units out, units in.
-        generator: Of the random numbers.
+        generator: The random number generator.
 
     Returns:
         float64, with a mean square of 1 / max(shape), whatever the family.
@@ -136,7 +136,7 @@ def initial(name: str, shape: tuple[int, int], generator: np.random.Generator) -
     Args:
         name: One of INITIALISERS, such as `glorot_uniform` or `orthogonal_normal`.
         shape: Units out, units in.
-        generator: Of the random numbers.
+        generator: The random number generator.
 
     Returns:
         float64 of that shape.

@@ -15,7 +15,7 @@ from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.run import RunSpec
 from sgpipe.weights.time_constants import NAMES, time_constants
 
-# What `network.trained_neurons` trains, one value a neuron. Decays are trained as time constants in steps,
+# What `network.trained_neurons` trains, one value per neuron. Decays are trained as time constants in steps,
 # exp(-1/tau), as in the authors' code.
 TRAINED = {
     "lif": NAMES,
@@ -32,12 +32,12 @@ def layout(spec: RunSpec, units: int, classes: int) -> dict[str, tuple[int, ...]
     Args:
         spec: The run.
         units: Input units.
-        classes: Classes or, of a text, words.
+        classes: The number of classes or, for a text, of words.
 
     Returns:
-        Shapes, of matrices (units out, units in). E (words, size) if there is an embedding; of each hidden layer l: Wl,
-        Vl if recurrent, bl if biased, and what is trained of its neurons, e.g. threshold1; W_out, and b_out behind any
-        neuron but zenke2021's. The four gates of an slstm lie below one another.
+        Shapes; those of matrices are (units out, units in). The arrays are E (words, size) if there is an embedding;
+        for each hidden layer l, Wl, Vl if recurrent, bl if biased, and the trained parameters of its neurons, e.g.
+        threshold1; W_out, and b_out for all neurons but zenke2021's. The four gates of an slstm lie below one another.
     """
     network, shapes = spec.network, {}
     embedded, own = spec.words and network.embedding, TRAINED.get(network.neuron, ())
@@ -62,7 +62,7 @@ def layout(spec: RunSpec, units: int, classes: int) -> dict[str, tuple[int, ...]
 
 
 def parameter_count(spec: RunSpec, units: int, classes: int) -> int:
-    """Count the trained values as the papers do, the diagonal of V that stays 0 among them."""
+    """Count the trained values as the papers do, including the diagonal of V, which stays 0."""
     return sum(prod(shape) for shape in layout(spec, units, classes).values())
 
 
@@ -71,18 +71,19 @@ def initial_weights(
 ) -> dict[str, np.ndarray]:
     """Make the weights before training.
 
-    Matrices are drawn by `init.scheme`, the gates of an slstm one by one; an embedding always from Glorot's uniform
-    distribution. `init.gain` multiplies the feed-forward weights of the hidden layers. Biases are 0. Neurons of eq. 1
-    have no connection to themselves.
+    Matrices are drawn by `init.scheme`, the gates of an slstm one by one. An embedding is always drawn from Glorot's
+    uniform distribution. `init.gain` multiplies the feed-forward weights of the hidden layers. Biases are 0. Neurons of
+    eq. 1 have no self-connections.
 
     Args:
         spec: The run.
         units: Input units.
-        classes: Classes or, of a text, words.
-        theory: What is set of each hidden layer: it may set mean and variance of V, and multiply the variance of W.
+        classes: The number of classes or, for a text, of words.
+        theory: The settings of each hidden layer: they may set the mean and variance of V, and multiply the variance of
+            W.
 
     Returns:
-        The arrays of `layout`, of the run's precision.
+        The arrays of `layout`, in the run's precision.
     """
     weights = {}
     for name, shape in layout(spec, units, classes).items():
@@ -107,7 +108,7 @@ def matrix(spec: RunSpec, name: str, shape: tuple[int, int], settings: LayerSett
 
     Args:
         spec: The run.
-        name: Of the matrix, which names its random stream.
+        name: The name of the matrix, which also names its random stream.
         shape: Units out, units in.
         settings: May set its mean and variance.
     """
@@ -121,7 +122,7 @@ def matrix(spec: RunSpec, name: str, shape: tuple[int, int], settings: LayerSett
 
 
 def _own(knobs: Any, name: str, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
-    """Return a matrix of an extension's initialiser; raises SgpipeError if its code does, or if it is not one."""
+    """Draw a matrix by an extension's initialiser; raises SgpipeError if its code fails or returns no such matrix."""
     own = knobs.OWN
     with faults(own.file, own.words):
         drawn = np.array(knobs.draw(shape, generator, name), dtype=np.float64)
@@ -134,13 +135,13 @@ def _own(knobs: Any, name: str, shape: tuple[int, int], generator: np.random.Gen
 def _drawn(
     scheme: str, shape: tuple[int, int], generator: np.random.Generator, settings: LayerSettings | None
 ) -> np.ndarray:
-    """Return a matrix of a scheme, float64, or with the mean and variance that a theory asks for."""
+    """Draw a matrix by a scheme, float64, or with the mean and variance that a theory asks for."""
     mean, variance = (settings.recurrent_mean, settings.recurrent_variance) if settings else (None, None)
     if scheme == "uniform" and variance is None:
         bound = shape[1] ** -0.5
         drawn = uniform(generator, -bound, bound, shape)
     else:
-        # Here: scipy takes a third of a second, which runs of the scheme above need not wait for.
+        # Imported here: scipy takes a third of a second, for which runs of the scheme above need not wait.
         from sgpipe.weights.distributions import family, initial
 
         if variance is None:
@@ -154,7 +155,7 @@ def variance_of(scheme: str, shape: tuple[int, int]) -> float:
     """Compute the variance of a scheme's elements, for a matrix (units out, units in).
 
     Raises:
-        SgpipeError: The scheme is an extension's, of which nothing is known but its draws.
+        SgpipeError: The scheme is an extension's; only its draws are known.
     """
     if scheme in EXTENSIONS.initialisers:
         raise SgpipeError(f"init.scheme: the theory knows no variance of {scheme}, an extension's; name another")
@@ -180,14 +181,14 @@ def family_drawn(scheme: str) -> str:
 
 
 def _of_neurons(spec: RunSpec, kind: str, layer: int) -> np.ndarray:
-    """Return the values, float64, with which the training of a property of a layer's neurons starts."""
+    """Return the initial values, float64, of a trained parameter of a layer's neurons."""
     if spec.network.neuron == "lif":
         return time_constants(spec, kind, layer)
     return _about(_typical(spec, kind), spec.init.seed, f"{kind}{layer}", (spec.network.hidden[layer - 1],))
 
 
 def _typical(spec: RunSpec, kind: str) -> float:
-    """Return the value about which a trained property of the neurons is drawn."""
+    """Return the value around which a trained parameter of the neurons is drawn."""
     network = spec.network
     if kind == "tau_membrane":
         return -1 / log(network.membrane_decay) if network.membrane_decay else 0.0
@@ -195,9 +196,9 @@ def _typical(spec: RunSpec, kind: str) -> float:
 
 
 def _about(typical: float, seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return values from a normal distribution of mean p and deviation 3 p / 7, cut at two deviations.
+    """Draw values from a normal distribution of mean p and deviation 3 p / 7, cut at two deviations.
 
-    So they lie between p / 7 and 13 p / 7, above 0 as p is.
+    So they lie between p / 7 and 13 p / 7, and are positive if p is.
     """
     from sgpipe.weights.distributions import family
 

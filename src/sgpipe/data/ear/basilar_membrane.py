@@ -5,20 +5,20 @@ Position c runs along the membrane, in cm from the stapes. It is a row of damped
     stiffness S(c) = C0 exp(-alpha c) - a        damping R(c) = delta sqrt(C0 m) exp(-alpha c / 2)        mass m
     impedance xi(w, c) = S - m w^2 - i w R       wavenumber g(w, c) = w sqrt(rho / (h xi))
 
-along which a wave travels whose pressure and membrane velocity are, with the phase
-Phi(w, c) = 2 g(w, 0) / alpha + (integral of g from 0 to c) and the Hankel function H of the first kind and order 0,
+A wave travels along it. With the phase Phi(w, c) = 2 g(w, 0) / alpha + (integral of g from 0 to c) and the Hankel
+function H of the first kind and order 0, its pressure and membrane velocity are
 
     p(w, c) = sqrt(Phi / g) H(Phi)        v(w, c) = 2 w / xi(w, c)  p(w, c) / p(w, 0)  z(w)
 
-z is the impedance at the stapes of a canal without damping. Frequencies peak where the stiffness meets the mass:
-the base (c = 0, channel 0) answers to about 22 kHz, the apex to about 100 Hz.
+z is the impedance at the stapes of a canal without damping. A frequency peaks where stiffness and mass balance: the
+base (c = 0, channel 0) responds to about 22 kHz, the apex to about 100 Hz.
 
-Time is written exp(-i w t) above. Cramer et al. (2020) multiplied v with a discrete Fourier transform, which is
-written exp(+i w t): their responses run backwards, and a channel moves before the sound that moves it (by 2 ms at
-1.4 kHz, 22 ms at 140 Hz). The Heidelberg data have that in them; `backward` says which is meant.
+Time is exp(-i w t) above. Cramer et al. (2020) multiplied v with a discrete Fourier transform, for which time is
+exp(+i w t). So their responses run backwards, and a channel moves before the sound that moves it (by 2 ms at 1.4 kHz,
+22 ms at 140 Hz). The Heidelberg data contain this; `backward` selects the direction.
 
-Neighbouring channels move together: two real signals are one complex one, and n samples a time step are n signals of
-one sample a step, of sounds that are shifted by a sample. So all transforms are of as many numbers as there are steps.
+Neighbouring channels are transformed together: two real signals form one complex signal. n samples per time step are n
+signals of one sample per step, of sounds shifted by a sample each. So every transform has as many numbers as steps.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,24 +27,24 @@ from functools import lru_cache
 from math import gcd
 
 import numpy as np
-import scipy  # its parts load when they are used: reading the Snakefile need not wait a second for them
+import scipy  # its submodules load on first use: reading the Snakefile need not wait a second for them
 
 from sgpipe.data.ear.fourier import Parts, Plan, plan, smooth, transform
 
 BLOCK = 0.125  # s: sounds are padded to a multiple of it, so that few sets of filters are made
-PLACES = 16  # channels of a band: two vectors of eight, and few enough for their samples to stay in cache
-LOWEST, HIGHEST = 10.0, 16000.0  # Hz: what is heard
-GRID = 900  # frequencies, evenly spaced in their logarithm, at which the equations above are evaluated
-SILENT = 1e-9  # what moves a channel less than this share of its peak is left out
-FAINT = 1e-2  # a channel is sampled for the frequencies that move it more than this share of its peak
-OVERSAMPLING = 3  # samples a period of the highest of these, so that rectifying sees the peaks
+PLACES = 16  # channels per band: two vectors of eight, and few enough for their samples to stay in cache
+LOWEST, HIGHEST = 10.0, 16000.0  # Hz: the range of hearing
+GRID = 900  # logarithmically spaced frequencies at which the equations above are evaluated
+SILENT = 1e-9  # frequencies that move a channel by less than this share of its peak are left out
+FAINT = 1e-2  # a channel's sampling rate covers the frequencies that move it by more than this share of its peak
+OVERSAMPLING = 3  # samples per period of the highest of these, so that rectification catches the peaks
 
 
 @dataclass(frozen=True)
 class Membrane:
-    """Parameters of the membrane, in cgs units: those of Cramer et al. (2020).
+    """Parameters of the membrane, in cgs units, from Cramer et al. (2020).
 
-    Their published program had C0 = 1e8 at first and 1e9 later; recordings encoded with it tell that 1e9 is meant.
+    Their published program first had C0 = 1e8 and later 1e9; recordings encoded with it show that 1e9 is meant.
     """
 
     channels: int = 700  # places, evenly spaced
@@ -60,7 +60,7 @@ class Membrane:
 
 
 def transfer(membrane: Membrane, frequency: np.ndarray) -> np.ndarray:
-    """Compute the transfer function v(w, c) from a sound to the velocity of the membrane. Time is exp(-i w t).
+    """Compute the transfer function v(w, c) from a sound to the membrane's velocity, with time as exp(-i w t).
 
     Args:
         membrane: The parameters.
@@ -71,7 +71,7 @@ def transfer(membrane: Membrane, frequency: np.ndarray) -> np.ndarray:
     """
     omega = 2 * np.pi * frequency
     place = np.linspace(0.0, membrane.length, membrane.channels)[:, None]
-    refine = max(1, round(membrane.length / 0.0025 / membrane.channels))  # the integral wants steps of 25 um
+    refine = max(1, round(membrane.length / 0.0025 / membrane.channels))  # the integral needs steps of 25 um
     fine = np.linspace(0.0, membrane.length, (membrane.channels - 1) * refine + 1)[:, None]
     wavenumber = omega * np.sqrt(membrane.density / membrane.height / _impedance(membrane, omega, fine))
     pieces = (wavenumber[1:] + wavenumber[:-1]) / 2 * (fine[1] - fine[0])
@@ -99,10 +99,10 @@ def _stapes(membrane: Membrane, omega: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """A few neighbouring channels of one sampling rate."""
+    """A few neighbouring channels with one sampling rate."""
 
     channels: slice
-    per_step: int  # samples a time step
+    per_step: int  # samples per time step
     filters: np.ndarray  # float32 (frequencies from 0 in steps of 1 / duration, 2, 2, 8): see `packed`
 
 
@@ -111,15 +111,15 @@ class Bank:
     """All filters for sounds of one duration (s)."""
 
     duration: float
-    step_rate: int  # steps a second
+    step_rate: int  # steps per second
     channels: int
     bands: tuple[Band, ...]
     plan: Plan  # of transforms over all time steps
-    shifts: dict[int, np.ndarray]  # for each per_step: complex64 (per_step, frequencies), what shifts by a sample each
+    shifts: dict[int, np.ndarray]  # by per_step: for shifts by 0, 1, ... samples, complex64 (per_step, frequencies)
 
 
 def padded(samples: int, rate: int) -> float:
-    """Choose the duration in s at which a sound is analysed: a multiple of BLOCK that suits the Fourier transforms.
+    """Choose the duration in s to which a sound is padded: a multiple of BLOCK that suits the Fourier transforms.
 
     Args:
         samples: Length of the sound.
@@ -135,10 +135,10 @@ def spectra(wave: np.ndarray, rate: int, bank: Bank) -> dict[int, np.ndarray]:
     """Compute the spectra of a sound and of its shifts by 0, 1, ... samples.
 
     Args:
-        wave: The sound, (samples,), padded here with silence to the duration of the bank. Its end meets its beginning,
-            as in a periodic sound, so both should be faded out.
+        wave: The sound, (samples,), padded here with silence to the bank's duration. The transform treats it as
+            periodic, so it should be faded in and out.
         rate: Its sample rate in Hz.
-        bank: The filters, made for a duration that `padded` gave.
+        bank: The filters, made for a duration from `padded`.
 
     Returns:
         For each number of samples per step in the bank, complex64 (shifts, frequencies).
@@ -155,7 +155,7 @@ def spectra(wave: np.ndarray, rate: int, bank: Bank) -> dict[int, np.ndarray]:
 
 
 def movement(bank: Bank, heard: Mapping[int, np.ndarray]) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield the velocity of the membrane, some channels at a time.
+    """Yield the velocity of the membrane, a few channels at a time.
 
     Args:
         bank: The filters.
@@ -170,7 +170,7 @@ def movement(bank: Bank, heard: Mapping[int, np.ndarray]) -> Iterator[tuple[slic
 
 
 def _row(band: Band, heard: np.ndarray, how: Plan) -> Parts:
-    """Return the spectrum of every `per_step`-th sample, (steps, 8): in time, channels 0-7 are its real part."""
+    """Return the spectrum of every `per_step`-th sample, (steps, 8); in time, channels 0-7 are the real part."""
     steps = how.between.shape[0] * how.between.shape[1]
     bins = min(len(heard), len(band.filters))
     a, b = np.moveaxis(band.filters[:bins], 2, 0)  # real and imaginary parts, (bins, 2, 8)
@@ -191,7 +191,7 @@ def bank(membrane: Membrane, duration: float, step_rate: int) -> Bank:
 
     Args:
         membrane: The parameters.
-        duration: Of the sounds in s, as `padded` gives it.
+        duration: The sounds' duration in s, from `padded`.
         step_rate: Time steps per second.
     """
     grid, size, limit, top = _grid(membrane)
@@ -237,16 +237,16 @@ def packed(filters: np.ndarray) -> np.ndarray:
 
 
 def unpacked(band: Band) -> np.ndarray:
-    """Undo `packed`: take the filters of a band as complex64 (channels, frequencies)."""
+    """Undo `packed`: return the filters of a band as complex64 (channels, frequencies)."""
     parts = band.filters.transpose(2, 1, 3, 0).reshape(2, PLACES, -1)
     return (parts[0] + 1j * parts[1])[: band.channels.stop - band.channels.start]
 
 
 @lru_cache(maxsize=2)
 def _grid(membrane: Membrane) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Compute frequencies (F,), the logarithm of v there (channels, F), and up to where each channel is not faint.
+    """Compute frequencies (F,), the logarithm of v there (channels, F), and two limits per channel, each (channels,).
 
-    That is its highest frequency that is not FAINT, and its highest that is not SILENT, each (channels,).
+    The limits are a channel's highest frequency that is not FAINT, and its highest that is not SILENT.
     """
     grid = np.geomspace(LOWEST, HIGHEST, GRID)
     velocity = transfer(membrane, grid)

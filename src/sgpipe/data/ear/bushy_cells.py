@@ -1,15 +1,15 @@
-"""Nerve activity to spikes: one bushy cell a channel, which listens to the 40 nerve fibres of its place.
+"""Nerve activity to spikes: one bushy cell per channel, which receives the 40 nerve fibres of its place.
 
-A fibre fires at the rate that its hair cell sets, and not within 1 ms of its last spike. A bushy cell is a leaky
+A fibre fires at the rate set by its hair cell, but not within 1 ms of its last spike. A bushy cell is a leaky
 integrate-and-fire neuron with current-based synapses (Cramer et al. 2020):
 
     dI/dt = -I / tau_syn + (spikes of the 40 fibres)        dv/dt = -v / tau_mem + weight I
 
-with a threshold of 1, after which v stays at 0 for a refractory time. It takes about a dozen spikes within a
-millisecond to fire it, so it keeps time better than its fibres and is nearly silent in quiet.
+with a threshold of 1; after a spike, v stays at 0 for a refractory time. The cell needs about a dozen input spikes
+within a millisecond to fire, so its timing is more precise than its fibres', and it is nearly silent in quiet.
 
-The fibres of a place are alike, so only the number that fires is drawn, by inverting the Poisson distribution. Of an
-expected number above 1 the excess counts as it is: such volleys fire the cell with or without noise.
+The fibres of a place are identical, so only the number that fires is drawn, by inverting the Poisson distribution. If
+the expected number exceeds 1, the excess is added without noise: such volleys fire the cell in any case.
 """
 
 from collections import deque
@@ -19,8 +19,8 @@ import numpy as np
 
 from sgpipe.data.ear.hair_cells import lost
 
-PUBLISHED_STEP = 1 / 24000  # s, of Cramer et al. (2020); a steady drive moves v here as far as with this step there
-TERMS = 4  # a draw is at most this many spikes; more have a chance below 0.004 for a mean of 1
+PUBLISHED_STEP = 1 / 24000  # s, of Cramer et al. (2020); a steady drive moves v as far here as theirs with this step
+TERMS = 4  # the largest number that is drawn; more spikes have a probability below 0.004 at a mean of 1
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class BushyCell:
 
 
 def _gain(cell: BushyCell, dt: float) -> float:
-    """Return what a steady current adds up to in v, for a step of dt s, in units of its weight in each step."""
+    """Return the v that a steady current builds up, for a step of dt s, in units of its weight in each step."""
     return dt / ((1 - np.exp(-dt / cell.tau_syn)) * (1 - np.exp(-dt / cell.tau_mem)))
 
 
@@ -46,8 +46,8 @@ class BushyCells:
         rest = round(cell.refractory / dt)  # steps
         self.current, self.voltage = np.zeros((2, places), np.float32)
         self.free = np.full(places, cell.fibres, np.float32)  # fibres that are not refractory
-        self.recent = np.zeros((rest, places), np.float32)  # how many fired in each of the last steps
-        self.resting = deque([np.empty(0, np.int64)] * (rest - 1), maxlen=rest - 1)  # cells that fired in them
+        self.recent = np.zeros((rest, places), np.float32)  # fibres that fired in each of the last steps
+        self.resting = deque([np.empty(0, np.int64)] * (rest - 1), maxlen=rest - 1)  # cells that fired in those steps
         self.excess, self.small, self.term, self.terms, self.sum = np.empty((5, places), np.float32)
         self.hit, self.drawn = np.empty((2, places), np.uint8)
         self.keep_current, self.keep_voltage = np.float32(np.exp([-dt / cell.tau_syn, -dt / cell.tau_mem]))
@@ -58,7 +58,7 @@ class BushyCells:
         """Advance all cells by one time step.
 
         Args:
-            rate: Expected spikes in this step of a fibre that is not refractory, float32 (places,).
+            rate: Expected spikes per non-refractory fibre in this step, float32 (places,).
             random: Uniform in [0, 1), (places,).
 
         Returns:
@@ -82,14 +82,14 @@ class BushyCells:
         place = self.now % len(self.recent)
         self.now += 1
         fired = self.recent[place]
-        self.free += fired  # those that fired a refractory time ago
+        self.free += fired  # fibres that fired one refractory time ago
         np.multiply(rate, self.free, out=excess)
         np.minimum(excess, 1, out=small)
         excess -= small
         none = 1 - lost(small)
         np.greater(random, none, out=self.drawn.view(bool))
         term[:] = terms[:] = 1
-        for number in range(1, TERMS):  # the chance of at most so many is exp(-x) (1 + x + x^2 / 2 + ...)
+        for number in range(1, TERMS):  # the probability of at most `number` is exp(-x) (1 + x + x^2 / 2 + ...)
             term *= small
             if number > 1:
                 term *= np.float32(1 / number)

@@ -2,12 +2,12 @@
 
     sound --- basilar_membrane.py ---> movement --- hair_cells.py ---> nerve activity --- bushy_cells.py ---> spikes
 
-A sound is brought to a root mean square of 0.3 and faded in and out over its whole length (Hann), as theirs were.
-Channel 0 hears the highest frequencies. Written anew from the equations; where theirs steps at 24 kHz, hair cells and
-neurons here advance in steps of 1/8 ms with integrators that are exact for constant input, and what a fast channel's
-hair cells release is the mean over such a step.
+A sound is scaled to a root mean square of 0.3 and faded in and out over its whole length (Hann), as theirs were.
+Channel 0 hears the highest frequencies. The code is written anew from the equations. Theirs steps at 24 kHz; here, hair
+cells and neurons advance in steps of 1/8 ms, with integrators that are exact for constant input. The release of a fast
+channel's hair cells is averaged over such a step.
 
-The spikes of a recording depend on nothing but its samples, its name (which names the random stream), and the model.
+The spikes of a recording depend only on its samples, its name (which names the random stream), and the model.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,10 @@ from sgpipe.data.ear.basilar_membrane import Membrane, bank, padded, spectra
 from sgpipe.data.ear.bushy_cells import BushyCell
 from sgpipe.data.ear.hair_cells import HairCell
 
-VERSION = 2  # raised whenever spikes change: kept spikes of another version are made anew
+VERSION = 2  # raised whenever the spikes change: kept spikes of another version are then made anew
 STEP_RATE = 8000  # steps per second, of hair cells and neurons
 LOUDNESS = 0.3  # root mean square
-SIDE_BY_SIDE = 12  # sounds: enough to be fast, few enough for memory
+SIDE_BY_SIDE = 12  # sounds processed together: enough to be fast, few enough for memory
 
 
 Spikes = tuple[np.ndarray, np.ndarray]  # times and channels
@@ -73,12 +73,12 @@ def conditioned(samples: np.ndarray, loudness: float = LOUDNESS) -> np.ndarray:
 def encode_files(
     folder: Path, names: Sequence[str], workers: int = 1, ear: Ear = HUMAN
 ) -> Iterator[tuple[int, Spikes]]:
-    """Turn audio files into spikes, the shortest first, and yield those of each as they come; see `encode`.
+    """Turn audio files into spikes, shortest first, and yield each file's spikes once they are ready; see `encode`.
 
-    A caller that writes them away at once needs memory for a few sounds only.
+    A caller that saves them at once needs memory for a few sounds only.
 
     Args:
-        folder: Where the files are.
+        folder: The folder with the files.
         names: Their paths below it.
         workers: Parallel workers; the result does not depend on their number.
         ear: The parameters.
@@ -89,7 +89,7 @@ def encode_files(
     Raises:
         SgpipeError: A file cannot be read; the message names it.
     """
-    # Sounds of like lengths together: filters are made for one duration at a time, and no sound waits for another.
+    # Sounds of similar length go together: filters are made for one duration at a time, and no sound waits for another.
     seconds = [audio_seconds(folder / name) for name in names]
     order = sorted(range(len(names)), key=lambda row: (seconds[row], names[row]))
     batches = [order[start : start + SIDE_BY_SIDE] for start in range(0, len(order), SIDE_BY_SIDE)]
@@ -97,19 +97,19 @@ def encode_files(
 
     def heard(rows: Sequence[int]) -> list[Spikes]:
         sounds = [Sound(names[row], *read_audio(folder / names[row])) for row in rows]
-        with making:  # else two threads make the same filters
+        with making:  # or two threads would make the same filters
             for duration in {padded(len(sound.samples), sound.rate) for sound in sounds}:
                 bank(ear.membrane, duration, STEP_RATE)
         return encode(sounds, ear)
 
-    # Threads, since kernel and numpy leave the interpreter free while they compute, and no array has to change process.
+    # Threads, since kernel and numpy release the interpreter while they compute, and no array has to change process.
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         for rows, found in zip(batches, pool.map(heard, batches), strict=True):
             yield from zip(rows, found, strict=True)
 
 
 def encode(sounds: Sequence[Sound], ear: Ear = HUMAN, loudness: float = LOUDNESS) -> list[Spikes]:
-    """Turn sounds into spikes. They advance side by side, which saves time and changes nothing else.
+    """Turn sounds into spikes. They are processed side by side, which saves time and does not change the result.
 
     Args:
         sounds: The sounds.
@@ -117,7 +117,7 @@ def encode(sounds: Sequence[Sound], ear: Ear = HUMAN, loudness: float = LOUDNESS
         loudness: The root mean square to which each sound is scaled.
 
     Returns:
-        For each sound the times in s (float64) and channels (uint16) of its spikes, in order of time.
+        For each sound, the times in s (float64) and channels (uint16) of its spikes, in order of time.
     """
     listen = compiled.listen if compiled.built() else plain.listen
     found: list[Spikes | None] = [None] * len(sounds)

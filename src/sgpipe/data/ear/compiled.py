@@ -1,8 +1,8 @@
-"""From spectra to spikes in the compiled kernel (`src/`): the bits of plain.py, on any instruction set.
+"""From spectra to spikes in the compiled kernel (`src/`): bit-identical to plain.py, on any instruction set.
 
-Bits are the same since both do the same additions, multiplications and divisions in the same order, without fused
-multiply-adds, and leave none to a library: exp is a polynomial (hair_cells.py), the transforms are fourier.py's. The
-kernel draws what `Generator.random` would, from the key of the stream's Philox generator.
+The bits are the same because both do the same additions, multiplications and divisions in the same order, without fused
+multiply-adds or library functions: exp is a polynomial (hair_cells.py), and the transforms are those of fourier.py. The
+kernel draws the same numbers as `Generator.random`, from the key of the stream's Philox generator.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,10 @@ def listen(
     bushy: BushyCell,
     isa: str = "auto",
 ) -> list[np.ndarray]:
-    """Compute the spikes of sounds of one duration to the bit as `plain.listen`, which describes the arguments.
+    """Compute the spikes of sounds of one duration, bit-identical to `plain.listen`, which describes the arguments.
 
-    `isa` is an instruction set of the kernel, `auto` the best that the machine has. Python's global interpreter lock is
-    released. The random streams are not advanced.
+    `isa` is an instruction set of the kernel; `auto` is the best one that the machine has. Python's global interpreter
+    lock is released. The random streams are not advanced.
     """
     dt = 1 / bank.step_rate
     cells = BushyCells(bushy, 1, dt)
@@ -65,7 +65,7 @@ def listen(
 
 
 def _hair(hair: HairCell, dt: float, samples: int) -> np.ndarray:
-    """Return the numbers of HairCells in src/ear.hpp, in its order."""
+    """Return the fields of HairCells in src/ear.hpp, in their order there."""
     pools = Pools(hair, 1, dt)
     push = [hair.offset, hair.half, scale(hair, dt, samples)]
     state = [pools.ready[0], pools.cleft[0], pools.returning[0]]
@@ -74,7 +74,7 @@ def _hair(hair: HairCell, dt: float, samples: int) -> np.ndarray:
 
 
 def _key(generator: np.random.Generator) -> np.ndarray:
-    """Return the key of a Philox generator from which nothing was drawn; raises ValueError for any other."""
+    """Return the key of a Philox generator from which nothing has been drawn; raises ValueError for any other."""
     state = generator.bit_generator.state
     if state["bit_generator"] != "Philox" or np.any(state["state"]["counter"]) or state["buffer_pos"] != 4:
         raise ValueError("a stream of the ear must be a Philox generator at its start")

@@ -1,13 +1,14 @@
-"""Fourier transforms of many channels side by side, in an order of operations that is written down.
+"""Fourier transforms of many channels side by side, with a fixed order of operations.
 
 The inner ear's compiled kernel (`src/transform.hpp`) does the same additions and multiplications in the same order, so
-both give the same bits; the transforms of libraries promise none. Mixed radix, decimation in frequency: for n = p m s,
+both give the same bits; library transforms do not guarantee any order. Mixed radix, decimation in frequency: for
+n = p m s,
 
     y[q + s (p j + i)] = exp(2 pi i' i j / (p m)) sum over r of x[q + s (j + m r)] exp(2 pi i' i r / p)
 
-turns n numbers into others, with s = 1 first and s p after it, and ends at the transform with m = 1 (Stockham). Of a
-long row, k = k1 M2 + k2 and t = t1 + M1 t2, the columns (k1 to t1) are transformed first and then the rows, so that
-what is worked on stays in the cache.
+is one pass over n numbers. s is 1 at first and s p after the pass; the transform is complete after the pass with m = 1
+(Stockham). For a long row, k = k1 M2 + k2 and t = t1 + M1 t2: the columns (k1 to t1) are transformed first and then the
+rows, so that the numbers in use stay in the cache.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class Pass:
 
     radix: int
     roots: np.ndarray  # float32 (radix, 2): cos and sin of 2 pi i / radix
-    twiddles: np.ndarray  # float32 (m, radix - 1, 2): the first factor above, of i = 1, 2, ...
+    twiddles: np.ndarray  # float32 (m, radix - 1, 2): the first factor above, for i = 1, 2, ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class Plan:
 
 
 def smooth(number: int) -> bool:
-    """Tell whether there is a plan for rows of a given length, i.e. whether it has no prime factor above 13."""
+    """Tell whether rows of a given length can be planned, i.e. whether it has no prime factor above 13."""
     for radix in RADICES:
         while number % radix == 0:
             number //= radix
@@ -46,7 +47,7 @@ def smooth(number: int) -> bool:
 
 
 def plan(number: int) -> Plan:
-    """Plan the transform of rows of `number` values, which has no prime factor above 13."""
+    """Plan the transform of rows of `number` values; `number` must have no prime factor above 13."""
     if not smooth(number):
         raise ValueError(f"{number} has a prime factor above 13")
     divisors = [size for size in range(1, number + 1) if number % size == 0]

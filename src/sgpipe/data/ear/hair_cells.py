@@ -1,17 +1,17 @@
 """Movement to nerve activity: inner hair cells that release transmitter from pools, after Meddis (1986, 1988).
 
-A cell holds transmitter ready for release (q), in the cleft (c) and on its way back (w); the shares of a full store M:
+A cell's transmitter is ready for release (q), in the cleft (c) or on its way back (w), as shares of a full store M:
 
     permeability  k = g (v + A) / (v + A + B) where v + A > 0, else 0        v: velocity of the membrane
     dq/dt = y (M - q) + x w - k q        dc/dt = k q - (l + r) c        dw/dt = r c - x w
 
-Each fibre of the auditory nerve at the cell fires at the rate h c. So a sound's onset, which finds the pool full,
-is answered more strongly than its middle, and low tones are followed cycle by cycle.
+Each fibre of the auditory nerve at the cell fires at the rate h c. The pool is full at a sound's onset, so the response
+is stronger there than later in the sound, and low tones are followed cycle by cycle.
 
-The rates are stiff for a step of 1/8 ms, so a step is exact for constant k: the pool loses the share
-1 - exp(-k dt), and the cleft goes exponentially towards balance.
+The equations are stiff for a step of 1/8 ms, so a step is exact for constant k: the pool loses the share
+1 - exp(-k dt), and the cleft relaxes exponentially to its balance.
 
-What follows step by step is written out operation by operation: the compiled kernel (`src/listen.cpp`) does the same.
+The time steps are written out operation by operation: the compiled kernel (`src/listen.cpp`) does the same operations.
 """
 
 from dataclasses import dataclass
@@ -40,14 +40,14 @@ class HairCell:
         return c * (self.loss + self.recovery) / k, c, c * self.recovery / self.reprocess
 
 
-# (1 - exp(-y)) / y for y from 0 to 1, to 3e-9: the polynomial through its values at the Chebyshev nodes.
+# (1 - exp(-y)) / y for y from 0 to 1, accurate to 3e-9: the polynomial through its values at the Chebyshev nodes.
 SERIES = np.array(
     [1.0, -0.49999979, 0.16666341, -0.041646849, 0.0082755052, -0.0013007750, 0.00012907632], dtype=np.float32
 )
 
 
 def lost(y: np.ndarray) -> np.ndarray:
-    """Compute 1 - exp(-y), float32, for y from 0 to 1, with the same bits on every machine, unlike a library's exp."""
+    """Compute 1 - exp(-y), float32, for y from 0 to 1; unlike a library's exp, it gives the same bits everywhere."""
     c = SERIES
     square = y * y
     low = (y * c[1] + c[0]) + square * (y * c[3] + c[2])
@@ -60,7 +60,7 @@ def released(cell: HairCell, velocity: np.ndarray, dt: float) -> np.ndarray:
 
     Args:
         cell: The parameters.
-        velocity: Of the membrane, float32 (channels, steps, samples per step). It is overwritten.
+        velocity: The membrane's velocity, float32 (channels, steps, samples per step). It is overwritten.
         dt: Time step in s.
 
     Returns:
@@ -100,22 +100,22 @@ class Pools:
         self.ejected, self.work = np.empty((2, cells), np.float32)
         clearing = cell.loss + cell.recovery
         stays = np.exp(-clearing * dt)
-        # What leaves the cleft within a step: of what was there, and of what arrives evenly during the step.
+        # Shares that leave the cleft within a step: of its content, and of what arrives evenly during the step.
         self.of_old, self.of_new = np.float32(1 - stays), np.float32(1 - (1 - stays) / (clearing * dt))
         self.keep, self.full = np.float32(1 - cell.replenish * dt), np.float32(cell.replenish * dt * cell.store)
         self.recovery, self.reprocess = np.float32(cell.recovery / clearing), np.float32(cell.reprocess * dt)
-        self.firing = np.float32(cell.firing / clearing)  # x what leaves = h x the mean of c over the step x dt
+        self.firing = np.float32(cell.firing / clearing)  # times the amount that leaves = h dt (mean of c)
 
     def step(self, share: np.ndarray, out: np.ndarray) -> None:
         """Advance the pools of all channels by one time step.
 
         Args:
-            share: Of the ready pool, what is released, float32 (channels,).
-            out: Overwritten with the expected spikes of a fibre in this step.
+            share: The released share of the ready pool, float32 (channels,).
+            out: Overwritten with the expected spikes per fibre in this step.
         """
         ready, cleft, returning, ejected, work = self.ready, self.cleft, self.returning, self.ejected, self.work
         np.multiply(ready, share, out=ejected)
-        np.multiply(cleft, self.of_old, out=out)  # what leaves the cleft
+        np.multiply(cleft, self.of_old, out=out)  # the amount that leaves the cleft
         np.multiply(ejected, self.of_new, out=work)
         out += work
         cleft += ejected

@@ -1,4 +1,4 @@
-"""From spectra to spikes in numpy: what the compiled kernel does (compiled.py), bit by bit, at a tenth of its speed."""
+"""From spectra to spikes in numpy: bit-identical to the compiled kernel (compiled.py), at a tenth of its speed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,12 +25,12 @@ def listen(
         bank: The filters for that duration.
         heard: The `spectra` of each sound.
         steps: How many time steps each sound lasts.
-        draws: The random stream of each sound, from its start.
+        draws: The random stream of each sound, at its start.
         hair: Parameters of the hair cells.
         bushy: Parameters of the bushy cells.
 
     Returns:
-        For each sound step x channels + channel of every spike, int64, rising.
+        For each sound, step x channels + channel of every spike, int64, ascending.
     """
     channels, dt = bank.channels, 1 / bank.step_rate
     share = np.zeros((max(steps), len(heard), channels), np.float32)
@@ -45,7 +45,7 @@ def listen(
 def _fire(
     share: np.ndarray, draws: Sequence[np.random.Generator], hair: HairCell, bushy: BushyCell, dt: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the step and the flat place (sound, channel) of every spike; `share` is (steps, sounds, channels)."""
+    """Return the step and the flat index (sound, channel) of every spike; `share` is (steps, sounds, channels)."""
     steps, sounds, channels = share.shape
     places = sounds * channels
     pools, cells = Pools(hair, places, dt), BushyCells(bushy, places, dt)

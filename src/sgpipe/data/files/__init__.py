@@ -1,1 +1,1 @@
-"""Where the files of published data sets are, what names them, and how they are fetched."""
+"""Where the files of published data sets are, how they are identified, and how they are fetched."""

@@ -1,4 +1,4 @@
-"""Digests of files: the MD5 of each, and one digest for a set."""
+"""Digests of files: the MD5 of each file, and one digest for a set of files."""
 
 import hashlib
 import json
@@ -23,5 +23,5 @@ def md5(path: Path) -> str:
 
 
 def files_digest(sums: dict[str, str]) -> str:
-    """Compute the value of `data.files` from the MD5 of each file, by name."""
+    """Compute the value of `data.files` from the MD5s of the files by name."""
     return f"{len(sums)}-{digest(json.dumps(sums, sort_keys=True))}"

@@ -1,4 +1,4 @@
-"""Download published files from the first server that answers, resumed when interrupted, and checked."""
+"""Downloads published files from the first server that answers, resumes when interrupted, and checks them."""
 
 import hashlib
 import http.client
@@ -20,16 +20,16 @@ from sgpipe.data.files.in_place import Check, looked_at
 from sgpipe.data.files.published import SETS, SETS_OF, Published
 from sgpipe.data.files.unpack import unpack
 
-TRIES = 5  # at each place; a try that got any further does not count
+TRIES = 5  # at each address; a try that made progress does not count
 PAUSE = 1.0  # s between tries
-SECONDS = 60.0  # without a byte
+SECONDS = 60.0  # timeout without a byte
 CHUNK = 1 << 18
 HEADERS = {"User-Agent": "sgpipe"}
 PART = ".part"
 
 
 class _Cut(Exception):
-    """This place did not give the whole file."""
+    """This address did not give the whole file."""
 
 
 def fetch_task(task: str, folder: Path | str) -> list[str]:
@@ -54,13 +54,13 @@ def fetch_task(task: str, folder: Path | str) -> list[str]:
 def fetch(item: Published, folder: Path, check: Check | None = None) -> bool:
     """Fetch one published file, or fetch and unpack an archive, unless it is there.
 
-    Parallel processes wait for each other. A usable file is left as it is. A damaged one is renamed, never deleted, and
-    only once its replacement is there.
+    Parallel processes wait for each other. A usable file is left untouched. A damaged one is renamed, never deleted,
+    and only once its replacement is there.
 
     Args:
         item: The file.
         folder: The data folder.
-        check: Raises SgpipeError on a damaged file. A folder is damaged if files of the archive are missing from it.
+        check: Raises SgpipeError for a damaged file. A folder is damaged if files of the archive are missing from it.
 
     Returns:
         Whether it was fetched.
@@ -89,7 +89,7 @@ def fetch(item: Published, folder: Path, check: Check | None = None) -> bool:
 
 
 def _fetched(item: Published, target: Path) -> Path:
-    """Return the whole file, or the folder that was in it, under a hidden name beside its place."""
+    """Return the whole file, or the folder from the archive, under a hidden name beside its target."""
     part = target.with_name(f".{item.name}{PART}")
     _from_anywhere(item, part)
     if not item.inside:
@@ -98,18 +98,18 @@ def _fetched(item: Published, target: Path) -> Path:
     try:
         unpack(part, fresh, item.inside)
     finally:
-        part.unlink()  # if it is bad, so that the next call fetches it anew
+        part.unlink()  # in case it is bad, so that the next call fetches it anew
     return fresh
 
 
 def _from_anywhere(item: Published, part: Path) -> None:
-    """Bring `part` to the whole file, checked; raises SgpipeError, with what each place said, if none gives it."""
+    """Complete and check the file `part`; raises SgpipeError with each address's problem if none gives it."""
     said = []
     for address in item.addresses:
         try:
             resumed = part.exists()
             problem = _from_one(item, address, part) or wrong(part, item)
-            if problem and resumed:  # what another call or place has left may have been the bad part: start afresh
+            if problem and resumed:  # the bad part may come from an earlier call or address: start afresh
                 part.unlink()
                 problem = _from_one(item, address, part) or wrong(part, item)
             if problem is None:
@@ -122,9 +122,9 @@ def _from_anywhere(item: Published, part: Path) -> None:
 
 
 def _from_one(item: Published, address: str, part: Path) -> str | None:
-    """Fetch from one place, again from where it was cut; return what is wrong with the file if that shows already.
+    """Fetch from one address, resuming after interruptions; return what is wrong with the file if already known.
 
-    Raises _Cut if the place does not give the whole file; what it gave stays in `part`.
+    Raises _Cut if the address does not give the whole file; what it gave stays in `part`.
     """
     tries = TRIES
     while True:
@@ -134,10 +134,10 @@ def _from_one(item: Published, address: str, part: Path) -> str | None:
         try:
             _stream(item, address, part, before)
         except urllib.error.HTTPError as error:
-            if error.code == 416 and before:  # there is nothing after what we have: whole, or another file
+            if error.code == 416 and before:  # nothing follows what we have: it is whole, or another file
                 return None
             raise _Cut(f"HTTP {error.code} {error.reason}") from error
-        except urllib.error.URLError as error:  # no connection: try the next place
+        except urllib.error.URLError as error:  # no connection: try the next address
             raise _Cut(str(error.reason)) from error
         except (OSError, http.client.HTTPException) as error:
             if getattr(error, "errno", None) in DISK_FULL:
@@ -153,10 +153,10 @@ def _from_one(item: Published, address: str, part: Path) -> str | None:
 
 
 def _stream(item: Published, address: str, part: Path, before: int) -> None:
-    """Append what is missing to `part`; raises ConnectionError if the connection ends early."""
+    """Append the missing bytes to `part`; raises ConnectionError if the connection ends early."""
     headers = {**HEADERS, **({"Range": f"bytes={before}-"} if before else {})}
     with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=SECONDS) as answer:
-        if before and answer.status != 206:  # this server starts again from the beginning
+        if before and answer.status != 206:  # this server starts from the beginning
             before = 0
         length = answer.headers.get("Content-Length")
         total = before + int(length) if length else item.size
@@ -168,7 +168,7 @@ def _stream(item: Published, address: str, part: Path, before: int) -> None:
                 file.write(chunk)
                 bar.update(len(chunk))
                 if item.size is not None and file.tell() > item.size:
-                    return  # another file: no need to see its end
+                    return  # another file: no need to read on
             got = file.tell()
     if total is not None and got < total:
         raise ConnectionError(f"cut after {got:,} of {total:,} bytes")
@@ -194,7 +194,7 @@ def wrong(path: Path, item: Published) -> str | None:
 
 
 def _listed(item: Published) -> str | None:
-    """Return a file's MD5 as its publisher's list has it; None if there is no list."""
+    """Return a file's MD5 from its publisher's list; None if there is no list."""
     if item.sums is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What exists at the place of a published file before it is downloaded: the file, a damaged one, or another one."""
+"""What already exists where a published file would be downloaded: the file, a damaged one, or another one."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,22 +10,22 @@ from sgpipe.data.files.published import UNPACKED, Published
 from sgpipe.data.files.reading import standing_at
 
 UNPACKED_MD5 = {name: md5 for files in UNPACKED.values() for name, md5 in files.items()}
-Check = Callable[[Path], None]  # raises SgpipeError on a file that its reader cannot use
+Check = Callable[[Path], None]  # raises SgpipeError for a file that its reader cannot use
 
 
 def looked_at(target: Path, item: Published, check: Check | None) -> tuple[list[Path], dict[Path, str]]:
-    """Look at what is already at the place of a published file, and sort it into usable and damaged.
+    """Look at what is already at the path of a published file, and sort it into usable and damaged.
 
-    A gzipped file may also be there unpacked. A readable file is usable even if it is not the published one, with a
-    notice.
+    A gzipped file may also be there unpacked. A readable file counts as usable even if it is not the published one; a
+    notice then says so.
 
     Args:
         target: Where the file belongs.
         item: The published file.
-        check: Raises SgpipeError on a damaged file; None if there is no such check.
+        check: Raises SgpipeError for a damaged file; None if there is no such check.
 
     Returns:
-        The usable paths, and for each damaged one the reason.
+        The usable paths, and the reason for each damaged one.
     """
     plain = target.with_name(target.name.removesuffix(".gz"))
     sound: list[Path] = []
@@ -63,7 +63,7 @@ def _file_problem(path: Path, item: Published, found: str, check: Check | None) 
 
 
 def _published(path: Path, item: Published) -> bool:
-    """Return whether a file is the published one, packed as it is published or unpacked."""
+    """Tell whether a file is the published one, either packed as published or unpacked."""
     kind, wanted = ("sha256", item.sha256) if item.sha256 else ("md5", item.md5)
     if path.name in UNPACKED_MD5:
         kind, wanted = "md5", UNPACKED_MD5[path.name]

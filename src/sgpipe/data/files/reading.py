@@ -1,4 +1,4 @@
-"""The user's data files, looked at before they are read: a file where a file is meant, of a sane size, in UTF-8."""
+"""Checks on the user's data files before they are read: that each is a file, of a sane size, in UTF-8."""
 
 import os
 import stat
@@ -18,16 +18,16 @@ LARGEST = 4_000_000_000  # bytes; far more than any file of these data sets has,
 def standing_at(path: Path) -> str | None:
     """Describe what is at a path: `a file`, `a folder`, words for anything else, or None for nothing.
 
-    Links count as what they point to.
+    Links are followed.
 
     Raises:
-        SgpipeError: The system does not say.
+        SgpipeError: The system does not allow a look at it.
     """
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return f"a link to {os.readlink(path)}, which is not there" if path.is_symlink() else None
-    except OSError as error:  # a folder that may not be entered, links that go round in a circle
+    except OSError as error:  # a folder that may not be entered, or circular links
         raise SgpipeError(f"{path}: cannot be looked at ({error.strerror})") from error
     if stat.S_ISREG(mode):
         return "a file"
@@ -35,12 +35,12 @@ def standing_at(path: Path) -> str | None:
 
 
 def file_there(path: Path) -> bool:
-    """Tell whether there is a file; raises SgpipeError if something else is in its place."""
+    """Tell whether a file is there; raises SgpipeError if something else is in its place."""
     return _there(path, "a file")
 
 
 def folder_there(path: Path) -> bool:
-    """Tell whether there is a folder; raises SgpipeError if something else is in its place."""
+    """Tell whether a folder is there; raises SgpipeError if something else is in its place."""
     return _there(path, "a folder")
 
 
@@ -52,12 +52,12 @@ def _there(path: Path, meant: str) -> bool:
 
 
 def missing_of(root: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """List those of some files that are not in a folder."""
+    """List which of some files are missing from a folder."""
     return tuple(name for name in names if not file_there(root / name))
 
 
 def packed_or_not(root: Path, name: str) -> Path:
-    """Choose the path of a file that may also be there gzipped; the plain one comes first."""
+    """Choose the path of a file that may also be there gzipped; the plain one is preferred."""
     return root / name if file_there(root / name) else root / f"{name}.gz"
 
 
@@ -74,7 +74,7 @@ def size_of(path: Path, most: int = LARGEST) -> int:
 
 
 def names_in(folder: Path) -> list[str]:
-    """List the names in a folder, in no order; raises SgpipeError if it cannot be read."""
+    """List the names in a folder, in no particular order; raises SgpipeError if it cannot be read."""
     try:
         return os.listdir(folder)
     except OSError as error:
@@ -82,7 +82,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """Read the content of a file; raises SgpipeError if that is impossible or it has more than `most` bytes."""
+    """Read the content of a file; raises SgpipeError if it cannot be read or has more than `most` bytes."""
     size_of(path, most)
     try:
         return path.read_bytes()
@@ -102,7 +102,7 @@ def read_text(path: Path, most: int, remedy: str) -> str:
         The text without a byte order mark; its lines end with a newline alone.
 
     Raises:
-        SgpipeError: It is not UTF-8, with the position, or is too large.
+        SgpipeError: It is too large or not UTF-8; the message then gives the position.
     """
     content = read_bytes(path, most)
     try:

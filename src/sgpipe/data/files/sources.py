@@ -1,14 +1,14 @@
-"""Where a task's data come from: which files are there, and what names them in a run's id.
+"""Where a task's data come from: which files are there, and how a run's id identifies them.
 
-A task's module (`sgpipe.data.<task>`) says with `find(folder, data)` which sets of files it could be made from, best
-first, without reading them. `Sources.settle` chooses one by the policy of config.yaml and writes it into the run:
+A task's module (`sgpipe.data.<task>`) lists with `find(folder, data)` the sets of files it could be made from, best
+first, without reading them. `Sources.settle` chooses one by the policy in config.yaml and writes it into the run:
 `data.source`, and in `data.files` the number and digest of the files, e.g. `4-0f3a9c51d2e87b64`.
 
 The digest covers names and contents, so equal files give equal run ids on every machine. It is computed once and kept
-in the results folder, with what a glance at the files tells: size and time of change of single files, and the time of
-change of folders (which is that of the last file added, removed or renamed there). So reading the Snakefile stays fast
-with a hundred thousand audio files. Only a file of a folder that is changed in place escapes the glance; whoever
-prepares the task reads every file again and refuses if the digest is another one.
+in the results folder, together with what can be seen without reading: the size and modification time of single files,
+and the modification time of folders (when a file was last added, removed or renamed there). So reading the Snakefile
+stays fast with a hundred thousand audio files. Only a change in place of a file in a folder goes unnoticed there;
+preparing the task reads every file again, and fails if the digest differs.
 """
 
 import importlib
@@ -28,22 +28,22 @@ from sgpipe.data.own import own_files, own_of
 from sgpipe.spec.run import RunSpec, digest
 
 POLICIES = ("auto", "embedded", "original", "download")
-TELL_ABOVE = 300_000_000  # bytes: reading so much takes long enough to say so
+TELL_ABOVE = 300_000_000  # bytes: reading more takes long enough to tell the user
 TELL_ABOVE_FILES = 5000
-READERS = 4  # threads: files come from disks that answer several at once
+READERS = 4  # threads: disks can serve several reads at once
 
 
 @dataclass(frozen=True)
 class Found:
-    """A set of files that a task can be made from."""
+    """A set of files from which a task can be made."""
 
     source: str  # original or derived
-    root: Path  # what the names of files are relative to
+    root: Path  # the folder to which file names are relative
     files: tuple[Path, ...] = ()  # single files
-    folders: tuple[Path, ...] = ()  # folders of which every file with `suffix` counts; none below them
+    folders: tuple[Path, ...] = ()  # folders in which every file with `suffix` counts, without subfolders
     suffix: str | tuple[str, ...] = ""
-    missing: tuple[str, ...] = ()  # what it lacks; if anything, it cannot be used
-    remedy: str = ""  # what to do then, if there are no published files to fetch
+    missing: tuple[str, ...] = ()  # what it lacks; it can be used only if this is empty
+    remedy: str = ""  # what to do about missing files, if there are no published files to fetch
 
     def members(self) -> list[str]:
         """List the names of all its files below `root`, sorted."""
@@ -64,8 +64,8 @@ class Found:
     def digest(self) -> str:
         """Read all files; return their number and a digest of their names and MD5s, e.g. `4-0f3a9c51d2e87b64`.
 
-        MD5, because that is what the publishers of the data sets list: the digest of a complete set follows from the
-        published checksums alone.
+        MD5, because the publishers of the data sets list it: the digest of a complete set follows from the published
+        checksums alone.
         """
         names = self.members()
         size = self.size()
@@ -81,7 +81,7 @@ class Found:
 
 
 def _set_of(paths: list[Path], folder: Path) -> Found:
-    """Make the set of files that an extension's data set names."""
+    """Return the set of files that an extension's data set names."""
     missing = tuple(str(path.relative_to(folder)) for path in paths if not path.is_file())
     return Found("original", folder, files=tuple(path for path in paths if path.is_file()), missing=missing)
 
@@ -108,15 +108,15 @@ class Sources:
         return self._found[data]
 
     def settle(self, spec: RunSpec, fixed: bool, where: str) -> RunSpec:
-        """Fill in `data.source` and `data.files` of a run, as the policy and the files determine them.
+        """Fill in a run's `data.source` and `data.files`, as determined by the policy and the files.
 
         Args:
             spec: The run.
-            fixed: Whether the run itself names its source, whatever the policy.
+            fixed: Whether the run itself names its source, which overrides the policy.
             where: Names the run in the error message.
 
         Raises:
-            SgpipeError: The source is not there.
+            SgpipeError: The source is missing.
         """
         if not hasattr(spec.data, "files"):  # generated from a formula
             return spec
@@ -131,7 +131,7 @@ class Sources:
         return spec.with_source(source, files, where)
 
     def settle_if_there(self, spec: RunSpec, fixed: bool, where: str) -> RunSpec:
-        """Settle a run as `settle` does, or leave it as declared where its files are missing or cannot be read."""
+        """Settle a run as `settle` does, or leave it as declared if its files are missing or cannot be read."""
         if spec.data not in self._unsettled:
             try:
                 return self.settle(spec, fixed, where)
@@ -140,7 +140,7 @@ class Sources:
         return spec
 
     def choose(self, data: Any) -> str:
-        """Choose the source of a task by the policy, whether or not it is there."""
+        """Choose the source of a task by the policy, whether or not its files are there."""
         if not data.stand_in:
             return "original"
         if self.policy == "auto":
@@ -171,7 +171,7 @@ class Sources:
         return found
 
     def files(self, found: Found) -> str:
-        """Compute the number and digest of some files, for `data.files`; cached while nothing about them changes."""
+        """Compute the number and digest of some files, for `data.files`; cached as long as the files do not change."""
         if found not in self._digests:
             kept, key = self._kept(), f"{found.root.resolve()} {found.source}"
             glance = found.glance()
@@ -187,10 +187,10 @@ class Sources:
         try:
             return json.loads(self.cache.read_text()) if self.cache is not None else {}
         except (OSError, ValueError):
-            return {}  # made anew
+            return {}  # the cache is then rebuilt
 
     def check(self, data: Any) -> None:
-        """Read every file of a run's source; raises SgpipeError if they are not those that its id names."""
+        """Read every file of a run's source; raises SgpipeError if they differ from those identified by its id."""
         if getattr(data, "files", None) is None:
             return
         now = self._usable(data, data.source, data.task).digest()

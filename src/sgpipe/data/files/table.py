@@ -8,7 +8,7 @@ COLUMNS = "{:<16}{:<12}{:>9}  {:>10}  {}"
 
 
 def data_overview(sources: Sources) -> str:
-    """Write a line for each task: its source under the policy, and the number, size and place of its files."""
+    """Write a line for each task: its source under the policy, and the number, size and location of its files."""
     lines = [COLUMNS.format("task", "source", "files", "size", "where")]
     for task, kind in TASKS.items():
         data = kind()

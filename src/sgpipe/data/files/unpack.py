@@ -1,4 +1,4 @@
-"""Archives of published sets: unpacked whole or not at all, and never anything but plain files and folders."""
+"""Unpacks archives of published sets: as a whole or not at all, and only plain files and folders."""
 
 import gzip
 import itertools
@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 from sgpipe.base.errors import SgpipeError
 from sgpipe.base.files import DISK_FULL
 
-MOST_BYTES = 20_000_000_000  # of all that is unpacked; the largest set has a fifth of it
+MOST_BYTES = 20_000_000_000  # of everything unpacked; the largest set has a fifth of it
 MOST_MEMBERS = 1_000_000  # the largest set has a tenth of it
-MOST_AT_ONCE = 1 << 24  # bytes; a header that asks for more is none
+MOST_AT_ONCE = 1 << 24  # bytes; a header that asks for more is invalid
 
 
 class _Bounded:
-    """A gzipped file that is not read beyond a sane size, nor much of it at once."""
+    """A gzipped file that is read only up to a sane size, and only a little at once."""
 
     def __init__(self, file: gzip.GzipFile):
         self._file = file
@@ -37,13 +37,12 @@ def unpack(archive: Path, target: Path, inside: Iterable[str]) -> None:
 
     Args:
         archive: The archive.
-        target: Becomes the archive's folder that holds `inside`; a folder left there by an earlier call is replaced.
+        target: Where the archive's folder that holds `inside` goes; a folder left by an earlier call is replaced.
         inside: Names in that folder.
 
     Raises:
         SgpipeError: The archive is damaged, lacks that folder, or has a member that is not a plain file or folder below
-        it:
-            an absolute path, `..`, a link, a device. Nothing is left behind.
+            it: an absolute path, `..`, a link, a device. Nothing is left behind.
     """
     aside = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(aside, ignore_errors=True)
@@ -53,9 +52,9 @@ def unpack(archive: Path, target: Path, inside: Iterable[str]) -> None:
             for number, member in enumerate(members):
                 if number == MOST_MEMBERS:
                     raise tarfile.ReadError(f"more than {MOST_MEMBERS:,} members")
-                if member.size < 0:  # the next would be sought before this one, for ever
+                if member.size < 0:  # the next member would be sought before this one, for ever
                     raise tarfile.ReadError("a member of negative size")
-                left -= member.size  # of a sparse file this is more than it takes in the archive
+                left -= member.size  # for a sparse file this is more than its size in the archive
                 if left < 0:
                     raise tarfile.ReadError(f"more than {MOST_BYTES:,} bytes")
                 _extract(members, member, aside, archive)

@@ -1,1 +1,1 @@
-"""Made-up words and sentences for those who have no files."""
+"""Made-up words and sentences for users who have no data files."""

@@ -1,12 +1,12 @@
-"""A text from a small grammar, as a stand-in for the Penn Treebank: 1,000 words with frequencies after Zipf.
+"""A text from a small grammar, as a stand-in for the Penn Treebank: 1,000 words with Zipf-distributed frequencies.
 
     sentence -> noun phrase(n) [rel verb(n) noun phrase] verb phrase(n) [prep noun phrase] (conj sentence | <eos>)
     noun phrase(n) -> det(n) adj* noun(n, topic)
     verb phrase(n) -> [adv] verb(n, kind of the subject) [noun phrase]
 
-What comes next depends on more than the word before: a noun and its verb agree in number n with a determiner some
+The next word depends on more than the word before it: a noun and its verb agree in number n with a determiner some
 words back, a verb suits the kind of its subject, and nouns suit the topic, which lasts for several sentences. So a
-network that remembers does better than any table of pairs of words (docs/data.md has the numbers).
+network with memory does better than any table of word pairs (docs/data.md has the numbers).
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ STAYS_ON_TOPIC, KEEPS_TO_TOPIC = 0.8, 0.7
 
 
 def text(seed: int, words: int) -> np.ndarray:
-    """Generate a text of `words` words, and return their ids, int32 (words,)."""
+    """Generate a text of `words` words; return their ids, int32 (words,)."""
     source = _Source(seed)
     ids: list[int] = []
     while len(ids) < words:
@@ -45,12 +45,12 @@ def text(seed: int, words: int) -> np.ndarray:
 
 
 class _Source:
-    """Draws sentences; what lasts from one to the next is the topic."""
+    """Draws sentences; only the topic carries over from one to the next."""
 
     def __init__(self, seed: int):
         self.numbers = _uniform(seed)
         self.topic = 0
-        # The most frequent word of a class comes k times as often as its k-th.
+        # The most frequent word of a class occurs k times as often as the k-th.
         self.zipf = {
             size: np.cumsum(1 / np.arange(1, size + 1)) / np.sum(1 / np.arange(1, size + 1))
             for size in {*SIZES.values(), SIZES["noun0"] // TOPICS, SIZES["verb0"] // KINDS}

@@ -1,4 +1,4 @@
-"""The rule by which Speech Commands sorts its clips (Warden 2018, section 7; README of the data set)."""
+"""The rule by which Speech Commands assigns clips to splits (Warden 2018, section 7; README of the data set)."""
 
 import re
 from hashlib import sha1
@@ -9,7 +9,7 @@ BUCKETS = 2**27 - 1  # "MAX_NUM_WAVS_PER_CLASS"
 def hash_split(name: str, valid: float = 10.0, test: float = 10.0) -> str:
     """Assign a clip to a split by a hash of its speaker's name.
 
-    One speaker's clips stay together, whatever is recorded later.
+    One speaker's clips stay together, even if more are recorded later.
 
     Args:
         name: The clip, `<speaker>_nohash_<n>.wav`.

@@ -1,9 +1,9 @@
-"""The sounds and words of the synthesised speech: an inventory of phoneme-like targets, and anagrams made of it.
+"""The sounds and words of the synthesised speech: an inventory of phoneme-like targets, and anagrams made from it.
 
-A word is two syllables, and a family of words shares its sounds: from the consonants m, s and the vowels a, i come
-m-a-s-i, s-i-m-a, m-i-s-a and s-a-m-i. All words of a family have the same spectrum on average, so that what tells
-them apart is the order of their sounds: a listener has to hear transitions, and to remember. The words bear the names
-of the digits and commands that they stand in for; they do not sound like them.
+A word has two syllables, and the words of a family share their sounds: the consonants m, s and the vowels a, i make
+m-a-s-i, s-i-m-a, m-i-s-a and s-a-m-i. All words of a family have the same average spectrum, so only the order of the
+sounds separates them: a listener has to hear transitions, and to remember. The words have the names of the digits and
+commands that they stand in for, but do not sound like them.
 """
 
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ COMMANDS = (
 
 @dataclass(frozen=True)
 class Sound:
-    """The target of one phoneme: resonances of the throat, and what excites them.
+    """The target of one phoneme: resonances of the vocal tract, and what excites them.
 
-    Frequencies in Hz, for a throat of average length; strengths relative to the voice of a vowel.
+    Frequencies are in Hz, for a vocal tract of average length; strengths are relative to the voice of a vowel.
     """
 
     formants: tuple[float, float, float]
     seconds: float
     voice: float = 0.0  # glottal pulses, through the formants
     breath: float = 0.0  # noise, through the formants
-    hiss: float = 0.0  # noise, through a band of its own
+    hiss: float = 0.0  # noise, through its own band
     band: tuple[float, float] = (3000.0, 2000.0)  # centre and width of that band
     burst: bool = False  # a stop: silence, then the noise all at once
 
 
-# Vowels after the averages of Peterson & Barney (1952, Table II, men); consonants by the usual loci of F2 and noise
-# bands of Stevens, Acoustic Phonetics (1998), rounded.
+# Vowels follow the averages of Peterson & Barney (1952, Table II, men); consonants follow the usual loci of F2 and the
+# noise bands in Stevens, Acoustic Phonetics (1998), rounded.
 SOUNDS: dict[str, Sound] = {
     "a": Sound((730, 1090, 2440), 0.16, voice=1.0),
     "e": Sound((530, 1840, 2480), 0.15, voice=1.0),
@@ -73,13 +73,13 @@ COMMAND_FAMILIES = (
 
 
 def family(first: str, second: str, one: str, other: str) -> tuple[tuple[str, ...], ...]:
-    """Make the four words of two syllables that use each of two consonants and two vowels once.
+    """Make the four two-syllable words that use each of two consonants and two vowels once.
 
     Args:
         first: A consonant.
-        second: Another.
+        second: Another consonant.
         one: A vowel.
-        other: Another.
+        other: Another vowel.
     """
     return (
         (first, one, second, other),

@@ -14,8 +14,8 @@ from sgpipe.data.standins.hash_split import hash_split
 from sgpipe.data.standins.phonemes import COMMANDS, DIGITS, LANGUAGES, command_word, digit_word
 from sgpipe.data.standins.synthesiser import say, voice
 
-SPEECH_SEED = 0  # the stand-ins are one data set each, like what they stand in for: only splits have seeds of their own
-FULL_CLIPS = 0.9  # the share of commands in clips of a whole second
+SPEECH_SEED = 0  # each stand-in is one fixed data set, like the original: only splits have their own seeds
+FULL_CLIPS = 0.9  # the share of clips that last a whole second
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ OF_COMMANDS = Speech(SPEECH_SEED, speakers=20, trials=2, rate=16000)
 def write_digits(
     folder: Path | str, speech: Speech = OF_DIGITS, only: Collection[str] | None = None, workers: int = 1
 ) -> None:
-    """Write a tree like the Heidelberg Digits: audio/*.flac, train_filenames.txt and test_filenames.txt.
+    """Write a folder like the Heidelberg Digits: audio/*.flac, train_filenames.txt and test_filenames.txt.
 
-    As in the original, some speakers (two in twelve) are heard in the test part only, along with a twentieth of the
-    others' recordings.
+    As in the original, some speakers (two in twelve) occur only in the test set, along with a twentieth of the others'
+    recordings.
 
     Args:
-        folder: The root of the tree.
+        folder: The folder.
         speech: Who speaks, how often and at which sample rate.
-        only: Names of the recordings to synthesise; None for all. The lists name all in any case.
+        only: Names of the recordings to synthesise; None for all. The lists always name all.
         workers: Parallel workers; the result does not depend on their number.
     """
     folder, lists, jobs = Path(folder), {"train": [], "test": []}, []
@@ -64,13 +64,13 @@ def write_digits(
 def write_commands(
     folder: Path | str, speech: Speech = OF_COMMANDS, only: Collection[str] | None = None, workers: int = 1
 ) -> list[str]:
-    """Write a tree like Speech Commands: <word>/<speaker>_nohash_<n>.wav, validation_list.txt and testing_list.txt.
+    """Write a folder like Speech Commands: <word>/<speaker>_nohash_<n>.wav, validation_list.txt and testing_list.txt.
 
-    Clips last one second, some of them less. Of ten speakers one is in the validation list and one in the test list;
-    their names are such that the original's hash rule puts them there.
+    Clips last one second, some of them less. One speaker in ten is in the validation list and one in the test list;
+    their names are chosen so that the original's hash rule puts them there.
 
     Args:
-        folder: The root of the tree.
+        folder: The folder.
         speech: Who speaks, how often and at which sample rate.
         only: Names of the clips to synthesise; None for all.
         workers: Parallel workers; the result does not depend on their number.
@@ -94,7 +94,7 @@ def write_commands(
 
 
 def _speaker_name(seed: int, speaker: int, split: str) -> str:
-    """Return 8 hexadecimal digits that the hash rule sorts into `split`."""
+    """Return 8 hexadecimal digits that the hash rule assigns to `split`."""
     attempt = 0
     while True:
         name = sha256(f"{seed}/{speaker}/{attempt}".encode()).hexdigest()[:8]
@@ -104,7 +104,7 @@ def _speaker_name(seed: int, speaker: int, split: str) -> str:
 
 
 def _speak(jobs: list[tuple], speech: Speech, only: Collection[str] | None, workers: int) -> None:
-    """Write the recordings (path, name, sounds, speaker, samples), those named in `only` or all of them."""
+    """Write the recordings (path, name, sounds, speaker, samples) that are named in `only`, or all of them."""
     soundfile = audio_library()
     voices = {speaker: voice(speech.seed, speaker) for *_, speaker, _ in jobs}
 

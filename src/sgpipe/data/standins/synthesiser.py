@@ -1,9 +1,9 @@
-"""Spoken words from formant tracks: a small source-filter synthesiser, for tasks without any file from outside.
+"""Spoken words from formant tracks: a small source-filter synthesiser, for tasks without external files.
 
 Source and filter follow the cascade branch of Klatt (1980, "Software for a cascade/parallel formant synthesizer"):
-glottal pulses and breath noise pass four resonators in series whose frequencies glide from sound to sound; hiss has a
-band of its own. A speaker differs in pitch, length of the throat, rate and roughness, and no two utterances of one
-speaker are alike. Every random number comes from (seed, a stream named after the speaker, or after the utterance).
+glottal pulses and breath noise pass four resonators in series, whose frequencies glide from sound to sound; hiss has
+its own band. Speakers differ in pitch, vocal tract length, rate and roughness, and no two utterances of a speaker are
+alike. Every random number comes from the seed and a stream named after the speaker or the utterance.
 """
 
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ import scipy
 from sgpipe.base.rng import stream, uniform
 from sgpipe.data.standins.phonemes import SOUNDS
 
-BLOCK_SECONDS = 0.005  # of the control tracks; the filter glides from one block to the next
-BANDWIDTHS = np.array([70.0, 110.0, 170.0, 250.0])  # Hz, of the four formants
+BLOCK_SECONDS = 0.005  # length of a block in the control tracks; the filter glides from one block to the next
+BANDWIDTHS = np.array([70.0, 110.0, 170.0, 250.0])  # of the four formants, Hz
 FOURTH_FORMANT = 3500.0
-GLIDE_SECONDS = 0.04  # over which formants move from one target to the next
+GLIDE_SECONDS = 0.04  # time in which formants move from one target to the next
 FADE_SECONDS = 0.015  # the same for strengths
 BURST_SECONDS = 0.015
 
 
 @dataclass(frozen=True)
 class Voice:
-    """What stays the same from word to word of a speaker."""
+    """What stays the same across the words of a speaker."""
 
     pitch: float  # Hz
     throat: float  # factor on all resonances
@@ -35,7 +35,7 @@ class Voice:
 
 
 def voice(seed: int, speaker: int) -> Voice:
-    """Draw the voice of a speaker; throat and pitch are correlated, as in people."""
+    """Draw the voice of a speaker; vocal tract length and pitch are correlated, as in people."""
     size, pitch, pace, opened, breath, loudness = stream(seed, f"data/speech/voice/{speaker}").random(6)
     throat = 0.88 + 0.3 * size
     return Voice(
@@ -64,7 +64,7 @@ def say(sounds: tuple[str, ...], who: Voice, draws: np.random.Generator, rate: i
     tracks = _tracks(sounds, who, draws)
     blocks, step = tracks["f0"].shape[0], round(BLOCK_SECONDS * rate)
     strengths = {name: _per_sample(tracks[name], step) for name in ("f0", "voice", "breath", "hiss")}
-    # The melody falls, as it does at the end of a phrase, by more or less.
+    # The pitch falls by a varying amount, as at the end of a phrase.
     fall = np.linspace(1.1, 0.8 + 0.2 * tune, blocks * step)
     phase = np.cumsum(strengths["f0"] * fall / rate)
     noise = uniform(draws, -1.0, 1.0, (2, blocks * step))
@@ -76,12 +76,12 @@ def say(sounds: tuple[str, ...], who: Voice, draws: np.random.Generator, rate: i
         [np.zeros(int((0.02 + 0.1 * lead) * rate)), speech, np.zeros(int((0.02 + 0.06 * tail) * rate))]
     )
     clip *= who.loudness / np.abs(clip).max()
-    # A room: white noise 22 to 40 dB below the loudest moment, so that silence is never digital silence.
+    # Room noise: white, 22 to 40 dB below the loudest moment, so that silence is never digital silence.
     return clip + who.loudness * 10 ** (-(22 + 18 * snr) / 20) * uniform(draws, -1.0, 1.0, clip.shape)
 
 
 def _tracks(sounds: tuple[str, ...], who: Voice, draws: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return what the source and the filter do, a row a block: sounds one after another, blurred into each other."""
+    """Return the controls of source and filter, a row per block: consecutive sounds, blurred into each other."""
     rows: dict[str, list] = {name: [] for name in ("formants", "band", "voice", "breath", "hiss", "f0")}
     for name in sounds:
         sound = SOUNDS[name]
@@ -104,7 +104,7 @@ def _tracks(sounds: tuple[str, ...], who: Voice, draws: np.random.Generator) -> 
 
 
 def _blur(track: np.ndarray, seconds: float) -> np.ndarray:
-    """Return the running mean over `seconds`; the ends go on as they are."""
+    """Return the running mean over `seconds`; the end values are continued."""
     half = max(1, round(seconds / BLOCK_SECONDS / 2))
     padded = np.concatenate([track[:1].repeat(half, axis=0), track, track[-1:].repeat(half, axis=0)])
     total = np.cumsum(np.concatenate([0 * padded[:1], padded]), axis=0)
@@ -112,7 +112,7 @@ def _blur(track: np.ndarray, seconds: float) -> np.ndarray:
 
 
 def _per_sample(track: np.ndarray, step: int) -> np.ndarray:
-    """Return a track of blocks (blocks,) as (blocks * step,) samples, linear between the blocks' middles."""
+    """Interpolate a track from (blocks,) to (blocks * step,) samples, linearly between the middles of blocks."""
     samples = np.arange(len(track) * step)
     return np.interp(samples, np.arange(len(track)) * step + step / 2, track)
 
@@ -135,10 +135,10 @@ def _through(signal: np.ndarray, centres: np.ndarray, widths: np.ndarray, rate: 
 
 
 def _band(noise: np.ndarray, band: np.ndarray, rate: int) -> np.ndarray:
-    """Return noise within bands (blocks, 2) of centre and width in Hz, of about the noise's own loudness."""
+    """Return noise filtered to bands (blocks, 2) of centre and width in Hz, about as loud as the noise itself."""
     a1, a2 = _poles(band[:, :1], band[:, 1:], rate)
     delay, size = _delay(len(noise) // len(band))
-    gain = np.sqrt(1 - np.sqrt(a2))  # keeps the power of narrow and of wide bands alike
+    gain = np.sqrt(1 - np.sqrt(a2))  # keeps the power equal for narrow and wide bands
     return _overlap_add(noise, gain * ((1 - delay**2) / (1 + delay * (a1 + delay * a2))), size)
 
 
@@ -157,7 +157,7 @@ def _delay(step: int) -> tuple[np.ndarray, int]:
 
 
 def _overlap_add(signal: np.ndarray, response: np.ndarray, size: int) -> np.ndarray:
-    """Return `signal` (blocks * step,) filtered with a frequency response (blocks, bins), another one each block."""
+    """Return `signal` (blocks * step,) filtered with a frequency response (blocks, bins), one per block."""
     blocks, step = len(response), len(signal) // len(response)
     padded = np.concatenate([np.zeros(step // 2), signal, np.zeros(2 * step)]).astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * step)[::step][:blocks]

@@ -30,13 +30,13 @@ except ImportError:  # no compiler at installation
 def missing() -> str | None:
     """Return why the extension cannot be used here, or None if it can.
 
-    Raises SgpipeError if SGPIPE_ISA in the environment asks for an instruction set that it has not.
+    Raises SgpipeError if SGPIPE_ISA in the environment asks for an instruction set that it does not have.
     """
     if _cpu is None:
         return "it is not built; install again with a C++ compiler at hand"
     try:
         isas = _cpu.isas()
-    except ValueError as error:  # SGPIPE_ISA: said now, and not as the failure of every run
+    except ValueError as error:  # about SGPIPE_ISA: reported now, and not as the failure of every run
         raise SgpipeError(str(error)) from None
     if not isas:
         names = " and ".join(_cpu.built_isas())
@@ -45,12 +45,12 @@ def missing() -> str | None:
 
 
 def built() -> bool:
-    """Return whether the extension was built when the package was installed, for this processor too."""
+    """Return whether the extension was built when the package was installed, and runs on this processor."""
     return missing() is None
 
 
 def instruction_sets() -> str:
-    """Return what of the extension runs here, the set that is used first: for `sgpipe --version`."""
+    """Describe which instruction sets are built and which run here, the one in use first, for `sgpipe --version`."""
     why = missing()
     if why:
         return why
@@ -59,11 +59,11 @@ def instruction_sets() -> str:
 
 
 class CpuEngine:
-    """Threads train runs side by side: the extension lets go of Python's lock.
+    """Threads train runs side by side: the extension releases Python's lock.
 
-    A session may spread each batch over threads of its own; its results have the same bits for any number. The
-    instruction set is the best that the processor has, or what SGPIPE_ISA in the environment says (`base`, `avx2`,
-    `avx512`): for tests and diagnosis, since it changes the last bits of results.
+    A session may spread each batch over threads of its own; its results are bit-identical for any number of them. The
+    instruction set is the best that the processor has, or the one that SGPIPE_ISA in the environment names (`base`,
+    `avx2`, `avx512`). That is for tests and diagnosis, since it changes the last bits of results.
     """
 
     name = "cpu"
@@ -92,7 +92,7 @@ class CpuSession(MinibatchSession):
     """One run in the extension."""
 
     optimisers = COMPILED
-    seconds_at_once = 0.2  # of updates without a look at `pause`
+    seconds_at_once = 0.2  # of updates between two calls of `pause`
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class CpuSession(MinibatchSession):
         return [measures]
 
     def _updates(self, given: list[np.ndarray], labels: np.ndarray, order: np.ndarray, size: int) -> bool:
-        """Update after the next minibatches, as many as take a moment; return whether all is sound still."""
+        """Update after as many minibatches as take a moment; return whether the run is still sound."""
         known, weights, gradients = self._given(True)
         count, layers = -(-len(order) // size), len(self.spec.network.hidden)
         rows, moved = np.empty((count, 3 + layers)), np.zeros(self.task.classes, bool)
@@ -154,7 +154,7 @@ class CpuSession(MinibatchSession):
         return sound
 
     def _given(self, train: bool) -> tuple[Mapping[str, object], list[np.ndarray], list[np.ndarray] | None]:
-        """Return what the extension needs to know of the network, its weights, and where to write gradients, if so."""
+        """Return the network's settings for the extension, its weights and, if training, the arrays for gradients."""
         known, gradients = self.settings, None
         if train:
             gradients = list(self.gradients.values())
@@ -174,7 +174,7 @@ class CpuSession(MinibatchSession):
         return self._keys[of]
 
     def _frames(self, samples: Analog, indices: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        """Return frames in the precision of the weights, labels, indices, and the samples' numbers if not those."""
+        """Return frames in the precision of the weights, labels, indices, and samples' numbers if other than those."""
         numbers = None
         if samples.frames.dtype != self.spec.training.dtype:
             numbers, samples, indices = indices, samples.take(indices), np.arange(len(indices))
@@ -200,7 +200,7 @@ class CpuWordSession(WordSession, CpuSession):
         text = (np.ascontiguousarray(ids.T, dtype=np.int32) for ids in (words, targets))
         totals = _cpu.batch_words(known, weights, *text, state, samples.astype(np.int64), gradients, self.threads())
         sums = _sums(totals, words.size)
-        sums.penalty *= len(words)  # that of a strand counts for each of its words
+        sums.penalty *= len(words)  # a strand's penalty counts for each of its words
         return sums, self.gradients, state
 
     def arrays_of(self, state: list[np.ndarray]) -> list[np.ndarray]:
@@ -217,7 +217,7 @@ def _sums(totals: Mapping[str, object], samples: int) -> Sums:
 
 
 def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None = None) -> dict[str, object]:
-    """Return what the extension needs to know of a network; idle knobs are left out."""
+    """Return a network's settings for the extension; knobs without effect are left out."""
     network, objective = spec.network, spec.objective
     neuron = _current_based(spec) if network.neuron in (None, "lif") else _stacked(spec)
     known = {
@@ -244,7 +244,7 @@ def settings(spec: RunSpec, task: Task, theory: Sequence[LayerSettings] | None =
 
 
 def lowered(surrogate: Lowered, precision: str) -> dict[str, object]:
-    """Return what the extension needs to know of a surrogate derivative: a formula as a table."""
+    """Return a surrogate derivative's settings for the extension: a formula as a fraction or a table."""
     known = surrogate._asdict()
     if surrogate.formula is not None:
         fraction, names = fraction_of(surrogate.formula.text, precision), ("over", "under", "end")
@@ -270,7 +270,7 @@ def _current_based(spec: RunSpec) -> dict[str, object]:
 
 
 def _time_constants(spec: RunSpec) -> dict[str, list[list[float]]]:
-    """Return the time constants of each neuron that are not trained, in steps."""
+    """Return each neuron's time constants, which are not trained, in steps."""
     layers = range(1, len(spec.network.hidden) + 1)
     return {name: [time_constants(spec, name, layer).tolist() for layer in layers] for name in NAMES}
 
@@ -289,13 +289,13 @@ def _stacked(spec: RunSpec) -> dict[str, object]:
         "membrane_decay": network.membrane_decay,
         "threshold": network.threshold,
         "adaptation": network.adaptation,
-        # Without adaptation its time constant is idle; any will do.
+        # Without adaptation its time constant has no effect; any value will do.
         "adaptation_decay": decay(1.0, network.tau_adaptation or 1.0) if network.neuron == "alif" else None,
     }
 
 
 def _chosen(spec: RunSpec, layer: LayerSettings) -> dict[str, float | list[float]]:
-    """Return the numbers of a layer's surrogate for which a theory chose knobs: one, or one for each unit."""
+    """Return the numbers of a layer's surrogate with the knobs that a theory chose: one value, or one per unit."""
     found = lower(**spec.surrogate.numbers() | layer.surrogate())
     numbers = {"slope": found.slope, "height": found.height, "tail": found.tail}
     return {name: np.asarray(value, float).tolist() for name, value in numbers.items() if value is not None}

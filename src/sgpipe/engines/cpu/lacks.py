@@ -4,7 +4,7 @@ from sgpipe.spec.run import RunSpec
 
 
 def lacks(spec: RunSpec) -> str | None:
-    """Return what a run has that the C++ engine does not know, None if there is no such thing."""
+    """Return what in a run the C++ engine does not support; None if there is no such thing."""
     network, objective = spec.network, spec.objective
     current_based = network.neuron in (None, "lif")
     if spec.own_neuron is not None:

@@ -1,4 +1,4 @@
-"""The optimisers whose updates the extension makes, one pass through an array for numpy's ten, with the same bits."""
+"""Optimisers that the extension updates, in one pass through an array where numpy takes ten, bit for bit the same."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ except ImportError:  # no compiler at installation
 
 
 class Compiled(Moments):
-    """An optimiser whose arrays the extension moves."""
+    """An optimiser whose arrays the extension updates."""
 
     rule: str
 
@@ -30,17 +30,17 @@ class Compiled(Moments):
         )
 
     def constants(self) -> list[float]:
-        """Return what stays the same: 1 - beta1, beta2, 1 - beta2 and eps."""
+        """Return the numbers that stay the same: 1 - beta1, beta2, 1 - beta2 and eps."""
         settings = self.settings
         return [1 - settings.beta1, settings.beta2, 1 - settings.beta2, settings.eps]
 
     @property
     def between_updates(self) -> bool:
-        """Whether there is more to do in an update than to move the weights: they are clipped or averaged."""
+        """Whether an update does more than move the weights: clipping or averaging."""
         return bool(self.settings.clip or self.average)
 
     def moving(self, updates: int) -> dict[str, object]:
-        """Return what the extension needs to know to make the next updates."""
+        """Return what the extension needs for the next updates."""
         now = self.step_count
         of = {
             kind: [self.moments.get(f"{kind}.{name}") for name in self.weights]
@@ -72,12 +72,12 @@ class CompiledAdaBelief(Compiled, AdaBelief):
 
 
 class CompiledSmorms3(Compiled, Smorms3):
-    """`Smorms3` in the extension; its step is the largest one, and nothing is corrected."""
+    """`Smorms3` in the extension; its step is the largest one, and there is no bias correction."""
 
     rule = "smorms3"
 
     def constants(self):
-        """Return eps after numbers that play no part."""
+        """Return eps, after numbers that are not used."""
         return [0.0, 0.0, 0.0, self.settings.eps]
 
     def rates(self, step):

@@ -32,7 +32,7 @@ class PackAdam:
         return self.weights.new_tensor(table)[..., None]
 
     def step(self, gradients: torch.Tensor, rates: torch.Tensor, alive: torch.Tensor) -> None:
-        """Move the weights of the runs that are alive, (runs, 1), against the gradients."""
+        """Update the weights of the runs that are alive, (runs, 1), with the gradients."""
         (rate, root), (gain1, beta2, gain2, eps) = rates, self.constants
         first = self.first + gain1 * (gradients - self.first)
         second = self.second * beta2 + gain2 * gradients * gradients

@@ -12,21 +12,21 @@ ROWS = 3  # decay of the membrane, 1 less that, decay of the current
 
 
 def kind_of(spec: RunSpec) -> tuple[bool, bool]:
-    """Tell whether neurons have decays of their own, and whether these are trained: one answer for all of a pack."""
+    """Return whether neurons have decays of their own, and whether these are trained: the same for all of a pack."""
     return single(spec), single(spec) and bool(spec.network.trained_neurons)
 
 
 def decays_of(taus: Sequence[torch.Tensor]) -> torch.Tensor:
     """Compute the decays (runs, ROWS, units) for the time constants of NAMES in steps, each (runs, units)."""
     membrane, synapse = (-1 / tau.clamp(min=SHORTEST_TAU) for tau in taus)
-    # Not 1 - decay: the gradients are divided by it, and a long time constant would leave nothing of it.
+    # Not 1 - decay, which a long time constant would round to nothing: the gradients are divided by it.
     return torch.stack([membrane.exp(), -membrane.expm1(), synapse.exp()], 1)
 
 
 def fixed_decays(specs: Sequence[RunSpec], layer: int, like: torch.Tensor) -> torch.Tensor | None:
-    """Return the decays (runs, ROWS, units) of a hidden layer that stay as they are; None if they are of another kind.
+    """Return the decays (runs, ROWS, units) of a hidden layer if its neurons have their own, untrained; else None.
 
-    They are computed in double precision, and rounded to the type of `like`, on whose device they are.
+    They are computed in double precision and rounded to the type of `like`, on its device.
     """
     if kind_of(specs[0]) != (True, False):
         return None

@@ -1,4 +1,4 @@
-"""Which input spikes a minibatch drops, told to kernels as three numbers a run (`sgpipe.model.dropout`)."""
+"""Which input spikes a minibatch drops, passed to kernels as three numbers per run (`sgpipe.model.dropout`)."""
 
 import math
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ GOLDEN = 0x9E3779B97F4A7C15
 
 
 def drops_of(specs: Sequence[RunSpec], epochs: Sequence[int], device: torch.device) -> torch.Tensor | None:
-    """Return the key of each run's dropping in its epoch, the least hash that is kept, and the task's steps.
+    """Return each run's dropout key in its epoch, the least hash that is kept, and the task's steps.
 
     Args:
         specs: The runs.
         epochs: The epoch, from 1, that each is in.
-        device: Where the result is to be.
+        device: The device of the result.
 
     Returns:
         int64 (runs, 3), with the bits of the unsigned key; None if no run drops input.
@@ -38,14 +38,14 @@ def drops_of(specs: Sequence[RunSpec], epochs: Sequence[int], device: torch.devi
 
 
 def kept(drops: torch.Tensor, sample: torch.Tensor, step: torch.Tensor, unit: torch.Tensor, units: int) -> torch.Tensor:
-    """Tell which events are kept.
+    """Compute which events are kept.
 
     Args:
-        drops: Of the run of each event, (events, 3).
-        sample: Their positions in the split, int64 (events,).
+        drops: The three numbers of each event's run, (events, 3).
+        sample: The events' positions in the split, int64 (events,).
         step: Their steps.
         unit: Their input units.
-        units: How many of these there are.
+        units: The number of input units.
     """
     own_key, least, steps = drops.unbind(1)
     z = ((sample * steps + step) * units + unit + 1) * _signed(GOLDEN) + own_key
@@ -55,7 +55,7 @@ def kept(drops: torch.Tensor, sample: torch.Tensor, step: torch.Tensor, unit: to
 
 
 def _right(z: torch.Tensor, shift: int) -> torch.Tensor:
-    # Of 64 bits torch has signed numbers only, whose sign a shift brings along.
+    # torch has only signed numbers of 64 bits, and a shift copies their sign.
     return (z >> shift) & (2 ** (64 - shift) - 1)
 
 

@@ -20,11 +20,11 @@ from sgpipe.engines.table import lacks_table
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import SURROGATES
 
-MOST_RUNS = 65535  # what an axis of a grid but the first may have
+MOST_RUNS = 65535  # the limit on any axis of a grid but the first
 
 
 def triton_runs_on(device: str) -> bool:
-    """Return whether Triton is installed and can run there: on GPUs, elsewhere in its interpreter alone."""
+    """Return whether Triton is installed and can run there: on GPUs, and elsewhere only in its interpreter."""
     able = device.startswith("cuda") or os.environ.get("TRITON_INTERPRET") == "1"
     return able and importlib.util.find_spec("triton") is not None
 
@@ -32,7 +32,7 @@ def triton_runs_on(device: str) -> bool:
 class GpuEngine:
     """Train packs of runs at once. `kernels` is `triton`, `torch`, or `auto`: Triton where it runs.
 
-    `memory` is how many bytes a pack may take; unless given, half of what is free.
+    `memory` is how many bytes a pack may take; by default, half of what is free.
     """
 
     name = "gpu"
@@ -97,7 +97,7 @@ class GpuEngine:
 
 
 def _unknown(spec: RunSpec) -> str | None:
-    """Return what a run has that these kernels do not know, None if there is no such thing."""
+    """Return what in a run these kernels do not support; None if there is no such thing."""
     network, objective = spec.network, spec.objective
     if spec.words:
         return "it reads no words"

@@ -7,11 +7,11 @@ from sgpipe.data.samples import Events, Task
 
 
 class EventSplit:
-    """Events of a split, indexed by (sample, step) for the way forward and by (sample, unit) for the way back.
+    """Events of a split, indexed by (sample, step) for the forward pass and by (sample, unit) for the backward pass.
 
     Events k of `unit` with step_ptr[s * steps + n] <= k < step_ptr[s * steps + n + 1] arrive in sample s at step n;
     `step_by_unit` holds their steps in the order of (sample, unit), with unit_ptr alike. Only a split to train on has
-    these two.
+    the latter two.
     """
 
     labels: torch.Tensor

@@ -1,6 +1,6 @@
-"""What a training step is made of: the one interface of the Triton kernels and of plain torch.
+"""The parts of a training step: the common interface of the Triton kernels and of plain torch.
 
-Tensors lie (runs, steps, batch, units) for what changes in time, and weights (runs, units in, units out).
+Tensors that change in time are (runs, steps, batch, units), and weights are (runs, units in, units out).
 """
 
 from typing import NamedTuple, Protocol
@@ -12,10 +12,10 @@ from sgpipe.engines.gpu.knobs import Knobs
 
 
 class Scores(NamedTuple):
-    """What the readout says of each sample.
+    """The readout's results for each sample.
 
-    Cross-entropy (runs, batch), `objectives.ahead`, which classes have their maximum past the readout's start (runs,
-    batch, classes), and the gradient of the mean loss by the readout's drive.
+    The cross-entropy (runs, batch), `objectives.ahead`, which classes have their maximum past the readout's start
+    (runs, batch, classes), and the gradient of the mean loss with respect to the readout's drive.
     """
 
     loss: torch.Tensor
@@ -36,8 +36,8 @@ class Kernels(Protocol):
     """The steps of a training, each for all runs at once."""
 
     most_recurrent_units: int | None  # None: any
-    spike_bytes: int | None  # what one spike takes; None: as much as a membrane
-    work_tensors: int  # tensors as large as the widest layer's drive that a step makes and drops, at most
+    spike_bytes: int | None  # bytes of one spike; None: as many as a membrane's
+    work_tensors: int  # temporary tensors of a step, each as large as the widest layer's drive, at most
     makes_raster: bool  # whether it holds a minibatch's inputs densely
 
     def drive(
@@ -81,7 +81,7 @@ class Kernels(Protocol):
         """
 
     def readout(self, knobs: Knobs, drive: torch.Tensor, labels: torch.Tensor, train: bool) -> Scores:
-        """Scan the readout and return losses and who is ahead; if not training, the gradient means nothing."""
+        """Scan the readout and return its scores; if not training, the gradient is meaningless."""
 
     def regularise(self, knobs: Knobs, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return each sample's penalty and spikes, and the gradient of the mean penalty by the counts."""
+        """Return each sample's penalty and spikes, and the gradient of the mean penalty with respect to the counts."""

@@ -1,4 +1,4 @@
-"""What runs of a pack may differ in, as one table on the device."""
+"""The parameters in which runs of a pack may differ, as one table on the device."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from sgpipe.model.neurons.decay import decay
 from sgpipe.spec.run import RunSpec
 from sgpipe.spec.surrogates import Lowered, lower
 
-# Of surrogates, those that the kernels know; in a table of knobs a family is its place here.
+# The surrogates' families that the kernels know; in a table of knobs a family is given by its place here.
 FAMILIES = ("inverse_square", "logistic", "exponential", "gaussian", "triangle", "rectangle", "power", "formula")
 
 
@@ -72,8 +72,8 @@ class Row(NamedTuple):
 class Place(NamedTuple):
     """Where a run's formula lies in `Formulas`, and what its table is like."""
 
-    rows: int  # of its first coefficient
-    edges: int  # of its `one`, which its `top` and its edges follow
+    rows: int  # place of its first coefficient
+    edges: int  # place of its `one`, followed by its `top` and its edges
     count: int  # of edges
     cells: int
     shift: int
@@ -90,7 +90,7 @@ class Formulas(NamedTuple):
 
     @classmethod
     def of(cls, specs: Sequence[RunSpec], like: torch.Tensor) -> "Formulas":
-        """Gather the tables in the type and on the device of a tensor; each formula has one, whoever uses it."""
+        """Gather the tables in the type and on the device of a tensor; runs with the same formula share one."""
         rows, edges, places = [], [], {None: Place(*[0] * len(Place._fields))}
         precision = str(like.dtype).removeprefix("torch.")
         for text in dict.fromkeys(spec.surrogate.formula for spec in specs if spec.surrogate.formula):
@@ -125,7 +125,7 @@ class Knobs:
 
 
 def _slope(surrogate: Lowered) -> float:
-    """Return the factor on |x|, with what a family has there itself: in float32 a kernel would lose its digits."""
+    """Return the factor on |x|, the family's own factor included: a kernel in float32 would lose its digits."""
     if surrogate.family == "gaussian":
         return surrogate.slope * math.sqrt(math.pi)
     if surrogate.family == "power":

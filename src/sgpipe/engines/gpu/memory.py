@@ -1,4 +1,4 @@
-"""How much memory a run takes, and how much there is."""
+"""How much memory a run takes, and how much is free."""
 
 from itertools import pairwise
 
@@ -14,8 +14,8 @@ from sgpipe.spec.run import RunSpec
 def bytes_of(spec: RunSpec, task: Task, kernels: Kernels) -> int:
     """Return about how much one run of a pack holds at most.
 
-    That is the membranes and spikes of every layer in a minibatch, what a step works with, weights with gradients and
-    moments, and the records of an epoch. A pack that takes more after all is halved while it trains.
+    That is the membranes and spikes of every layer in a minibatch, the temporary tensors of a step, weights with
+    gradients and moments, and the records of an epoch. A pack that takes more after all is halved while it trains.
     """
     hidden, item = spec.network.hidden, np.dtype(spec.training.dtype).itemsize
     cells = max(spec.training.batch_size, EVALUATION_BATCH) * task.steps
@@ -30,7 +30,7 @@ def bytes_of(spec: RunSpec, task: Task, kernels: Kernels) -> int:
 
 
 def free_bytes(device: str) -> int:
-    """Return what is free on a GPU, what torch holds in reserve included; 2 GiB elsewhere."""
+    """Return how much is free on a GPU, including torch's reserve; 2 GiB elsewhere."""
     if not device.startswith("cuda"):
         return 2**31
     with torch.cuda.device(device):

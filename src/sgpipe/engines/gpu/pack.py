@@ -38,7 +38,7 @@ class Pack:
         self.gradient = torch.zeros_like(self.flat)
         self.optimiser = PackAdam(specs, self.flat)
         self.layers = range(1, len(specs[0].network.hidden) + 1)
-        self._dropped: tuple[list[int], torch.Tensor | None] | None = None  # and in which epochs the runs are
+        self._dropped: tuple[list[int], torch.Tensor | None] | None = None  # with the epochs that the runs are in
         self.trains_decays = kind_of(specs[0])[1]
         self.fixed_decays = [fixed_decays(specs, layer, self.flat) for layer in self.layers]
 
@@ -56,19 +56,19 @@ class Pack:
         return torch.from_numpy(np.stack(rows)).to(self.device)
 
     def parts(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the matrices (runs, units in, units out) and what is of neurons (runs, units), as views of `flat`."""
+        """Return the matrices (runs, units in, units out) and neurons' parameters (runs, units), as views of `flat`."""
         pieces = flat.split([math.prod(shape) for shape in self.layout.values()], 1)
         shapes = zip(self.layout.items(), pieces, strict=True)
         return {name: piece.unflatten(1, shape[::-1]) for (name, shape), piece in shapes}
 
     def _decays(self, weights: dict[str, torch.Tensor], layer: int) -> torch.Tensor | None:
-        """Return the decays of a layer's single neurons, None if it shares them."""
+        """Return the decays of a layer's single neurons; None if the layer shares them."""
         if not self.trains_decays:
             return self.fixed_decays[layer - 1]
         return decays_of([weights[f"{name}{layer}"] for name in NAMES])
 
     def _drops(self) -> torch.Tensor | None:
-        """Return what training drops of the input in the epoch under way."""
+        """Return which input events training drops in the epoch under way."""
         updates = -(-len(self.splits["train"].labels) // self.specs[0].training.batch_size)
         epochs = [count // updates + 1 for count in self.optimiser.counts]
         if self._dropped is None or self._dropped[0] != epochs:
@@ -76,11 +76,11 @@ class Pack:
         return self._dropped[1]
 
     def batch(self, split: EventSplit, samples: torch.Tensor, train: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what is measured at `samples` (runs, batch).
+        """Return the measures of `samples` (runs, batch).
 
-        That is loss, penalty, `ahead` and each layer's spikes, (3 + layers, runs, batch), and which classes have their
-        maximum past the readout's start in any of them, (runs, classes). If training, the gradients of the mean losses
-        are left in `self.gradient`.
+        These are loss, penalty, `ahead` and each layer's spikes, (3 + layers, runs, batch), and which classes have
+        their maximum past the readout's start in any of the samples, (runs, classes). If training, the gradients of the
+        mean losses are left in `self.gradient`.
         """
         kernels, weights, layers, fired = self.kernels, self.parts(self.flat), [], []
         spikes, penalty = None, self.flat.new_zeros(samples.shape)
@@ -145,7 +145,7 @@ class Pack:
             records.append(record)
             moved.append(past_start & alive)
             seen += alive * samples.shape[1]
-            # A run that diverges stands still from there on; nobody waits for the device to say which one it is.
+            # A run that diverges is not updated any more; the host does not wait for the device to say which one it is.
             alive = alive & records[-1][:2].isfinite().all(2).all(0)[:, None]
             updates += alive
             self.optimiser.step(self.gradient, rate, alive)
@@ -181,7 +181,7 @@ class Pack:
         return states
 
     def load(self, states: Sequence[Weights]) -> None:
-        """Take up states that `states` returned."""
+        """Restore states that `states` returned."""
         self.flat.copy_(self._stack(states))
         self.optimiser.first.copy_(self._stack(states, "optimiser.first."))
         self.optimiser.second.copy_(self._stack(states, "optimiser.second."))

@@ -11,10 +11,10 @@ from sgpipe.engines.interface import Measures, Pause, Weights, go_on
 
 
 class GpuSession:
-    """Runs in packs that train one after another; a pack that overflows the memory is halved and does it again.
+    """Runs in packs that train one after another; a pack that overflows the memory is halved and tried again.
 
-    What a run computes does not depend on its pack, so halving changes no result. It never stands within an epoch: a
-    pack updates without waiting for the device, and so calls no `pause`.
+    What a run computes does not depend on its pack, so halving changes no result. A session never stops within an
+    epoch: a pack updates without waiting for the device, and so calls no `pause`.
     """
 
     def __init__(self, packs: Sequence[tuple[list[int], Pack]], device: str):
@@ -57,7 +57,7 @@ def _unless_full(do: Callable[[list[int], Pack], list], places: list[int], pack:
     except torch.cuda.OutOfMemoryError:
         if len(places) == 1:
             raise
-    # Outside the handler: the error holds on to everything that lay in memory when it was raised.
+    # Outside the handler: the error keeps alive everything that was in memory when it was raised.
     torch.cuda.empty_cache()
     return None
 

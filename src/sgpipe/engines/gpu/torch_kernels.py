@@ -118,7 +118,7 @@ class TorchKernels:
 
 
 def _each(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    # Run by run: a batched product may take another route, and other roundings, for another number of runs.
+    # Run by run: for another number of runs a batched product may take another algorithm, and round differently.
     return torch.stack([one @ other for one, other in zip(left, right, strict=True)])
 
 
@@ -130,7 +130,7 @@ def _decays(knobs: Knobs, decays: torch.Tensor | None) -> tuple[torch.Tensor, ..
 
 
 def _raster(split: EventSplit, samples: torch.Tensor, drops: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
-    """Return the spike counts (runs, steps, batch, inputs) of `samples` (runs, batch), less what is dropped."""
+    """Return the spike counts (runs, steps, batch, inputs) of `samples` (runs, batch), without dropped events."""
     (runs, rows), flat = samples.shape, samples.flatten()
     begin, end = split.step_ptr[flat * split.steps], split.step_ptr[(flat + 1) * split.steps]
     count = end - begin

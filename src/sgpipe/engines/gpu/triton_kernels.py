@@ -1,7 +1,7 @@
 """The steps of a training in Triton: each lays out the grid of one launch for all runs.
 
 Every kernel has the run as an axis of its grid and reads the run's knobs from a table, so what a run computes does
-not depend on its company. Tensors are contiguous, except that the weights of all runs are slices of longer rows.
+not depend on the other runs. Tensors are contiguous, except that the weights of all runs are slices of longer rows.
 """
 
 import torch
@@ -13,14 +13,14 @@ from sgpipe.engines.gpu.kernels import Scan, Scores
 CHUNK_ROWS = 2048  # rows (step, sample) that one program adds up for a weight gradient
 CHUNK_SAMPLES = 32  # samples that one program adds up for a gradient of input weights
 # Scans round every product and sum, as torch does, whatever Triton's default is: a fused rounding may move a spike.
-# Kernels with matrix products, recurrent scans among them, would take twice the instructions so.
+# Kernels with matrix products, recurrent scans among them, would take twice the instructions that way.
 ROUNDED, FUSED = {"enable_fp_fusion": False}, {"enable_fp_fusion": True}
 
 
 class TritonKernels:
     """See `Kernels`. No dense raster of a minibatch is ever made."""
 
-    most_recurrent_units = 512  # one program holds a recurrent layer, for it needs every spike of the step
+    most_recurrent_units = 512  # one program holds a recurrent layer, since it needs every spike of the step
     spike_bytes = 1
     work_tensors = 4
     makes_raster = False
@@ -29,7 +29,7 @@ class TritonKernels:
         (runs, rows), units = samples.shape, weights.shape[2]
         out = weights.new_empty((runs, split.steps, rows, units))
         block = _power(units, 16, 128)
-        # One warp a program: it waits for memory, and more programs wait side by side.
+        # One warp per program: programs wait for memory, and so more of them wait side by side.
         triton_sums.event_drive[(rows, triton.cdiv(units, block), runs)](
             weights, out, samples, split.step_ptr, split.unit, samples if drops is None else drops, weights.stride(0),
             split.units, split.steps, rows, units,
@@ -90,9 +90,9 @@ class TritonKernels:
         trained, partial = to_decays is not None, out
         grid, shape = _scan_layout(runs, rows, units, recurrent, trained)
         weights = out if recurrent is None else recurrent.transpose(1, 2).contiguous()
-        formulas = knobs.formulas or (knobs.table, knobs.table, knobs.table)  # of none, nothing is read
+        formulas = knobs.formulas or (knobs.table, knobs.table, knobs.table)  # without formulas, nothing is read
         if trained:
-            partial = out.new_empty((2 * runs, rows, 1, units))  # of each sample, to be added in their order
+            partial = out.new_empty((2 * runs, rows, 1, units))  # one for each sample, to be added in order
         triton_scan.backward_scan[grid](
             scan.potential, scan.spikes, spike_gradient, count_gradient, out, weights, weights.stride(0),
             knobs.table, *formulas, knobs.table if decays is None else decays, partial, units, steps,
@@ -127,12 +127,12 @@ def _scan_layout(
     runs: int, rows: int, units: int, recurrent: torch.Tensor | None, trained: bool = False
 ) -> tuple[tuple, dict]:
     if recurrent is None:
-        # Neurons know nothing of each other: samples and units are one long row, and no lane idles.
+        # Neurons do not see each other: samples and units are one long row, and no lane idles.
         shape = {"rows": 1, "units": rows * units, "RECURRENT": False, "BLOCK_ROWS": 1, "BLOCK_K": 16}
         shape |= {"BLOCK_UNITS": _power(rows * units, 16, 256), "num_warps": 4, **ROUNDED}
     else:
         # Without prefetching: a tile is read back in the step that writes it. The widest layers take fewer samples,
-        # so that their state still fits the registers; so do sums for the gradients of decays.
+        # so that their state still fits the registers; so do layers that sum gradients of decays.
         block = _power(units, 16, TritonKernels.most_recurrent_units)
         samples = (16 if block < 512 else 8) // (2 if trained else 1)
         shape = {"rows": rows, "units": units, "RECURRENT": True, "BLOCK_ROWS": samples, "BLOCK_K": 16}

@@ -42,7 +42,7 @@ def _tabulated(v, rows, edges, place):
     cells, shift = tl.load(place + 3), tl.load(place + 4)
     one, top = tl.load(edges), tl.load(edges + 1)
     size = tl.abs(v)
-    size = tl.where(size > top, top, size)  # what is not a number stays so
+    size = tl.where(size > top, top, size)  # NaN stays NaN
     wide: tl.constexpr = v.dtype == tl.float64
     integer: tl.constexpr = tl.int64 if wide else tl.int32
     terms: tl.constexpr = 6 if wide else 4
@@ -63,8 +63,8 @@ def _tabulated(v, rows, edges, place):
 
 @triton.jit
 def _surrogate(x, knobs, rows, edges, place, FORMULAS: tl.constexpr):
-    # `family` is one number for the whole program: a branch, not a divergence. Comparisons that a NaN fails choose
-    # as the reference does: its triangle stays NaN, its rectangle is 0.
+    # `family` is one number for the whole program: a branch, not a divergence. Comparisons are such that a NaN gives
+    # what it does in the reference: the triangle stays NaN, the rectangle is 0.
     family, height = tl.load(knobs + FAMILY), tl.load(knobs + HEIGHT)
     size = tl.load(knobs + SLOPE) * tl.abs(x)
     if family == INVERSE_SQUARE:

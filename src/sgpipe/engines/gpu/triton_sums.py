@@ -17,7 +17,7 @@ SECOND_SHIFT, SECOND_FACTOR = (tl.constexpr(number) for number in dropping.MIX[1
 
 @triton.jit
 def _kept(drops, sample, step, unit, sources):
-    # Whether a run keeps an event (`dropping.kept`), from three numbers of it: with unsigned ones of 64 bits.
+    # Whether a run keeps an event (`dropping.kept`), from the run's three numbers, in unsigned 64-bit arithmetic.
     counter = (sample.to(tl.int64) * tl.load(drops + 2) + step) * sources + unit + 1
     z = counter.to(tl.uint64) * GOLDEN + tl.load(drops).to(tl.uint64, bitcast=True)
     z = (z ^ (z >> FIRST_SHIFT)) * FIRST_FACTOR
@@ -82,7 +82,7 @@ def event_gradient(
     CHUNK: tl.constexpr,
     BLOCK_UNITS: tl.constexpr,
 ):
-    # A program gathers what a weight row of one input is owed by a chunk of samples. Programs are numbered by run,
+    # A program sums the gradient of one input's row of weights over a chunk of samples. Programs are numbered by run,
     # chunk and input on the axis that may be long.
     job, source = (tl.program_id(0) // sources).to(tl.int64), tl.program_id(0) % sources
     run, chunk = job // chunks, job % chunks

@@ -21,7 +21,7 @@ COLUMNS = (
     *("input_rate", "gain", "rate", "ratio", "task_rate"),  # e, f
     *("sharpness", "second", "wide"),  # g
 )
-# What each condition asks for, and how its quantity is drawn.
+# What each condition requires, and how its quantity is drawn.
 ASKED = {
     "rate": ("I", 0.5, "firing rate", "linear"),
     "median": ("I", 0.0, "median of v (thresholds)", "symlog"),
@@ -34,7 +34,7 @@ COURSES = {
     "c": ("grad_max", "largest gradient"),
     "d": ("grad_var", "variance of gradients"),
 }
-FEW = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # ticks of a short and of a long logarithmic axis; 1 is always among those drawn
+FEW = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # ticks of a short logarithmic axis, MANY of a long one; 1 is always drawn
 MANY = tuple(10.0**power for power in range(-12, 13))
 LAYERS = {1: ("#0077BB", "o"), 2: ("#EE7733", "s"), 3: ("#009988", "^")}
 SHOWN = {
@@ -52,7 +52,7 @@ KEY = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select measured and predicted numbers of each set and layer (a), courses (b-d), phases (e, f) and moments (g)."""
+    """Select measured and predicted numbers per set and layer (a), time courses (b-d), phases (e, f), moments (g)."""
     table = tables["runs"]
     table = table.assign(set=condition_sets.sets(table).where(table["kind"].isin(["course", "mean"])))
     means, courses = table[table["kind"] == "mean"], table[table["kind"] == "course"]
@@ -61,7 +61,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         shown = courses[courses["set"].isin(SHOWN)]
         curve = shown.groupby(["set", "layer", "step"], sort=False, as_index=False)[quantity].median()
         pieces.append(curve.rename(columns={quantity: "value"}).assign(panel=panel, kind="course", quantity=quantity))
-    if len(means):  # the same for all: it is the data's
+    if len(means):  # one row will do: the window belongs to the data
         window = means[["begin", "end"]].iloc[[0]].astype(float)
         pieces += [window.assign(panel=panel, kind="window") for panel in COURSES]
     phase = table[table["kind"] == "phase"]
@@ -77,14 +77,14 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     pieces.append(curve.assign(panel="g", kind="moment"))
     first = means[means["layer"] == 1]
     points = first.groupby("set", sort=False, as_index=False)[["sharpness", "dampening", "second"]].mean()
-    # Over gamma^2, so that all sets stand on one curve if the theory holds.
+    # Divided by gamma^2, so that all sets lie on one curve if the theory holds.
     points["second"] /= points["dampening"] ** 2
     pieces.append(points[["set", "sharpness", "second"]].assign(panel="g", kind="measured"))
     return parts.tidy(pieces, COLUMNS)
 
 
 def _compared(means: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Return a quantity of each set and layer over draws, beside the theory's and the one that is asked for."""
+    """Return a quantity per set and layer, measured over draws, beside the predicted and the required value."""
     condition, target, *_ = ASKED[quantity]
     rows = []
     for (name, layer), group in means.groupby(["set", "layer"], sort=False):
@@ -147,7 +147,7 @@ def _comparison(figure, data: pd.DataFrame) -> None:
 
 
 def _met(name: str, row: pd.Series) -> bool:
-    """Tell whether a layer has what its set asks for: calibrated ones by measurement, the others in theory."""
+    """Tell whether a layer meets its set's condition: calibrated ones by measurement, others according to theory."""
     return name.startswith(condition_sets.CALIBRATED) or np.isclose(row["theory"], row["target"], rtol=1e-3, atol=1e-3)
 
 

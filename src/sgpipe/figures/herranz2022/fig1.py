@@ -44,9 +44,9 @@ def _curve(name: str, v: np.ndarray, tail: float | None = None) -> pd.DataFrame:
 
 
 def _density(scheme: str, shape: tuple[int, int], reach: float) -> pd.DataFrame:
-    """Return the density of a scheme's weights within `reach`, from its quantiles, for (units in, units out)."""
+    """Return the density of a scheme's weights within `reach`, from quantiles; `shape` is (units in, units out)."""
     scale, _, name = scheme.partition("_")
-    near_zero = 0.5 + np.outer([-1, 1], np.geomspace(1e-12, 0.1, 200))  # where the BiGamma has next to nothing
+    near_zero = 0.5 + np.outer([-1, 1], np.geomspace(1e-12, 0.1, 200))  # where the BiGamma density is almost 0
     probability = np.union1d(ndtr(np.linspace(-5, 5, 1200)), near_zero)
     weight = VARIANCES[scale](shape[::-1]) ** 0.5 * FAMILIES[name].quantile(probability)
     density = np.gradient(probability, weight)

@@ -29,7 +29,7 @@ WIDTH, HEIGHT = style.DOUBLE, 120.0
 PAD = 27.0  # points above a panel, for three small lines below its title
 COLUMNS = (
     *("panel", "kind", "neuron", "task", "name", "shape"),
-    *("seed", "epoch", "loss"),  # curves: validation loss, nats (a word, in a text)
+    *("seed", "epoch", "loss"),  # curves: validation loss, nats (per word for a text)
     *(
         "best",
         "last",
@@ -37,11 +37,11 @@ COLUMNS = (
         "cells",
         "lost",
         "learnt",
-    ),  # shapes: loss of the best and of the last epoch, means over seeds
+    ),  # shapes: losses at the best and last epochs, means over seeds
     *("best_spread", "last_spread", "weights", "chance"),  # panels: sensitivity, size, and the loss of guessing
 )
-LEARNT = 0.05  # share of the loss of guessing by which the best loss is below it, of a shape that has learnt at all
-# Which network and task each panel shows, as in the paper: networks above, tasks below.
+LEARNT = 0.05  # a shape has learnt if its best loss is below the loss of guessing by this share of it
+# Network and task of each panel, as in the paper: networks in the upper row, tasks in the lower.
 PANELS = {
     "a": ("delta_lif", "shd"),
     "b": ("alif", "shd"),
@@ -53,7 +53,7 @@ PANELS = {
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select for each panel curves over epochs, best and last losses of each shape, and the panel's own numbers."""
+    """Select for each panel curves over epochs, the best and last loss of each shape, and the panel's own numbers."""
     table, pieces = tables["runs"], []
     for panel, (neuron, task) in PANELS.items():
         own = table[(table["network.neuron"] == neuron) & (table["data.task"] == task)]
@@ -157,7 +157,7 @@ def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> 
 
 
 def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
-    """Return what a panel's data stand for, its number of weights beside the printed one, and its sensitivity."""
+    """Return what a panel's data stand in for, its number of weights beside the paper's, and its sensitivity."""
     own = data[data["kind"] == "panel"].iloc[0]
     printed = experiment["settings"].get(f"printed_weights.{task}")
     size = f"{int(own['weights']):,} weights" + (f" (paper: {printed})" if printed else "")
@@ -169,12 +169,12 @@ def _size(data: pd.DataFrame, task: str, experiment: Mapping) -> str:
 
 
 def _name(data: pd.DataFrame) -> str:
-    """Return the name of a panel's data, without what they stand for."""
+    """Return the name of a panel's data, without what they stand in for."""
     return data["name"].iloc[0].partition("\n")[0]
 
 
 def _sensitivity(axes: Axes, data: pd.DataFrame) -> None:
-    """Draw the best loss of each shape above that of the best, a row per network and task that has learnt at all."""
+    """Draw each shape's best loss relative to the best shape's, a row per network and task that has learnt at all."""
     shapes = data[(data["kind"] == "shape") & (data["panel"] != "d")]
     rows = [letter for letter in PANELS if letter in set(shapes["panel"])]
     for place, letter in enumerate(rows):

@@ -27,7 +27,7 @@ KEY = "dashed: what a condition asks of the first layer, ◂ ▸ beyond the axis
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select a point per shape and value, and a mark for each value that the theory gives the first layer."""
+    """Select a point per shape and value, and a mark for each value that the theory predicts for the first layer."""
     runs = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     pieces = []
     for panel, knob in PANELS.items():
@@ -38,7 +38,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
         about = {"panel": panel, "chance": tasks.chance(table.iloc[0])}
         own = own.rename(columns={knob: "x"}).assign(message="")
         if knob == "dampening":
-            # Shapes that ignore it, as in the authors' code, are the same at each.
+            # Shapes that ignore the knob, as in the authors' code, have the same result at each value.
             same = selection.of_sweep(runs, "undampened")
             own = pd.concat([own, *(same.assign(x=value, message=IGNORED) for value in own["x"].unique() if len(same))])
         points = seeds.over_seeds(own, ["shape", "x", "message"], "valid_accuracy").sort_values(["shape", "x"])
@@ -49,10 +49,10 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 
 def marks(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
-    """Compute the value that a condition asks for of a knob of the first layer, for each shape.
+    """Compute, for each shape, the value of a knob of the first layer that meets a condition.
 
     Condition III fixes the dampening, IV the sharpness or the tail, at a dampening of 1 and Glorot weights. The theory
-    is that of the LIF: a threshold that adapts counts as its resting value.
+    is that of the LIF neuron: an adaptive threshold is taken at its resting value.
 
     Args:
         runs: The experiment's runs.
@@ -134,7 +134,7 @@ def _place(x: pd.Series, knob: str) -> pd.Series:
 
 
 def _marks(axes: Axes, data: pd.DataFrame, knob: str) -> None:
-    """Draw what the theory asks for: lines inside of the axis, and words above its end for what lies beyond."""
+    """Draw the theory's values: as lines within the axis, as words at its end for values beyond it."""
     low, high = axes.get_xlim()
     axes.set_xlim(low, high)
     condition = CONDITION[knob]

@@ -16,7 +16,7 @@ from sgpipe.spec.surrogates import SURROGATES
 NEEDS = {"table": "results"}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 118.0
 COLUMNS = ("panel", "kind", "scheme", "shape", "seed", "valid_accuracy", *seeds.SUMMARY, "rank", "chance")
-WITHIN = 0.34  # of a scheme to each side, over which its shapes are spread
+WITHIN = 0.34  # to each side of a scheme's position, over which its shapes are spread
 SCALES = {"he": "He", "glorot": "Glorot", "orthogonal": "Orthogonal"}
 FAMILIES = {"uniform": "uniform", "normal": "normal", "truncated_normal": "normal, cut", "bigamma": "BiGamma"}
 
@@ -24,8 +24,8 @@ FAMILIES = {"uniform": "uniform", "normal": "normal", "truncated_normal": "norma
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Select networks and their summaries (a), with the rank of each shape within its scheme (b).
 
-    In b the rows of kind `shape` and `scheme` hold means over what they leave out: the mean rank of a shape over
-    schemes, and the mean accuracy of a scheme over shapes.
+    In b, a row of kind `shape` holds the mean rank of a shape over schemes, and a row of kind `scheme` the mean
+    accuracy of a scheme over shapes.
     """
     runs = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     networks = runs[["scheme", "shape", "seed", "valid_accuracy"]].assign(panel="a", kind="network")

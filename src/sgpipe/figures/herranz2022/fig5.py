@@ -15,16 +15,16 @@ from sgpipe.results import selection
 NEEDS = {"table": "results", "run": [{"network.reset_gradient": "attached"}, {"network.reset_gradient": "detached"}]}
 WIDTH, HEIGHT = style.DOUBLE, 86.0
 COLUMNS = ("panel", "kind", "reset", "set", "split", "seed", "accuracy", *seeds.SUMMARY, "unsolved", "chance")
-# What the panels' networks do with the gradient of the reset's spike (`network.reset_gradient`).
+# How the networks of each panel treat the gradient through the reset (`network.reset_gradient`).
 PANELS = {"attached": "gradients flow through the reset (eq. 30)", "detached": "they do not (authors' code)"}
 SPLITS = {"valid": ("validation", "#0077BB"), "test": ("test", "#EE7733")}
 BAR = 0.38
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select networks, summaries and published values, by set of conditions and split, a panel per reset gradient.
+    """Select networks, summaries and published values by set of conditions and split, one panel per reset gradient.
 
-    Accuracies are those at the epoch of best validation accuracy. `unsolved`: what a set asks for without solution.
+    Accuracies are those at the epoch of best validation accuracy. `unsolved`: a set's conditions without a solution.
     """
     everything = selection.outcomes(tables["runs"]).rename(columns=seeds.SHORT)
     everything["set"] = condition_sets.sets(everything)
@@ -38,7 +38,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 
 def _of_panel(runs: pd.DataFrame, settings: Mapping, panel: str) -> list[pd.DataFrame]:
-    """Return networks and summaries of some runs; published values stand in the first panel."""
+    """Return networks and summaries of some runs; published values go into the first panel."""
     pieces, unsolved = [], condition_sets.unsolved(runs)
     for split in SPLITS:
         own = runs.rename(columns={f"{split}_accuracy": "accuracy"})
@@ -75,7 +75,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 
 
 def _bars(axes: Axes, data: pd.DataFrame) -> None:
-    """Draw a pair of bars for each set, but for those whose networks are another set's, for want of a solution."""
+    """Draw a pair of bars per set, except where a condition has no solution and the networks are another set's."""
     names, places, at = _order(data), {}, 0.0
     for name in names:
         at += 1.3 if name.startswith(condition_sets.CALIBRATED) else 1.0  # the length of their names
@@ -100,7 +100,7 @@ def _bars(axes: Axes, data: pd.DataFrame) -> None:
 
 
 def _order(data: pd.DataFrame) -> list[str]:
-    """Sort sets by test accuracy, as the paper does, those without a bar behind them; our own ones last."""
+    """Sort sets by test accuracy, as the paper does, then those without a bar, then our own calibrated ones."""
     test = data[(data["kind"] == "summary") & (data["split"] == "test")].set_index("set")
     mean = test["mean"].where(test["unsolved"].isna()).fillna(np.inf)
     return sorted(mean.index, key=lambda name: (name.startswith(condition_sets.CALIBRATED), mean[name]))

@@ -1,4 +1,4 @@
-"""Table S1: the shapes of surrogate derivatives, with the numbers that the theory needs of each."""
+"""Table S1: the shapes of surrogate derivatives, with the numbers that the theory needs for each."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ CLOSED = {
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
     """Compute a row per shape: its formula, peak, area and integral of f^2 over all v, and how it falls off.
 
-    A shape with a tail has them at each tail q asked for.
+    A shape with a tail has a row for each requested tail q.
     """
     return pd.DataFrame([_row(run["surrogate.shape"], run["surrogate.tail"]) for _, run in tables["runs"].iterrows()])
 
@@ -46,7 +46,7 @@ def _row(name: str, tail: float) -> dict[str, object]:
 
 
 def printed(data: pd.DataFrame) -> pd.DataFrame:
-    """Format the table as text; a shape with a tail takes one row, with its numbers one after the other."""
+    """Format the table as text; a shape with a tail takes one row that lists its numbers for each tail."""
     rows = []
     for _, group in data.groupby("shape", sort=False):
         first, qs = group.iloc[0], group["q"].dropna()
@@ -67,7 +67,7 @@ def printed(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def _numbers(values: pd.Series) -> str:
-    """Return numbers of four digits, those that are all the same once."""
+    """Format numbers with four digits, only one if all are the same."""
     return ", ".join(dict.fromkeys(f"{value:.4g}" for value in values))
 
 

@@ -1,4 +1,4 @@
-"""The effect of other settings on the accuracy on a data set and on the number of spikes (our own figure)."""
+"""The effect of other settings on a data set's accuracy and on the number of spikes (our own figure)."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from sgpipe.figures import parts, seeds, style, tasks
 from sgpipe.results import selection
 
 NEEDS = {"table": "results", "settings": ["rows", "published"]}  # see needs.py
-WIDTH, ROW = style.DOUBLE, 6.0  # mm; of a row
+WIDTH, ROW = style.DOUBLE, 6.0  # mm; ROW is a row's height
 COLOUR = "#0077BB"
 KEY = (
     "large dots: means of n networks · broad lines: 95 % confidence interval of the mean · small dots: single networks"
@@ -25,9 +25,9 @@ COLUMNS = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select all networks and a summary for each sweep that `settings.rows` names, and what is published.
+    """Select all networks and a summary for each sweep that `settings.rows` names, and the published values.
 
-    Nothing is chosen but each network's epoch: the networks of a row differ in their seeds alone.
+    The only thing chosen is each network's epoch: the networks of a row differ only in their seeds.
     """
     runs, settings = selection.outcomes(tables["runs"]), experiment["settings"]
     pieces = []

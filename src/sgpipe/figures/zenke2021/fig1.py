@@ -55,7 +55,7 @@ def _places(chosen: pd.DataFrame, panel: str) -> pd.DataFrame:
 
 
 def _raster(points: pd.DataFrame, samples: int) -> pd.DataFrame:
-    """Return the spikes of points at evenly spread ranks of the intrinsic coordinate."""
+    """Return the spikes of points at evenly spaced ranks of the intrinsic coordinate."""
     ordered = points.assign(x1=[x[0] for x in points["x"]]).sort_values("x1")
     ranks = np.linspace(0, len(ordered) - 1, samples).round().astype(int)
     parts = []
@@ -82,7 +82,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float, **kind):
-    """Add axes at a place in mm: three-dimensional ones waste much of a page that a layout engine divides."""
+    """Add axes at a place in mm: a layout engine would waste much of the page on three-dimensional axes."""
     return figure.add_axes((left / WIDTH, bottom / HEIGHT, width / WIDTH, height / HEIGHT), **kind)
 
 
@@ -112,7 +112,7 @@ def _classes(figure: Figure, data: pd.DataFrame) -> None:
 
 
 def _scatter(figure: Figure, column: int, bottom: float, title: str):
-    """Return an empty unit cube, `title` above it."""
+    """Return an empty unit cube with `title` above it."""
     panel = _axes(figure, 6 + 41 * column, bottom, 38, 35, projection="3d")
     panel.text2D(0.5, 1.03, title, transform=panel.transAxes, ha="center")
     panel.patch.set_visible(False)  # neighbours overlap in their empty corners
@@ -128,7 +128,7 @@ def _scatter(figure: Figure, column: int, bottom: float, title: str):
 
 
 def _dots(panel, points: pd.DataFrame, **look) -> None:
-    # Thousands of points: as an image inside the vector files, or these would be megabytes.
+    # Thousands of points are stored as an image, or the vector files would take megabytes.
     places = (points["y1"], points["y2"], points["y3"])
     panel.scatter(*places, s=1.0, linewidths=0, depthshade=False, rasterized=True, **look)
 

@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select layer sizes (a), learning curves and test accuracies (b), activity (c, d) and membranes (e)."""
+    """Select layer sizes (a), learning curves and test accuracies (b), activity (c, d) and membrane potentials (e)."""
     runs, activity = tables["runs"], tables["activity"]
     networks = parts.plain(selection.outcomes(runs)).assign(panel="b", kind="network")
     networks["chance"] = 1 / networks["classes"]
@@ -69,7 +69,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 
 
 def _learning(axes: Axes, curves: pd.DataFrame) -> None:
-    """Draw the training loss, thin for each initialisation, thick for the mean of those that finished."""
+    """Draw the training loss: a thin line per initialisation, a thick one for the mean of those that finished."""
     if not len(curves):
         parts.empty(axes, "no run finished an epoch")
         return

@@ -11,10 +11,10 @@ from sgpipe.figures import parts, style
 
 PANELS = {"before": "c", "after": "d"}
 SAMPLES = 4  # side by side, as in the paper
-GAP = 0.15  # between samples side by side, in durations of one
-ROOM = 0.55  # above the readouts, for the numbers of their maxima, in heights of the traces
+GAP = 0.15  # between neighbouring samples, in units of a sample's duration
+ROOM = 0.55  # above the readouts, for the values of their maxima, in units of the traces' height
 THRESHOLD = 1.0
-SPIKE_HEIGHT = 0.6  # of the marks on the membrane traces, in thresholds
+SPIKE_HEIGHT = 0.6  # height of the spike marks on the membrane traces, in thresholds
 
 
 def select(activity: pd.DataFrame, runs: pd.DataFrame, settings: Mapping) -> list[pd.DataFrame]:
@@ -26,8 +26,7 @@ def select(activity: pd.DataFrame, runs: pd.DataFrame, settings: Mapping) -> lis
         settings: The experiment's settings.
 
     Returns:
-        Frames of rows. Times are in ms within a sample; `place` is the sample's place from left to right, sorted by
-        class.
+        Frames. Times are in ms within a sample; `place` is the sample's position from left to right, sorted by class.
     """
     if not len(activity):
         return []
@@ -56,7 +55,7 @@ def select(activity: pd.DataFrame, runs: pd.DataFrame, settings: Mapping) -> lis
 
 
 def _decisions(readout: pd.DataFrame, panel: str) -> pd.DataFrame:
-    """Return a row per sample: the readout unit of highest maximum over time, none if several share it."""
+    """Return a row per sample: the readout unit with the highest maximum over time, none if there is a tie."""
     rows = []
     for (place, sample, label), one in readout.groupby(["place", "sample", "label"]):
         highest = one.groupby("unit")["value"].max()
@@ -76,15 +75,15 @@ def _decisions(readout: pd.DataFrame, panel: str) -> pd.DataFrame:
 
 
 def _counts(spikes: pd.DataFrame, shown: int, panel: str) -> pd.DataFrame:
-    """Return one row: how many hidden spikes there are in all samples (`value`), and how many units are shown."""
+    """Return one row: the number of hidden spikes in all samples (`value`), and the number of units shown."""
     count = int((spikes["layer"] != "input").sum())
     return pd.DataFrame([{"panel": panel, "kind": "count", "layer": "hidden1", "value": count, "unit": shown}])
 
 
 def _membranes(hidden: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return membrane and spikes of some neurons in one trial, numbered from the top by `neuron`.
+    """Return membrane potential and spikes of some neurons in one trial; `neuron` numbers them from the top.
 
-    They are a seeded pick among the neurons that spike in this trial; silent ones fill up only if those are too few.
+    They are drawn by a seed from the neurons that spike in this trial; silent ones are added only if those are too few.
     """
     units = np.sort(hidden["unit"].unique())
     order = units[permutation(stream(0, "figures/fig2/membranes"), len(units))]
@@ -153,7 +152,7 @@ def _frame(axes: Sequence[Axes], data: pd.DataFrame, across: tuple[float, float]
 
 
 def _verdict(axes: Axes, left: float, right: float, label: int, predicted: float) -> None:
-    """Write above a sample its class, and whether the readout of highest maximum is right."""
+    """Write above a sample its class, and whether the readout unit with the highest maximum is right."""
     if np.isnan(predicted):
         mark, colour = "tie", style.FAINT
     else:
@@ -180,7 +179,7 @@ def draw_membranes(axes: Axes, data: pd.DataFrame) -> None:
         base = (neurons - 1 - neuron) * pitch
         trace, spikes = own[own["kind"] == "membrane"], own[own["kind"] == "spike"]
         axes.axhline(base + THRESHOLD, color=style.FAINT, lw=0.5, ls=(0, (3, 2)), zorder=1)
-        # A spike's step is cut at threshold: what lies above is the mark's.
+        # The trace is cut at the threshold: above it is the spike's mark.
         axes.plot(trace["time_ms"], base + trace["value"].clip(upper=THRESHOLD), color=style.INK, lw=0.7)
         axes.vlines(spikes["time_ms"], base + THRESHOLD, base + THRESHOLD + SPIKE_HEIGHT, color=style.INK, lw=0.9)
         axes.text(

@@ -9,7 +9,7 @@ from matplotlib.patches import Circle, FancyBboxPatch
 
 from sgpipe.figures import style
 
-SHOWN = 7  # circles of a layer that has more units
+SHOWN = 7  # most circles drawn for a layer
 RADIUS = 0.034
 PITCH = 0.105
 ARROW = {"arrowstyle": "-|>", "lw": 0.6, "mutation_scale": 5, "shrinkA": 0, "shrinkB": 0, "color": style.INK}
@@ -46,7 +46,7 @@ def _places(units: int) -> np.ndarray:
 
 
 def _traces(axes: Axes, x: np.ndarray, y: float) -> None:
-    """Draw above each readout its membrane over time, with a dot at the maximum, and the arrow to the loss."""
+    """Draw each readout unit's membrane potential over time, a dot at the maximum, and the arrow to the loss."""
     time = np.linspace(0, 1, 60)
     width = 0.7 * (x[1] - x[0])
     for place, centre in enumerate(x):

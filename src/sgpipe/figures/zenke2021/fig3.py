@@ -19,7 +19,7 @@ COLUMNS = (
     *("panel", "kind", "sweep", "shape", "hidden_layers", "beta", "eta", "data_seed", "init_seed"),
     *("x", "h"),  # a
     *("run_id", "status", "best_epoch", "valid_accuracy", "test_accuracy", "rank"),  # b-d
-    *("n", "mean", "sd", "low", "high", "cells", "lost", "chance"),  # summaries of c; in b, n is the runs of a cell
+    *("n", "mean", "sd", "low", "high", "cells", "lost", "chance"),  # summaries of c; in b, n counts a cell's runs
 )
 
 
@@ -43,7 +43,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 
 def _cells(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per (shape, beta, eta): mean test accuracy of the finished runs, or what became of them."""
+    """Return a row per (shape, beta, eta): mean test accuracy of the finished runs, or why there is none."""
     rows = []
     for (shape, beta, eta), cell in runs.groupby(["shape", "beta", "eta"]):
         lost = cell["status"][cell["status"] != "finished"]
@@ -59,7 +59,7 @@ def _cells(runs: pd.DataFrame) -> pd.DataFrame:
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
     panel = {letter: data[data["panel"] == letter] for letter in "abcd"}
-    repeated = len(panel["d"]) > 0  # an experiment of a user's own need not have the sweeps of panel d
+    repeated = len(panel["d"]) > 0  # a user's own experiment may lack the sweeps of panel d
     more = ["boxes: quartiles, range"] if repeated else []
     summaries = panel["c"][panel["c"]["kind"] == "summary"]
     figure = style.new_figure(WIDTH, HEIGHT, note, parts.bars_key(summaries, *more))
@@ -148,7 +148,7 @@ def _boxes(axes: Axes, data: pd.DataFrame) -> None:
     finite = data.dropna(subset=["test_accuracy"])
     if len(finite):
         values, line = finite.groupby("at")["test_accuracy"], {"color": style.INK, "lw": 0.8}
-        boxes = axes.boxplot(  # seaborn's calls matplotlib in a way that ends with its release 3.13
+        boxes = axes.boxplot(  # seaborn's boxplot uses a call that matplotlib 3.13 removes
             [own for _, own in values],
             positions=list(values.groups),
             widths=0.6,

@@ -1,4 +1,4 @@
-"""Fig 4: the computational graph of one hidden layer, drawn from the links that the reference network has."""
+"""Fig 4: the computational graph of one hidden layer, drawn from the links in the reference network."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ NAMES = {"S0": "$S^{(0)}$", "I": "$I^{(1)}$", "U": "$U^{(1)}$", "S": "$S^{(1)}$"
 STEPS = ("n−1", "n", "n+1")
 PITCH = 1.45  # from step to step, in units of the distance between levels
 IMPLICIT, EXPLICIT, FORWARD = "#0077BB", "#EE7733", style.INK
-# What kind of recurrence a link is, what stands beside it, where along it (from its source) and how far off (points).
+# Per link: the kind of recurrence, its label, the label's place along it (from its source) and distance (points).
 LINKS = {
     ("S0", "I"): (FORWARD, "$W^{(1)}$", 0.42, (-7, 4)),
     ("I", "U"): (FORWARD, r"$1-\beta_\mathrm{mem}$", 0.36, (-14, 5)),
@@ -44,7 +44,7 @@ KEY = "solid: gradients flow back along the link · dashed: the link is there, b
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select a row per panel and link, panels in the order of the sweeps."""
+    """Select a row per panel and link, with panels in the order of the sweeps."""
     links = tables["runs"]
     order = {sweep: "abcdefghij"[place] for place, sweep in enumerate(dict.fromkeys(links["sweep"]))}
     names = {f"network.{name}": name for name in ("recurrent", "reset_gradient", "recurrent_gradient")}
@@ -54,7 +54,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 @style.styled
 def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
-    """Draw the figure from what `select` returned: the first panel large and with words, the others beside it."""
+    """Draw the figure from what `select` returned: the first panel large and labelled, the others beside it."""
     figure = style.new_figure(WIDTH, HEIGHT, note, KEY)
     panels = list(dict.fromkeys(data["panel"]))
     columns = max(1, (len(panels) - 1 + 1) // 2)
@@ -140,7 +140,7 @@ def arrow(link, source: Circle, target: Circle) -> FancyArrowPatch:
 
 
 def _label_links(axes: Axes, links: pd.DataFrame) -> None:
-    """Write beside each link what it multiplies by, between the first and second of the steps shown."""
+    """Write beside each link its factor, between the first and second of the steps shown."""
     for link in links.itertuples():
         colour, words, along, offset = LINKS[link.source, link.target]
         x0, y0 = 0.0, LEVELS[link.source]

@@ -28,7 +28,7 @@ COLUMNS = (
 SHAPES = {"superspike": "s", "asymptotic_superspike": "a"}
 RESET = {"detached": "Ctl", "attached": "DR"}
 RECURRENT = {"detached": "Ctl", "propagated": "Prop"}
-# panel: (sweep, the gradient it varies, the names of its values)
+# panel: (sweep, the gradient knob that it varies, the names of the knob's values)
 SWEEPS = {
     "c": ("reset", "network.reset_gradient", RESET),
     "d": ("reset_depth", "network.reset_gradient", RESET),
@@ -86,7 +86,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 def _shape(axes: Axes, curves: pd.DataFrame) -> None:
     colours = style.ordered_colours(curves["beta"])
     parts.draw_shapes(axes, curves, colours)
-    axes.set_yscale("log")  # the peak is beta itself: over orders of magnitude
+    axes.set_yscale("log")  # the peak is beta, which spans orders of magnitude
     axes.set_ylabel("h(U − threshold)")
     if len(colours) > 7:
         axes.set_xlim(-1.05, 1.6)  # room for their names
@@ -129,7 +129,7 @@ def _bars(axes: Axes, data: pd.DataFrame, order: list[str], where: str) -> None:
 
 
 def _depth(axes: Axes, data: pd.DataFrame, order: list[str], where: str) -> None:
-    """Draw mean and spread of the best networks against the number of hidden layers, the conditions side by side."""
+    """Draw mean and spread of the best networks against the number of hidden layers, with conditions side by side."""
     shown = [name for name in order if name in set(data["condition"])]
     if not shown:
         parts.empty(axes, "no runs")
@@ -152,7 +152,7 @@ def _depth(axes: Axes, data: pd.DataFrame, order: list[str], where: str) -> None
     if len(networks):
         parts.spreads(axes, networks, "test_accuracy")
     summaries = data[data["kind"] == "summary"]
-    for depth, bars in summaries.groupby("hidden_layers"):  # side by side, numbers of conditions would touch
+    for depth, bars in summaries.groupby("hidden_layers"):  # side by side, the conditions' numbers would touch
         parts.count(axes, depth, *bars.to_dict("records"))
     layers = sorted(summaries["hidden_layers"].unique())
     axes.set_xticks(layers, [f"{n:g}" for n in layers])

@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select the best networks, summaries and printed values (`mean` and `sd` of kind published) of every bar."""
+    """Select the best networks, the summary and the paper's values (`mean` and `sd` of kind published) of every bar."""
     runs, pieces = selection.outcomes(tables["runs"]), []
     for panel, sweep in SWEEPS.items():
         own = selection.of_sweep(runs, *([sweep, "conventional"] if sweep == "mnist" else [sweep]))
@@ -57,7 +57,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 
 def _published(settings: Mapping, sweep: str, bars: set[str]) -> pd.DataFrame:
-    """Return what the paper prints of a sweep; a value for `ff` is one of both heads."""
+    """Return the paper's values for a sweep; a value for `ff` applies to both heads."""
     found = []
     for bar in BARS:
         for name in (bar, bar.partition("_")[0]):

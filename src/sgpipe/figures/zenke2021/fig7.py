@@ -33,7 +33,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
     """Select the content of each panel: a row per spike (time_ms, unit) or per frame and channel (value).
 
     A spike of the latency code also carries the pixel's intensity x, recovered from its time by the inverse of
-    T(x) = tau log(x / (x - theta)), so that the digit can be drawn as the network is told of it.
+    T(x) = tau log(x / (x - theta)), so that the digit can be drawn as the network receives it.
     """
     rows, pieces = tables["runs"], []
     for panel, sweep in PANELS.items():

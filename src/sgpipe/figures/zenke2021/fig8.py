@@ -24,9 +24,9 @@ COLUMNS = (
     *("n", "mean", "sd", "low", "high", "chance"),  # a, b: test accuracies of all networks of the sweep
     *("test_accuracy", "spikes_total", "hidden", "upper_strength", "upper_threshold", "upper_exponent"),
 )
-BINS = 50  # of the spike counts, up to the largest possible one
-DOT = 0.8  # area of a spike in all rasters, so that what looks dense is dense
-WRONG = 1e6  # a network that gets the sample wrong is further from the median than any that gets it right
+BINS = 50  # bins of the spike counts, up to the largest possible count
+DOT = 0.8  # area of a spike, the same in all rasters, so that what looks dense is dense
+WRONG = 1e6  # rank added for a wrong prediction: further from the median than any network that is right
 INPUTS = ShdData.units
 RIGHT, OTHER = "#8C510A", "#C7C7C7"  # the readout of the right class: brown, as in the paper
 FILL = "#9BB7D4"
@@ -38,12 +38,12 @@ KEY = (
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select the activity of one network of each sweep on one test sample (a, b), and spike counts of all (c, d).
+    """Select the activity of one network per sweep on one test sample (a, b), and spike counts of all networks (c, d).
 
-    The networks shown are those nearest to the median number of hidden spikes of their sweep that classify the sample
-    right; the sample is the one for which these are nearest. `share` of a count is that among all pairs of a hidden
-    unit and a test sample, `shown` is 1 for the network shown, and `most` the largest number of spikes that there can
-    be: one every other step.
+    Each network shown classifies the sample correctly and is nearest to its sweep's median number of hidden spikes; the
+    sample is the one for which these networks are nearest. `share` of a count is its share among all pairs of a hidden
+    unit and a test sample, `shown` is 1 for the network shown, and `most` is the largest possible number of spikes: one
+    every other step.
     """
     runs = selection.outcomes(tables["runs"])
     sweeps = {sweep: selection.of_sweep(runs, sweep) for sweep in PANELS}
@@ -76,7 +76,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 
 def _decisions(activity: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return what each network of a sweep takes each sample for, and its distance from median activity, in ranks."""
+    """Return each network's prediction for each sample, and its distance from the median activity, in ranks."""
     readout = activity[activity["run_id"].isin(runs["run_id"]) & (activity["layer"] == "readout")]
     head = "sum" if runs["objective.head"].iloc[0] == "sum" else "max"
     logits = readout.groupby(["run_id", "sample", "label", "unit"])["value"].agg(head).unstack("unit")
@@ -86,7 +86,7 @@ def _decisions(activity: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _chosen(decisions: pd.DataFrame) -> pd.DataFrame:
-    """Choose the sample that the networks nearest to the median get right, and with it one of them for each sweep."""
+    """Choose the sample that the networks nearest to the median get right, and one of these networks for each sweep."""
     wrong = decisions["predicted"] != decisions["label"]
     ordered = decisions.assign(distance=decisions["distance"] + WRONG * wrong).sort_values(["distance", "run_id"])
     nearest = ordered.drop_duplicates(["sweep", "sample"])
@@ -104,7 +104,7 @@ def _networks(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _trial(activity: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return input spikes, spikes of the first hidden layer, and readouts of a network on a sample."""
+    """Return the input spikes, the spikes of the first hidden layer, and the readouts of a network on a sample."""
     step, steps = runs["data.dt"].iloc[0], runs["data.steps"].iloc[0]
     spikes = activity["layer"].isin(["input", "hidden1"]) & (activity["kind"] == "spike")
     kept = activity[spikes | (activity["layer"] == "readout")]
@@ -113,7 +113,7 @@ def _trial(activity: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _counts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per network and number of spikes: in which share of units and test samples it occurs."""
+    """Return a row per network and spike count: the share of pairs of unit and test sample in which it occurs."""
     table = rows.groupby(["run_id", "spikes"], as_index=False)["value"].sum()
     by_run = table.groupby("run_id")
     share = table["value"] / by_run["value"].transform("sum")
@@ -172,13 +172,13 @@ def _accuracy(summary) -> str:
 
 
 def _corner(axes: Axes, words: str, colour: str, size: float) -> None:
-    """Write above the right end of an axes."""
+    """Write above the right end of a panel."""
     at = {"xy": (1, 1), "xytext": (0, 1), "xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(words, **at, ha="right", va="bottom", size=size, color=colour)
 
 
 def _distribution(axes: Axes, data: pd.DataFrame) -> None:
-    """Draw how often a hidden unit emits how many spikes in a test trial, of the shown network and of the others."""
+    """Draw the distribution of spikes per hidden unit and test trial, for the shown network and for the others."""
     if not len(data):
         parts.empty(axes, "not recorded")
         return

@@ -24,7 +24,7 @@ KEY = (
     "points: single networks · lines: fitted sigmoids, dashed where networks leave steepness or place open · "
     "ticks and numbers: spikes at half of the rise, 95 % confidence interval · ?: none can be told · grey: chance"
 )
-# What the paper prints, by `mark`: words of the legend, and marker; a range of spikes is shaded.
+# The paper's values by `mark`: words of the legend, and marker; a range of spikes is shaded.
 MARKS = {
     "transition": ("transition", "v"),
     "returns": ("diminishing returns", "<"),
@@ -39,19 +39,19 @@ COLUMNS = (
     *("n", "transition", "low", "high", "steepness", "plateau", "within"),  # of a fit; published: what the mark needs
 )
 PANELS = "abcde"
-FEW = 2 * transition.SIDE  # networks, of which no curve can be told
-OPEN = 10.0  # a transition whose interval spans as many times its lower end is not determined, nor is
-ON_THE_RISE = 2  # a steepness with fewer networks than these between a tenth and nine tenths of the rise
-GAP = 0.5  # decades between the sparsest network that spikes and the place of silent ones
+FEW = 2 * transition.SIDE  # fewer networks than these determine no curve
+OPEN = 10.0  # a transition is undetermined if the upper end of its interval is more than this many times the lower
+ON_THE_RISE = 2  # a steepness is undetermined if fewer networks lie between a tenth and nine tenths of the rise
+GAP = 0.5  # decades between the sparsest spiking network and the silent ones
 MOST_TICKS = 4
-ABOVE = 1.06  # accuracy at which marks of a number of spikes alone stand
-FIRST, LINE = 1.16, 0.13  # height of the lowest of the numbers, which stand above 1 on the accuracy axis, and of each
+ABOVE = 1.06  # height on the accuracy axis of marks that have only a number of spikes
+FIRST, LINE = 1.16, 0.13  # on the accuracy axis, above 1: height of the lowest number, and of each line
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Select networks, a fit for each data set, connectivity and depth, and what the paper prints (kind published).
+    """Select networks, a fit for each data set, connectivity and depth, and the paper's values (kind published).
 
-    A fit that fewer than three networks on a side would decide has no numbers. Its interval is that of resampled
+    A fit decided by fewer than three networks on a side has no numbers. Its interval comes from resampling the
     networks.
     """
     runs, pieces = selection.outcomes(tables["runs"]), []
@@ -79,7 +79,7 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
 
 
 def _published(settings: Mapping, sweep: str, own: pd.DataFrame) -> pd.DataFrame:
-    """Return what the paper prints of a data set, for the connectivities and depths that there are."""
+    """Return the paper's values for a data set, for the connectivities and depths in our networks."""
     paper, found = f"published.{sweep}", []
     for recurrent in sorted(own["recurrent"].unique()):
         short, here = "rc" if recurrent else "ff", {"recurrent": recurrent}
@@ -137,7 +137,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
 
 
 def _worth_a_column(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out data sets with too few networks for any curve, unless no other has more; say which."""
+    """Leave out data sets with too few networks for any curve, unless all have too few; also return their names."""
     fits = data[data["kind"] == "fit"]
     most = fits.groupby("panel")["n"].max()
     few = most.index[most < FEW] if (most >= FEW).any() else []
@@ -148,7 +148,7 @@ def _worth_a_column(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _handles(marks: set[str]) -> list[Artist]:
-    """Return the legend entries of what the paper prints: a word, then the marks."""
+    """Return the legend entries of the paper's values: a word, then the marks."""
     handles: list[Artist] = [Line2D([], [], ls="", label="paper, its own data:")] if marks else []
     for mark, (words, marker) in MARKS.items():
         if mark in marks:
@@ -162,10 +162,10 @@ def _colour(depth: int) -> str:
 
 
 def _spike_axes(column: Sequence[Axes], data: pd.DataFrame) -> float:
-    """Make the x axes decades of spikes, as many as the networks of both rows and what is printed of them span.
+    """Scale the x axes in decades of spikes, as many as the networks of both rows and the paper's values span.
 
     Returns:
-        Where silent networks stand, beyond a break of the axis; NaN if there is none.
+        Where silent networks are drawn, beyond a break in the axis; NaN if there are none.
     """
     printed = data.loc[data["kind"] == "published", ["transition", "low", "high"]]
     spikes = pd.Series([*data["spikes"], *printed.to_numpy(float).ravel()]).dropna()
@@ -184,7 +184,7 @@ def _spike_axes(column: Sequence[Axes], data: pd.DataFrame) -> float:
         minor = np.outer(10 ** np.arange(np.floor(low), np.ceil(high)), np.arange(1, 10)).ravel()
         axes.set_xticks(minor[(minor > 10**low) & (minor < 10**high)], minor=True)
         axes.xaxis.set_minor_formatter(NullFormatter())
-        if silent in ticks:  # a break of the axis between 0 and the rest
+        if silent in ticks:  # a break in the axis between 0 and the rest
             at = 10 ** (low - GAP / 2)
             axes.plot(
                 at,
@@ -237,12 +237,12 @@ def _panel(axes: Axes, data: pd.DataFrame, depths: Sequence[int], silent: float)
 
 
 def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
-    """Draw the sigmoid over the range of the networks, its middle and the interval of that."""
+    """Draw the sigmoid over the range of the networks, and its midpoint with the interval."""
     x = np.geomspace(spikes.min(), spikes.max(), 200)
     sigmoid = Rise(*(np.array([fit[name]]) for name in ("transition", "steepness", "plateau")), fit["chance"])
     middle = (fit["plateau"] + fit["chance"]) / 2
     vague = fit["within"] < ON_THE_RISE or fit["high"] > OPEN * fit["low"]
-    accuracy = np.minimum(sigmoid.accuracy(x), 1)  # a free plateau may lie above what is possible
+    accuracy = np.minimum(sigmoid.accuracy(x), 1)  # a fitted plateau may lie above 1
     axes.plot(x, accuracy, color=colour, lw=1.0, ls=style.DASHES if vague else "-", zorder=2)
     band = {"lw": 2.4, "alpha": 0.35, "zorder": 4, "solid_capstyle": "butt"}
     axes.plot([fit["low"], fit["high"]], [middle, middle], color=colour, **band)
@@ -250,7 +250,7 @@ def _curve(axes: Axes, fit: Mapping, spikes: pd.Series, colour: str) -> None:
 
 
 def _mark(axes: Axes, paper: Mapping) -> None:
-    """Draw what the paper prints, in the colour of the depth if it is of one; above the networks if of no accuracy."""
+    """Draw a value of the paper, in its depth's colour if it has one; above the networks if it has no accuracy."""
     if paper["mark"] == "enough":
         axes.axvspan(paper["low"], paper["high"], ymax=1 / axes.get_ylim()[1], zorder=0, **BAND)
         return
@@ -261,7 +261,7 @@ def _mark(axes: Axes, paper: Mapping) -> None:
 
 
 def _words(fit: Mapping) -> str:
-    """Return a transition with its interval; a question mark and the number of networks where none can be told."""
+    """Return a transition with its interval; a question mark and the number of networks if it is undetermined."""
     if np.isnan(fit["transition"]):
         return f"? (n = {int(fit['n'])})"
     return f"{_short(fit['transition'])} [{_short(fit['low'])}, {_short(fit['high'])}]"

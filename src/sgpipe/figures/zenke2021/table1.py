@@ -1,4 +1,4 @@
-"""Table 1: the hyperparameters that the runs really use, and where each comes from."""
+"""Table 1: the hyperparameters that the runs actually use, and where each comes from."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from sgpipe.results.tables import data_of_row
 
 NEEDS = {"table": "paper", "settings": ["rows"]}  # see needs.py
 TASKS = ("randman", "mnist_latency", "shd", "rawhd", "rawsc")
-PROPERTIES = ("units", "classes", "steps")  # of a data set, where they are not knobs
+PROPERTIES = ("units", "classes", "steps")  # of a data set, if they are not knobs
 MARKS = {"code": "†", "ours": "‡"}
 LEGEND = {
     "code": "† not stated in the text at hand: from public code that reproduces the paper",
@@ -25,10 +25,10 @@ Value = bool | int | float | str
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
-    """Make a row per hyperparameter in print order: `knob`, for each task the value and its mark, and the `source`.
+    """Make a row per hyperparameter in print order: `knob`, the value and its mark for each task, and the `source`.
 
-    A value that holds in one figure only is followed by that figure. A `source` is one for all tasks, or a mapping from
-    tasks to theirs and `others`. What the paper has is beside each value, if it is known.
+    A value used in one figure only is followed by that figure. A `source` holds for all tasks, or is a mapping with a
+    source per task and one for `others`. The paper's value is beside ours, if it is known.
     """
     knobs = tables["runs"].copy()
     for name in PROPERTIES:
@@ -55,7 +55,7 @@ def _mark(source: str) -> str:
 
 
 def _in_use(runs: pd.DataFrame, knob: str) -> str:
-    """Return the values that some runs have of a knob, as text; `-` if it applies to none of them."""
+    """Return some runs' values of a knob as text; `-` if it applies to none of them."""
     by_figure: dict[str, tuple[Value, ...]] = {}
     for name, group in runs.groupby("experiment", sort=False):
         if values := _values(group[knob], knob):
@@ -74,7 +74,7 @@ def _in_use(runs: pd.DataFrame, knob: str) -> str:
 
 
 def _values(column: pd.Series, knob: str) -> tuple[Value, ...]:
-    """Return the different values of a knob in order; of layers such as `100-100`, the units."""
+    """Return the different values of a knob in order; for layers such as `100-100`, the number of units."""
     found = set(column.dropna())
     if knob == "network.hidden":
         found = {int(units) for text in found for units in text.split("-") if units}
@@ -104,7 +104,7 @@ def _figure(name: str) -> str:
 
 
 def printed(data: pd.DataFrame) -> pd.DataFrame:
-    """Format the table as text, marks and the paper's values behind ours."""
+    """Format the table as text, with marks and the paper's values after ours."""
     columns = {"Hyperparameter": data["hyperparameter"]}
     for task in (NAMES[task] for task in TASKS if NAMES[task] in data.columns):
         marked = (data[task] + " " + data[f"{task} mark"].fillna("")).str.strip()

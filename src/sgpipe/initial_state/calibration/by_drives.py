@@ -1,7 +1,8 @@
-"""Meet conditions I and II by a layer's input: the mean and deviation of V, and the gain of W.
+"""Meet conditions I and II through a layer's input: the mean and deviation of V, and the gain of W.
 
-They do not depend on the surrogate derivative. The mean is searched for, with the deviation that meets II at every
-mean, for the smallest of the GAINS at which both hold. A feed-forward layer meets I by the gain alone.
+These conditions do not depend on the surrogate derivative. The GAINS are tried from the smallest on. At each gain the
+mean is searched for, and at every mean the deviation is the one that meets II; the search ends at the first gain at
+which both conditions hold. A feed-forward layer meets I by the gain alone.
 """
 
 from collections.abc import Collection
@@ -19,7 +20,7 @@ from sgpipe.initial_state.theory.layer import Layer
 from sgpipe.spec.condition_choices import THEORY_NEURONS
 from sgpipe.spec.run import RunSpec
 
-RATE_WITHIN = 0.5 * TOLERANCES["I"]  # of 2 rate - 1, while it is searched for
+RATE_WITHIN = 0.5 * TOLERANCES["I"]  # tolerance of 2 rate - 1 in the search
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class _Point:
     gain: float
     deviation: float | None
     drives: Drives
-    excess: float  # of twice the rate, over what is searched for
+    excess: float  # of twice the rate over its target
 
     def missed(self) -> float:
         """By how many tolerances I and, if asked for, II are missed; 0 if both hold."""
@@ -45,7 +46,7 @@ class _Point:
 
 @dataclass(frozen=True)
 class _Aim:
-    """What the mean of V is searched for: from where, twice the rate wanted, and whether II is met at every mean."""
+    """The aim of the search for V's mean: its start, twice the wanted rate, and whether II is met at every mean."""
 
     start: float
     twice_rate: float
@@ -62,7 +63,7 @@ def meet_recurrent(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> N
         found: What is known of the layer; changed in place.
 
     Raises:
-        SgpipeError: One of them cannot be met, and `init.infeasible` is `error`.
+        SgpipeError: A condition cannot be met, and `init.infeasible` is `error`.
     """
     if "I" in spec.conditions:
         _meet_rate(spec, bench, draws, found)
@@ -89,7 +90,7 @@ def meet_feed_forward(bench: Bench, chosen: Collection[str], found: Found) -> No
         def excess(logarithm: float) -> float:
             found.passes += 1
             rates[logarithm] = bench.drives(None, 0.0, 0.0, exp(logarithm)).rate
-            return 2 * rates[logarithm] - 1 + RATE_WITHIN  # from below: half is more than it can get to
+            return 2 * rates[logarithm] - 1 + RATE_WITHIN  # from below: it cannot reach one half
 
         search = Search(excess, RATE_WITHIN)
         search.run(0.0, log(4.0), limits=(0.0, log(GAINS[-1])))
@@ -103,9 +104,9 @@ def meet_feed_forward(bench: Bench, chosen: Collection[str], found: Found) -> No
 
 
 def _meet_rate(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
-    """Set the mean, with the deviation of II at each, at the least gain at which both hold."""
+    """Set the mean and, if II is asked for, its deviation, at the smallest gain at which both conditions hold."""
     network = spec.network
-    # Half fires, but of neurons that cannot fire in two steps in a row a little less.
+    # The target is one half, or a little less for neurons that cannot fire in two steps in a row.
     gated = network.neuron == "lif" or (network.reset or "").startswith("refractory")
     aim = _Aim(_theory_mean(spec, bench), 1 - RATE_WITHIN * gated, "II" in spec.conditions)
     points: list[_Point] = []
@@ -123,7 +124,7 @@ def _meet_rate(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
 
 
 def _theory_mean(spec: RunSpec, bench: Bench) -> float:
-    """Take the theory's mean for neurons of eq. 1, else 0, to start from."""
+    """Return the mean to start from: the theory's for neurons of eq. 1, else 0."""
     network = spec.network
     if network.neuron not in THEORY_NEURONS or bench.units < 2:
         return 0.0
@@ -131,7 +132,7 @@ def _theory_mean(spec: RunSpec, bench: Bench) -> float:
 
 
 def _at_gain(bench: Bench, draws: Draws, gain: float, aim: _Aim, found: Found) -> list[_Point]:
-    """Search at one gain for the mean that is aimed at; return all points seen."""
+    """Search for the mean at one gain; return all points seen."""
     points: dict[float, _Point] = {}
 
     def excess(mean: float) -> float:
@@ -155,7 +156,7 @@ def _matched(
 ) -> tuple[Drives, float]:
     """Search for the deviation at which V x has the variance of W z; return the drives there and the deviation.
 
-    With the spikes as they are the wanted deviation is the root of a quadratic equation; then they change.
+    For fixed spikes the wanted deviation is the root of a quadratic equation; the spikes then change with it.
     """
     given = gain * bench.given
     deviation = guess or sqrt(2 * given / bench.units) or draws.deviation
@@ -173,7 +174,7 @@ def _matched(
 
 
 def _wanted(drives: Drives, mean: float, deviation: float, given: float) -> float:
-    """Solve Var[m a + d b] = given for the deviation d, with a and b as they were at the last one."""
+    """Solve Var[m a + d b] = given for the deviation d, with a and b as measured at the last d."""
     a, b, both = drives.parts
     if b == 0:  # silent: more variance may wake it
         return 2 * deviation

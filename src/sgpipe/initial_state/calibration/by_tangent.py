@@ -1,7 +1,7 @@
-"""Meet conditions III and IV by the growth of a tangent: the surrogate's dampening, and its sharpness or tail.
+"""Meet conditions III and IV, on a tangent's growth, through the surrogate's dampening and its sharpness or tail.
 
-The drives stay as conditions I and II left them. The sharpness is searched for, with the dampening that meets III at
-every sharpness.
+The drives stay as conditions I and II left them. The sharpness is searched for, and at every sharpness the dampening is
+the one that meets III.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,9 @@ from sgpipe.initial_state.calibration.search import Search
 from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 
-# Where III holds IV nearly does: both are one Lyapunov exponent. What is left, over some tens of steps, is chance, 0.02
-# to 0.08 at any sharpness from a quarter to four; to follow it led to sharpnesses of 1/100 and 100, which do not learn.
+# Where III holds, IV nearly does, since both are about one Lyapunov exponent. What is left over some tens of steps is
+# chance, 0.02 to 0.08 at any sharpness from a quarter to four. Minimising it led to sharpnesses of 1/100 and 100, which
+# do not learn.
 BESIDE_III = 0.1
 
 Residuals = tuple[float, float]  # of III and IV
@@ -25,7 +26,7 @@ Residuals = tuple[float, float]  # of III and IV
 
 @dataclass(frozen=True)
 class _Knob:
-    """The sharpness or tail: it is searched for by the logarithm of what it exceeds the least possible value by."""
+    """The sharpness or tail. The search is over the logarithm of its excess over the least possible value."""
 
     name: str
     value: float
@@ -35,11 +36,11 @@ class _Knob:
         return 1.0 if self.name == "tail" else 0.0
 
     def place(self) -> float:
-        """Where the search starts."""
+        """Return the place where the search starts."""
         return log(self.value - self.least)
 
     def at(self, place: float) -> dict[str, float]:
-        """Name the value at a place."""
+        """Return the value at a place, by name."""
         return {self.name: exp(place) + self.least}
 
 
@@ -56,7 +57,7 @@ class _Point:
 def meet_surrogate(spec: RunSpec, bench: Bench, v: torch.Tensor, found: Found) -> None:
     """Set dampening and sharpness (or tail) in `found`, as far as conditions III and IV are asked for.
 
-    A condition that cannot be met and is not kept is left out, and the other one is met alone.
+    A condition that cannot be met and is not kept is left out; the other one is then met alone.
 
     Args:
         spec: The run.
@@ -65,7 +66,7 @@ def meet_surrogate(spec: RunSpec, bench: Bench, v: torch.Tensor, found: Found) -
         found: What is known of the layer, with its gain.
 
     Raises:
-        SgpipeError: One of them cannot be met, and `init.infeasible` is `error`.
+        SgpipeError: A condition cannot be met, and `init.infeasible` is `error`.
     """
     name = spec.init.free or "sharpness"
     knob, chosen = _Knob(name, getattr(spec.surrogate, name)), {"III", "IV"} & set(spec.conditions)
@@ -80,7 +81,7 @@ def meet_surrogate(spec: RunSpec, bench: Bench, v: torch.Tensor, found: Found) -
 
 
 def _searched(bench: Bench, v: torch.Tensor, knob: _Knob, gamma: float, chosen: set[str], found: Found) -> _Point:
-    """Search for the sharpness or tail that IV asks for, with the dampening that III asks for at each."""
+    """Search for the sharpness or tail that IV asks for, at each with the dampening that III asks for."""
     points: dict[float, _Point] = {}
 
     def excess(place: float) -> float:
@@ -102,7 +103,7 @@ def _searched(bench: Bench, v: torch.Tensor, knob: _Knob, gamma: float, chosen: 
     search.run(knob.place() if "IV" in chosen else 0.0, log(2.0), most=3)
     if "III" not in chosen:
         return points[search.best]
-    # Of places where III holds as well as anywhere the one with the best IV.
+    # Among the places where III holds best, take the one where IV does.
     return min(
         points.values(),
         key=lambda one: (max(abs(one.maximum) / TOLERANCES["III"], 1.0), max(abs(one.variance), _tolerance(chosen))),
@@ -123,7 +124,7 @@ def _dampened(residuals: Callable[[float], Residuals], start: float, step: float
 
 
 def _tolerance(chosen: set[str]) -> float:
-    """How far IV may be from holding: further beside III."""
+    """Return how far IV may be from holding: further if III is asked for too."""
     return BESIDE_III if "III" in chosen else TOLERANCES["IV"]
 
 

@@ -1,19 +1,20 @@
 """Conditions I-IV met by measurement on a batch of training samples, for any neuron.
 
-Layer by layer from the bottom, with the same four quantities as the theory and one more: the mean of V for I, its
-variance for II, the dampening for III, sharpness or tail for IV, and where I needs it the variance of W. What is
-measured (`sgpipe.initial_state.calibration.measure`), and how far a condition is from holding:
+Layers are calibrated one by one from the bottom. The settings are the theory's four and one more: the mean of V for I,
+its variance for II, the dampening for III, the sharpness or tail for IV and, where I needs it, the variance of W. The
+measured quantities (`sgpipe.initial_state.calibration.measure`), as residuals of the conditions:
 
     I     2 rate - 1, 0 where the median of the centred voltage is
     II    Var[V x] / Var[W z] - 1
     III   growth of the tangent's maximum per step - 1
     IV    growth of its variance per step - 1
 
-It is measured while most of the input arrives: after a word a layer is silent and its gradient decays, and a mean over
-that silence would let it explode during the word. The tangent goes through one layer, from its own past alone. I and II
-do not depend on the surrogate, so they come first: the mean is searched for, with the deviation that meets II at every
-mean, for the smallest of the GAINS at which both hold. Then the sharpness, with the dampening that meets III at every
-sharpness. A feed-forward layer meets I by the gain alone; II to IV say nothing of it.
+Measurements cover the steps in which most of the input arrives. After a word a layer is silent and its gradient decays;
+averaging over that silence would let the gradient explode during the word. The tangent goes through one layer only,
+from that layer's own past. I and II do not depend on the surrogate, so they come first: the mean is searched for, with
+the deviation that meets II at every mean, for the smallest of the GAINS at which both hold. Then the sharpness is
+searched for, with the dampening that meets III at every sharpness. A feed-forward layer meets I by the gain alone; II
+to IV do not apply to it.
 """
 
 from dataclasses import replace
@@ -36,16 +37,16 @@ from sgpipe.weights.schemes import initial_weights
 
 
 def calibrated(spec: RunSpec, task: Task) -> InitialState:
-    """Calibrate the initial state of a run on 32 training samples, and hold it against as many others.
+    """Calibrate the initial state of a run on 32 training samples, and check it on as many others.
 
     Args:
         spec: The run, with `init.conditions`. Its training section plays no part.
         task: Its data.
 
     Returns:
-        The settings of each hidden layer, and a row for each: `residuals.I` to `.IV` as above and `held_out.` the same
-        for the other samples, whatever was asked for; rate, median, variance_ratio, growth_max and growth_variance;
-        and what was measured on: samples, steps, passes.
+        The settings of each hidden layer, and a row for each: `residuals.I` to `.IV` as above, and `held_out.` the same
+        for the other samples, whichever conditions were asked for; rate, median, variance_ratio, growth_max and
+        growth_variance; and the size of the measurement: samples, steps, passes.
 
     Raises:
         SgpipeError: A condition cannot be met, and `init.infeasible` is `error`.

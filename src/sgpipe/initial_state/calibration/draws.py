@@ -1,4 +1,4 @@
-"""The random numbers that V is made of, drawn once, so that measurements differ in what is asked for alone."""
+"""The random numbers that V is made of, drawn once, so that measurements differ only in what is asked for."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -13,10 +13,10 @@ from sgpipe.weights.schemes import variance_of
 
 @dataclass(frozen=True)
 class Draws:
-    """V's draws over their deviation, each (gates x units, units).
+    """V's draws divided by their deviation, each (gates x units, units).
 
-    `deviation`: of V without conditions. `scheme`: draws of the run's scheme. `given`: those of the distribution that
-    stands in for it where condition II sets the variance.
+    `deviation`: of V without conditions. `scheme`: draws of the run's scheme. `given`: draws of the distribution that
+    replaces the scheme's where condition II sets the variance.
     """
 
     deviation: float
@@ -24,7 +24,7 @@ class Draws:
     given: torch.Tensor
 
     def at(self, deviation: float | None) -> tuple[torch.Tensor, float]:
-        """Choose the draws for a deviation that is set, for None the scheme's; return them with the deviation."""
+        """Return the draws for a deviation that is set (the scheme's draws for None), and the deviation."""
         return (self.scheme, self.deviation) if deviation is None else (self.given, deviation)
 
 

@@ -18,7 +18,7 @@ class Dual:
     tangent: torch.Tensor
 
     def detach(self) -> torch.Tensor:
-        """Take the value, through which no tangent passes."""
+        """Return the value without its tangent."""
         return self.value
 
     def chunk(self, count: int, dim: int) -> list["Dual"]:
@@ -57,7 +57,7 @@ class Dual:
 
 
 def spike_of(shape: str, knobs):
-    """Make the spike of `sgpipe.model.neurons.spike` for values with a tangent or without."""
+    """Make the spike of `sgpipe.model.neurons.spike` for values with or without a tangent."""
 
     def fire(centred):
         value = centred.value if isinstance(centred, Dual) else centred

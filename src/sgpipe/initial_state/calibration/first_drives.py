@@ -1,4 +1,4 @@
-"""What the first hidden layer receives of a few training samples, while most of their input arrives."""
+"""The drives of the first hidden layer for a few training samples, while most of their input arrives."""
 
 from collections.abc import Mapping
 
@@ -14,16 +14,16 @@ SAMPLES, STEPS = 32, 200
 
 
 def first_drives(spec: RunSpec, task: Task, weights: Mapping[str, torch.Tensor], part: int) -> tuple[torch.Tensor, int]:
-    """Compute what the first hidden layer receives of some training samples, and from when on it is to be measured.
+    """Compute the first hidden layer's drives for some training samples, and the step from which it is measured.
 
-    Of each sample come the STEPS in a row with the most input, up to the last of those in which most of it arrives
-    (`busy`); of a text the first words of strands from random places.
+    Each sample contributes the STEPS in a row with the most input, up to the last of those in which most of it arrives
+    (`busy`). A text contributes the first words of strands from random places.
 
     Args:
         spec: The run.
         task: Its data.
         weights: The weights before training.
-        part: 0 for the batch that is calibrated on, 1 for the one that it is held against.
+        part: 0 for the batch to calibrate on, 1 for the one to check on.
 
     Returns:
         W z, (steps, batch, gates x units), and the step from which on the layer is measured.
@@ -40,12 +40,12 @@ def first_drives(spec: RunSpec, task: Task, weights: Mapping[str, torch.Tensor],
     rasters = [
         task.train.take(order[start : start + count]).dense(task.steps, task.units) for start in (0, count)[: 1 + part]
     ]
-    window, late = _stretch((rasters[0].astype(float) ** 2).sum((1, 2)))  # the same steps of both
+    window, late = _stretch((rasters[0].astype(float) ** 2).sum((1, 2)))  # the same steps for both parts
     return torch.from_numpy(rasters[part][window].astype(np.float64)) @ first, late
 
 
 def _stretch(energy: np.ndarray) -> tuple[slice, int]:
-    """Return the steps to run a layer through, and after how many of them to begin to measure."""
+    """Return the steps to run a layer through, and after how many of them measuring starts."""
     filled = np.flatnonzero(energy) if energy.any() else np.arange(2)
     length = min(STEPS, int(filled[-1] - filled[0]) + 1)
     sums = np.convolve(energy[filled[0] : filled[-1] + 1], np.ones(length), "valid")

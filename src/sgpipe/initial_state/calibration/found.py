@@ -6,16 +6,16 @@ from sgpipe.base.errors import SgpipeError
 
 TOLERANCES = {"I": 0.04, "II": 0.05, "III": 2e-3, "IV": 1e-2}
 CLOSE = 5.0  # tolerances within which a condition still counts as nearly met
-GAINS = tuple(2.0**k for k in range(0, 13, 2))  # of Var[W]
+GAINS = tuple(2.0**k for k in range(0, 13, 2))  # factors on Var[W]
 
 
 @dataclass
 class Found:
-    """A layer under way: what has been set, and what cannot be.
+    """A layer during calibration: what has been set, and what cannot be.
 
-    `infeasible`: error, clip or skip. `mean`, `deviation`: of V, None where they stay as the scheme has them. `gain`:
-    a factor on Var[W]. `dampening`, and `free`, the sharpness or the tail by its name: of the surrogate derivative.
-    `passes`: how many times the layer was run. `messages`: a line for each condition that is not met.
+    `infeasible`: error, clip or skip. `mean`, `deviation`: of V, None where the scheme's are kept. `gain`: a factor on
+    Var[W]. `dampening`, and `free` (the sharpness or the tail, by name): of the surrogate derivative. `passes`: how
+    many times the layer was run. `messages`: a line for each condition that is not met.
     """
 
     infeasible: str
@@ -30,12 +30,12 @@ class Found:
     def settle(self, name: str, miss: float, why: str) -> bool:
         """Note a condition that is missed by more than its tolerance, and say whether to keep what was found for it.
 
-        With `skip` it is kept where it comes within CLOSE tolerances.
+        With `skip` it is kept if the miss is within CLOSE tolerances.
 
         Args:
             name: The condition, a key of TOLERANCES.
             miss: The size of its residual.
-            why: What stands in the way, for the message.
+            why: The reason, for the message.
 
         Returns:
             True if it is met, or nearly enough.

@@ -1,10 +1,10 @@
 """Measure the activity of a hidden layer on a batch before training, with the network's own neurons.
 
-It is what `sgpipe.initial_state.theory.simulate` measures of its small layer, for any neuron. The layer runs from rest
-over some steps of the data, of which the later ones count. There: the share of neurons that fire, the median of the
-centred voltage, the variances of the drives V x and W z over samples and neurons, and how a tangent grows. That is a
-perturbation of every voltage (of an LSTM, every cell) at rest, of random sign and size 1, carried forward in time
-through the surrogate derivatives and whatever else the run lets gradients flow through.
+These are the measurements of `sgpipe.initial_state.theory.simulate` on its small layer, for any neuron. The layer runs
+from rest over some steps of the data, of which only the later ones count. They give the share of neurons that fire, the
+median of the centred voltage, the variances of the drives V x and W z over samples and neurons, and the growth of a
+tangent. The tangent is a perturbation of every voltage (in an LSTM, of every cell) at rest, of random sign and size 1.
+It is carried forward in time through the surrogate derivatives and whatever else the run lets gradients flow through.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,16 @@ from sgpipe.spec.layer_settings import LayerSettings
 from sgpipe.spec.run import RunSpec
 from sgpipe.weights.schemes import matrix
 
-SIZES = (1e-50, 1e50)  # of a tangent, before it is scaled back
+SIZES = (1e-50, 1e50)  # of a tangent, outside which it is rescaled
 
 
 @dataclass(frozen=True)
 class Drives:
     """Means over the steps that count.
 
-    `rate`: share that fires. `received`, `given`: variances of V x and of W z. `parts`: of V x = m a + d b, with mean m
-    and deviation d of V, the variances of a and of b and their covariance. `median`: of the centred voltage, in thr.
+    `rate`: the share of neurons that fire. `received`, `given`: the variances of V x and of W z. `parts`: the variances
+    of a and of b and their covariance, in V x = m a + d b with V's mean m and deviation d. `median`: of the centred
+    voltage, in thr.
     """
 
     rate: float
@@ -47,10 +48,10 @@ class Drives:
 
 
 class Bench:
-    """One hidden layer on one batch, its random numbers drawn once: what differs between two measurements is asked for.
+    """One hidden layer on one batch. Its random numbers are drawn once: measurements differ only in what is asked for.
 
-    `inputs` are W z, (steps, batch, gates x units), of the `weights` as they are without conditions. What is measured
-    is measured from step `late` on.
+    `inputs` are W z, (steps, batch, gates x units), with the `weights` as they are without conditions. Measurements
+    start at step `late`.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Bench:
         self.signs = torch.from_numpy(np.sign(signs))
 
     def standard(self, drawn: LayerSettings | None, deviation: float = 1.0) -> torch.Tensor:
-        """Draw V over its deviation, (gates x units, units).
+        """Draw V divided by its deviation, (gates x units, units).
 
         Args:
             drawn: Its distribution, if a theory sets one; None for the run's scheme.
@@ -84,14 +85,14 @@ class Bench:
         return torch.from_numpy(draws)
 
     def drives(self, standard, mean: float, deviation: float, gain: float, median: bool = False) -> Drives:
-        """Run the layer, and measure what arrives at it and how many neurons fire.
+        """Run the layer, and measure its drives and how many neurons fire.
 
         Args:
-            standard: Draws of V over their deviation, (gates x units, units); None for a layer without V.
-            mean: Of V.
-            deviation: Of V, so that it is mean + deviation x standard.
+            standard: Draws of V divided by their deviation, (gates x units, units); None for a layer without V.
+            mean: The mean of V.
+            deviation: The deviation of V, which is mean + deviation x standard.
             gain: A factor on Var[W].
-            median: Whether to take the median of the centred voltage too, which costs time.
+            median: Whether to compute the median of the centred voltage too, which costs time.
         """
         neuron, fired, medians, variances = self._neuron(None), 0.0, [], np.zeros(4)
         state = self._rest(neuron, None)
@@ -117,7 +118,7 @@ class Bench:
         for drive in gain**0.5 * self.inputs:
             before = state.output
             state = neuron.step(state, drive if recurrent is None else drive + before @ recurrent.T)
-            # Spikes of a current-based layer arrive above in the step in which they do in the layer itself.
+            # Spikes of a current-based layer reach the layer above in the same step as the layer itself.
             passed.append(before if neuron.spikes_precede else state.output)
         return torch.stack(passed)
 
@@ -125,9 +126,9 @@ class Bench:
         """Carry a tangent through the layer, and measure how it grows while the input arrives.
 
         Args:
-            recurrent: V, (gates x units, units); None for a layer without.
+            recurrent: V, (gates x units, units); None for a layer without V.
             gain: A factor on Var[W].
-            settings: The surrogate derivative's knobs, in the place of the run's.
+            settings: The surrogate derivative's knobs, in place of the run's.
 
         Returns:
             Logarithms of the mean factor per step of the tangent's maximum and of its variance; -inf where it dies out.
@@ -159,7 +160,7 @@ class Bench:
         return replace(neuron, fire=fire)
 
     def _rest(self, neuron, tangent: torch.Tensor | None):
-        """Return the state at rest, its voltages with a tangent if one is given, and with them its spikes."""
+        """Return the state at rest. If a tangent is given, the voltages have it, and so do the spikes."""
         zeros = torch.zeros_like(self.signs)
         voltage = zeros if tangent is None else Dual(zeros, tangent)
         if isinstance(neuron, LIF):
@@ -177,7 +178,7 @@ class Bench:
         return ones, spikes @ standard.T
 
     def _centred(self, state, drive: torch.Tensor) -> torch.Tensor:
-        """Return the voltage above threshold or, of an LSTM, what its gates receive."""
+        """Return the voltage less the threshold or, for an LSTM, the drives of its gates."""
         network, own = self.spec.network, self.weights if self.spec.network.trained_neurons else {}
         if network.neuron == "slstm":
             return drive

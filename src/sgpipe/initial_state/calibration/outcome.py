@@ -9,7 +9,7 @@ from sgpipe.spec.layer_settings import LayerSettings
 
 
 def settings_of(found: Found) -> LayerSettings:
-    """Gather what is set of a layer; what was not asked for, or could not be met, stays None."""
+    """Gather the settings of a layer; what was not asked for, or could not be met, stays None."""
     return LayerSettings(
         recurrent_mean=found.mean,
         recurrent_variance=None if found.deviation is None else found.deviation**2,
@@ -20,11 +20,11 @@ def settings_of(found: Found) -> LayerSettings:
 
 
 def row_of(found: Found, draws: Draws | None, batch: Bench, held_out: Bench) -> dict[str, object]:
-    """Measure a layer as it is set.
+    """Measure a layer with its settings.
 
     Args:
-        found: What is set of the layer.
-        draws: The random numbers of its V; None without.
+        found: The settings of the layer.
+        draws: The random numbers of its V; None without V.
         batch: The layer on the batch that it was calibrated on.
         held_out: The layer on the other batch.
 
@@ -45,7 +45,7 @@ def row_of(found: Found, draws: Draws | None, batch: Bench, held_out: Bench) -> 
 
 
 def _measured(found: Found, draws: Draws | None, bench: Bench) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the residuals of the four conditions on a batch, and what they are made of."""
+    """Return the residuals of the four conditions on a batch, and the measurements behind them."""
     standard, deviation = (None, 0.0) if draws is None else draws.at(found.deviation)
     drives = bench.drives(standard, found.mean or 0.0, deviation, found.gain, median=True)
     v = recurrent(bench, draws, found.mean, found.deviation)

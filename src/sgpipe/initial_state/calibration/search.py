@@ -1,4 +1,4 @@
-"""A search for the zero of a function of one number that always ends, with the best it has seen."""
+"""A search for a zero of a function of one number. It always ends, with the best argument it has seen."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,9 @@ class _Near(Exception):
 class Search:
     """Looks for a zero of a function, remembering every value.
 
-    From a start it takes ever longer steps to one side, or to the other if the first step leads away from 0; what
-    brackets a change of sign is searched by Brent's method. A function that jumps over 0 leaves its better side.
+    From a start it takes ever longer steps to one side, or to the other if the first step leads away from 0. Once a
+    change of sign is bracketed, Brent's method closes in on it. For a function that jumps across 0 it ends on the
+    better side of the jump.
     """
 
     def __init__(self, function: Callable[[float], float], tolerance: float):
@@ -26,8 +27,8 @@ class Search:
         Args:
             start: The first argument.
             step: The first step; each is twice the last.
-            most: Most steps.
-            limits: Lowest and highest argument.
+            most: The largest number of steps.
+            limits: The lowest and the highest argument.
 
         Returns:
             Whether a value is within tolerance.
@@ -40,7 +41,7 @@ class Search:
 
     @property
     def best(self) -> float:
-        """The argument of the value nearest to 0, of equally good ones the first."""
+        """The argument of the value nearest to 0; the first of equally good ones."""
         return min(self.seen, key=lambda x: abs(self.seen[x]))
 
     def _bracket(self, start: float, step: float, most: int, limits: tuple[float, float]) -> None:

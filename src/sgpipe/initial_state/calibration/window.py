@@ -6,7 +6,7 @@ import numpy as np
 def busy(arriving: np.ndarray) -> slice:
     """Find the steps in which the middle four fifths of all input arrive; all steps if there is none.
 
-    Before a word and after it there is nothing, about which the conditions say nothing: a layer falls silent, and a
+    Before and after a word nothing arrives, and the conditions say nothing about that: a layer falls silent, and its
     gradient with it.
 
     Args:

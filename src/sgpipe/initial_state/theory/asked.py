@@ -23,8 +23,8 @@ class Asked:
         extrema: `ensemble`, or `sample` for the sums of drawn weights, which give each neuron its own dampening and
             sharpness (eqs. 76-79).
         infeasible: Where a condition has no solution: `error`, `clip` to the nearest admissible value, or `skip` it.
-        free: What condition IV is solved for, `sharpness` or `tail` (section 4). Condition III says nothing of the
-            tail, as every shape peaks at the dampening.
+        free: What condition IV is solved for, `sharpness` or `tail` (section 4). Condition III says nothing about the
+            tail, since every shape peaks at the dampening.
 
     Raises:
         SgpipeError: A name is none of these.
@@ -45,7 +45,7 @@ class Asked:
 
 
 class Failures:
-    """Collects the conditions that have no solution, and does with them what was asked for."""
+    """Collects the conditions that have no solution, and treats them as asked for."""
 
     def __init__(self, infeasible: str):
         self.infeasible, self.messages = infeasible, []

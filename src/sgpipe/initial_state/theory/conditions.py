@@ -5,7 +5,7 @@ the mean (I) and variance (II) of the recurrent weights, the dampening (III) and
 surrogate derivative, its sharpness (IV). III and IV are written here as growth factors of the gradient from one step to
 the next, which the conditions ask to be 1.
 
-Text, authors' code and mathematics differ at several points (`docs/errata.md`); `Readings` names one for each.
+The text, the authors' code and the mathematics differ at several points (`docs/errata.md`); `Readings` chooses at each.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -17,8 +17,8 @@ from sgpipe.initial_state.theory.extrema import Sums, Value
 from sgpipe.initial_state.theory.layer import Layer
 from sgpipe.spec.condition_choices import CONDITIONS as CONDITIONS
 
-RATE = 0.5  # of neurons that fire in a step, under condition I
-# The authors' search for the sharpness; a slip in its indexing returns draws that do not depend on the cost.
+RATE = 0.5  # share of neurons that fire in a step, under condition I
+# Interval of the authors' search for the sharpness. A slip in its indexing returns draws independent of the cost.
 AUTHORS_INTERVAL = (0.3, 1.6)
 
 _VALUES = {
@@ -52,7 +52,7 @@ class Readings:
 
     @classmethod
     def of(cls, name: str, **points: str) -> "Readings":
-        """Take the readings that all have one name, but for the points given by their own."""
+        """Take the readings that share one name, except for the points given with their own."""
         if name not in _VALUES["variance"]:
             raise one_of("variant", name, _VALUES["variance"])
         return replace(cls(**{point.name: name for point in fields(cls)}), **points)
@@ -62,11 +62,11 @@ def recurrent_mean(layer: Layer, reading: str = "corrected") -> float:
     """Solve condition I for Mean[w_rec]: E[y] = thr while half of the neurons fire (eqs. 20 and 82).
 
     `corrected` solves thr = keep thr + pass (n_rec - 1) Mean[w] / 2 - thr / 2 [subtractive] for the layer's own reset,
-    its gates taken as independent of the voltage, as everywhere in appendix B.
+    with its gates taken as independent of the voltage, as everywhere in appendix B.
 
     Args:
         layer: The layer.
-        reading: Of eq. 20: printed, eq19, authors or corrected.
+        reading: The reading of eq. 20: printed, eq19, authors or corrected.
     """
     a, n, form = layer.alpha_decay, layer.afferents, layer.form
     if reading == "eq19":
@@ -91,7 +91,7 @@ def recurrent_variance(layer: Layer, mean: float, reading: str = "corrected") ->
     Args:
         layer: The layer.
         mean: Mean[w_rec].
-        reading: Of eq. 28: printed, authors or corrected.
+        reading: The reading of eq. 28: printed, authors or corrected.
 
     Returns:
         The variance, negative where there is no solution.
@@ -108,13 +108,13 @@ def growth_of_maxima(layer: Layer, sums: Sums, gamma: Value, reading: str = "cor
 
     `printed` is eq. 42 (84 with a multiplicative reset), `authors` the same without the layer below. `corrected`
     is the largest row sum of absolute values of the Jacobian: gradients have either sign, so |w| counts, and a neuron's
-    own terms alpha and -thr sigma' multiply one and the same gradient.
+    own terms alpha and -thr sigma' multiply the same gradient.
 
     Args:
         layer: The layer.
         sums: What the weights of a neuron can add up to.
         gamma: The peak of the surrogate derivative, one value or (n_rec,).
-        reading: Of eq. 44: printed, authors or corrected.
+        reading: The reading of eq. 44: printed, authors or corrected.
     """
     a, c = layer.alpha_decay, layer.drive_factor
     if reading == "corrected":
@@ -139,7 +139,7 @@ def dampening(layer: Layer, sums: Sums, reading: str = "corrected") -> Value:
     Args:
         layer: The layer.
         sums: What the weights of a neuron can add up to.
-        reading: Of eq. 44: printed, authors or corrected.
+        reading: The reading of eq. 44: printed, authors or corrected.
 
     Returns:
         One value or (n_rec,); negative where there is no solution.
@@ -158,7 +158,7 @@ def dampening(layer: Layer, sums: Sums, reading: str = "corrected") -> Value:
 def growth_of_variance(layer: Layer, sums: Sums, first: Value, second: Value, reading: str = "corrected") -> Value:
     """Compute Var[dy_t] / Var[dy_{t-1}], which condition IV asks to be 1.
 
-    `eq57` is eq. 56 (85 with a multiplicative reset); `printed` has E[sigma'_in] in the place of the second moment of
+    `eq57` is eq. 56 (85 with a multiplicative reset); `printed` has E[sigma'_in] in place of the second moment of
     the layer below, as main-text CIV; `authors` leaves that layer out. `corrected` keeps the covariance of a neuron's
     own terms, -2 alpha thr E[sigma'], and the factors of the reset.
 
@@ -167,7 +167,7 @@ def growth_of_variance(layer: Layer, sums: Sums, first: Value, second: Value, re
         sums: What the weights of a neuron can add up to.
         first: E[sigma'], one value or (n_rec,).
         second: E[sigma'^2], likewise.
-        reading: Of eq. 57: printed, eq57, authors or corrected.
+        reading: The reading of eq. 57: printed, eq57, authors or corrected.
     """
     form, a = layer.form, layer.alpha_decay
     if reading == "corrected":
@@ -188,7 +188,7 @@ def target_moment(layer: Layer, sums: Sums, reading: str = "corrected", first: V
     Args:
         layer: The layer.
         sums: What the weights of a neuron can add up to.
-        reading: Of eq. 57: printed, eq57, authors or corrected.
+        reading: The reading of eq. 57: printed, eq57, authors or corrected.
         first: E[sigma'], on which only `corrected` may depend.
     """
     zero = growth_of_variance(layer, sums, first, 0.0, reading)

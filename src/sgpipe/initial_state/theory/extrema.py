@@ -18,9 +18,9 @@ Value = float | np.ndarray  # a number for the ensemble, (n_rec,) for a sample
 class Sums:
     """What n_rec - 1 recurrent and n_in input weights of a neuron can add up to.
 
-    `top`, `bottom`: the largest and the smallest sum of a subset of weights as the paper takes it; `size`: of absolute
-    values; `square`: of squares. `drive_high`, `drive_low`: W_rec x + W_in z for the most and the least favourable x
-    in {0, 1} and z between its bounds.
+    `top`, `bottom`: the largest and the smallest sum of a subset of weights, as the paper takes it; `size`: the sum of
+    absolute values; `square`: the sum of squares. `drive_high`, `drive_low`: W_rec x + W_in z for the most and the
+    least favourable x in {0, 1} and z between its bounds.
     """
 
     rec_top: Value
@@ -35,7 +35,7 @@ class Sums:
 
 
 def ensemble(layer: Layer, w_rec: Weights) -> Sums:
-    """Add up weights over the ensemble, in which every afferent has the largest one there is (eqs. 36, 37).
+    """Add up weights over the ensemble, in which every afferent has the largest possible one (eqs. 36, 37).
 
     An unbounded distribution counts as bounded by the 1 - 1/count quantile of the matrix's `count` weights.
     """

@@ -1,6 +1,6 @@
 """The gain on the input weights at which conditions I and II hold by themselves, and the phase diagram around it.
 
-Var[w_in] is free in the theory. With few input spikes and Glorot's variance condition I's fixed point is not the only
+Var[w_in] is free in the theory. With few input spikes and Glorot's variance, condition I's fixed point is not the only
 one: the layer falls silent, because fewer spikes mean less recurrent drive. Above a critical gain the state with half
 of the neurons firing wins.
 """
@@ -39,7 +39,7 @@ class Gain:
 
 
 class Bench:
-    """A layer with its random numbers drawn once: what differs between two gains is the gain alone."""
+    """A layer with its random numbers drawn once, so that simulations differ only in the gain."""
 
     def __init__(self, layer: Layer, inputs, seed: int = 0, readings: str = "corrected"):
         self.layer, self.seed = layer, seed
@@ -73,18 +73,18 @@ def input_gain(
 ) -> Gain:
     """Search for the gain on Var[w_in] at which a simulated layer fires at about some rate once w_rec meets I and II.
 
-    Around the critical gain the rate jumps, and where it jumps differs between draws of the weights. So the critical
-    gain, at which the layer fires at half of `rate`, is solved for, and `margin` times as much is taken.
+    The rate jumps around the critical gain, and where it jumps differs between draws of the weights. So the critical
+    gain, at which the layer fires at half of `rate`, is solved for, and `margin` times as much is returned.
 
     Args:
         layer: The layer; its z_mean and z_var must be those of `inputs`.
         inputs: z (trials, steps, n_in): a batch of the data or `random_inputs`.
-        seed: Of the weights.
+        seed: The seed of the weights.
         readings: The name of the readings of I and II.
         rate: The share of neurons that is to fire in a step.
         margin: A factor on the critical gain.
         least: The smallest gain. A layer that fires enough with it needs no other, and its critical gain is nan.
-        most: The largest gain. Where it does not suffice it is taken, with a message.
+        most: The largest gain. If it does not suffice, it is returned with a message.
     """
     bench, seen = Bench(layer, inputs, seed, readings), []
 
@@ -118,7 +118,7 @@ def phase_diagram(
         gains: Factors on Var[w_in].
         trials: How many inputs to simulate at once.
         steps: For how many time steps.
-        seed: Of weights and inputs.
+        seed: The seed of weights and inputs.
         readings: The name of the readings of I and II.
 
     Returns:

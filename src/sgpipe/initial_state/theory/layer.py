@@ -1,6 +1,6 @@
 """One recurrent spiking layer as the theory of initialisation sees it: its sizes and statistics.
 
-The neuron is Herranz-Celotti & Rouat's eq. 1, in units of the threshold's own unit:
+The neuron is Herranz-Celotti & Rouat's eq. 1, in the unit of the threshold:
 
     y_t = alpha y_{t-1} + W_rec x_{t-1} + W_in z_t - thr x_{t-1},     x_t = 1 where y_t > thr
 
@@ -48,7 +48,7 @@ class Layer:
     (1/threshold) and `tail`. `xi` is 1 where z are the spikes of a layer below, whose surrogate derivative has maximum
     `gamma_in` (printed: its dampening), mean `mean_in` and second moment `square_in`.
     `reset_gradient` says whether gradients flow through the reset, as in eq. 30; the multiplicative resets are
-    covered without it, as in B.7.
+    treated without such gradients, as in B.7.
     """
 
     n_rec: int

@@ -16,10 +16,10 @@ from scipy.optimize import brentq
 from sgpipe.initial_state.theory.extrema import Value
 from sgpipe.spec.surrogates import SURROGATES, moment
 
-# What is searched: sharpness times the voltage range from "flat over all voltages" to "a delta", and tail - 1.
+# The grids to search: sharpness times the voltage range from "flat over all voltages" to "a delta", and tail - 1.
 _SHARPNESS = np.logspace(-13, 17, 301)
 _TAIL = np.logspace(-6, 6, 241)
-TAILS = 1 + np.logspace(-2, 2, 81)  # the tails that a clipped one may take
+TAILS = 1 + np.logspace(-2, 2, 81)  # candidates for a clipped tail
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Derivative:
     """A surrogate derivative sigma' = gamma f(s v) of the centred voltage v (Table S1).
 
     Attributes:
-        shape: Names f, of a surrogate that has a sharpness, or is its formula.
-        dampening: gamma, its peak if that of f is 1, one value or an array.
+        shape: The name of f, for a surrogate that has a sharpness, or its formula.
+        dampening: gamma, the peak of sigma' if that of f is 1; one value or an array.
         sharpness: s, likewise.
         tail: q of the q-PseudoSpike, likewise.
     """
@@ -70,7 +70,7 @@ def find_sharpness(excess: Callable, v_low: float, v_high: float) -> float | Non
 
     Args:
         excess: A function of an array of sharpnesses.
-        v_low: The lowest voltage, over the threshold.
+        v_low: The lowest voltage, less the threshold.
         v_high: The highest one.
 
     Returns:
@@ -86,7 +86,7 @@ def find_tail(excess: Callable) -> float | None:
 
 
 def sharpnesses(v_low: float, v_high: float, thr: float) -> np.ndarray:
-    """List the sharpnesses that a clipped one may take: from flat over all voltages to a thousandth of thr wide."""
+    """List the candidates for a clipped sharpness: from flat over all voltages to a thousandth of thr wide."""
     return np.geomspace(1e-3 / max(abs(v_low), abs(v_high)), 1e3 / thr, 121)
 
 

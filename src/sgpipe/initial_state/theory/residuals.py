@@ -12,7 +12,7 @@ from sgpipe.initial_state.theory.layer import Layer, Weights
 
 @dataclass(frozen=True)
 class Moments:
-    """The numbers of a surrogate derivative that the conditions are about, one value each or (n_rec,).
+    """The properties of a surrogate derivative that the conditions are about, each one value or (n_rec,).
 
     Attributes:
         peak: gamma, its largest value.
@@ -33,8 +33,8 @@ def residuals(layer: Layer, w_rec: Weights, found: Moments, sums: Sums, readings
 
     Args:
         layer: The layer.
-        w_rec: The recurrent weights that it has.
-        found: The surrogate derivative that it has.
+        w_rec: Its recurrent weights.
+        found: The properties of its surrogate derivative.
         sums: What the weights of a neuron can add up to.
         readings: Which reading of each equation to take.
     """

@@ -1,11 +1,11 @@
 """A small simulator of one layer before training: do the conditions hold? All trials at once, in numpy.
 
-The neuron is eq. 1 of Herranz-Celotti & Rouat, or one of the multiplicative resets (`sgpipe.spec.resets`). Beside the
-state runs a tangent dy, a random unit perturbation that the surrogate Jacobian carries forward in time (eq. 33):
+The neuron is eq. 1 of Herranz-Celotti & Rouat, or one of the multiplicative resets (`sgpipe.spec.resets`). A tangent
+dy runs beside the state: a random unit perturbation that the surrogate Jacobian carries forward in time (eq. 33):
 
     dy_t = keep dy_{t-1} + pass (W_rec sigma' dy_{t-1} + W_in dz_t) - thr sigma' dy_{t-1}
 
-the last term where the gradient flows through a subtractive reset.
+The last term applies where the gradient flows through a subtractive reset.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from sgpipe.initial_state.theory.moments import Derivative
 
 @dataclass(frozen=True)
 class Simulation:
-    """Statistics of each step over trials and neurons, arrays (steps,), and of the spikes of the second half.
+    """Statistics of each step over trials and neurons, (steps,), and of the drives in the second half of the steps.
 
-    `rate`: share of neurons that fire. `median`: of v = y - thr, unit of thr. `var_rec`, `var_in`: of W_rec x_{t-1} and
-    W_in z_t over trials and neurons (eq. 21). `var_rec_time`, `var_in_time`: numbers, the part of these that varies
-    over time, in the second half. `grad_max`, `grad_var`: of the tangent, None without a surrogate. `grad_square`:
-    mean of sigma'^2. `spikes`, `tangents`: (trials, steps, n_rec) where asked for, of x and of sigma' dy.
+    `rate`: share of neurons that fire. `median`: of v = y - thr, in units of thr. `var_rec`, `var_in`: of W_rec x_{t-1}
+    and W_in z_t over trials and neurons (eq. 21). `var_rec_time`, `var_in_time`: numbers, the part of these that varies
+    over time, in the second half. `grad_max`, `grad_var`: of the tangent, None without a surrogate. `grad_square`: mean
+    of sigma'^2. `spikes`, `tangents`: x and sigma' dy, (trials, steps, n_rec), if asked for.
     """
 
     rate: np.ndarray
@@ -55,8 +55,7 @@ class Simulation:
         """Compute the mean factor per step of the gradient's maximum and variance (geometric).
 
         Args:
-            late: Whether to take the second half of the steps alone, where the tangent has lost the shape of the
-                perturbation that it began as.
+            late: Whether to take only the second half of the steps, where the tangent has lost its initial shape.
         """
         start = len(self.rate) // 2 if late else 0
         spans = {"maxima": self.grad_max[start:], "variance": self.grad_var[start:]}
@@ -71,7 +70,7 @@ def random_inputs(rate: float, trials: int, steps: int, n_in: int, seed: int) ->
         trials: How many inputs are simulated at once.
         steps: Time steps.
         n_in: Input units.
-        seed: Of the spikes.
+        seed: The seed of the spikes.
 
     Returns:
         float64, 0 or 1, (trials, steps, n_in).
@@ -102,11 +101,11 @@ def simulate(
         layer: The layer.
         w_rec: (n_rec, n_rec), a row for each receiver; its diagonal is left out.
         drive: W_in z (trials, steps, n_rec), as `input_drive` makes it.
-        seed: Of the perturbation.
-        derivative: The surrogate's, its knobs one value or (n_rec,); None for no tangent.
-        tangent_drive: W_in dz, as `drive`, of a layer below.
-        keep: Whether to keep every spike and sigma' dy: the inputs and, by `input_drive`, the `tangent_drive` of a
-            layer above.
+        seed: The seed of the perturbation.
+        derivative: The surrogate derivative, with knobs of one value or (n_rec,); None for no tangent.
+        tangent_drive: W_in dz from a layer below, in the form of `drive`.
+        keep: Whether to keep every spike and sigma' dy: these are the inputs and, through `input_drive`, the
+            `tangent_drive` of a layer above.
     """
     form, a, thr = layer.form, layer.alpha_decay, layer.thr
     trials, steps, n = drive.shape

@@ -13,7 +13,7 @@ class Solution:
     """A layer's initial state and how well each condition is met.
 
     `mean`, `variance`: of w_rec. `dampening`, `sharpness`, `tail`: of the surrogate derivative. `target`: E[sigma'^2]
-    that condition IV asks for, `second`: what the surrogate has, `first`: its mean, `wide`: eq. 2's limit, proportional
+    that condition IV asks for, `second`: the surrogate's own, `first`: its mean, `wide`: eq. 2's limit, proportional
     to gamma^2 / s. `y_min`, `y_max`: the bounds of the voltage. `residuals`: of the equations solved, `deviations`:
     of the corrected ones, both 0 where a condition holds. `messages`: one line per condition without a solution.
     `peak`: the largest sigma', which for the shapes of Table S1 is the dampening.
@@ -37,7 +37,7 @@ class Solution:
     peak: Value
 
     def row(self) -> dict[str, object]:
-        """Flatten it to a row of a table; a value per neuron becomes its mean, a residual the largest one."""
+        """Flatten it to a table row; values per neuron become their mean, residuals the largest one."""
         values = asdict(self)
         del values["peak"]
         flat = {
@@ -50,14 +50,14 @@ class Solution:
 
 
 def above(below: Layer, solution: Solution, n_rec: int | None = None) -> Layer:
-    """Put a layer on a solved one: its z are spikes of mean 1/2 and variance 1/4, and xi is 1.
+    """Make the layer above a solved one: its z are spikes of mean 1/2 and variance 1/4, and xi is 1.
 
-    Its own weights start as Glorot's; everything else is as in the layer below. Where that has values per neuron, the
-    largest peak and the mean moments stand for it.
+    Its own weights start as Glorot's; everything else is as in the layer below. Where that one has values per neuron,
+    its largest peak and its mean moments are used.
 
     Args:
         below: The layer below.
-        solution: What it was set to.
+        solution: Its solution.
         n_rec: The number of neurons, by default as many as below.
 
     Returns:

@@ -33,11 +33,11 @@ def solve(
 
     Args:
         layer: The layer as it is without conditions.
-        shape: The surrogate's, one that has a sharpness, or a formula.
+        shape: The shape of a surrogate that has a sharpness, or a formula.
         asked: Which conditions to solve, and how.
         standard: The draws of `standard_weights` from which the weights will be made; needed by `extrema: sample`.
-        generator: Of the sharpness that the `authors` reading of IV draws, once per neuron; the mean of the draws is
-            taken. Without a generator it is their expectation.
+        generator: Draws the sharpness for the `authors` reading of IV, once per neuron; the mean of the draws is used.
+            Without a generator it is their expectation.
 
     Returns:
         What to set, how well each condition then holds, and a message for each that has no solution.
@@ -66,7 +66,7 @@ def solve(
 
 def _check(shape: str, asked: Asked, standard: Draws | None) -> None:
     shapes = [name for name, one in SURROGATES.items() if one.slope == "sharpness"]
-    if shape.isidentifier() and shape not in shapes:  # a word, and so no formula
+    if shape.isidentifier() and shape not in shapes:  # a name, and so not a formula
         raise one_of("shape", shape, shapes)
     if asked.free == "tail" and not SURROGATES[shape].tails:
         raise SgpipeError(f"free: {shape} has no tail; choose shape: q_pseudospike or free: sharpness")
@@ -104,7 +104,7 @@ def _dampening(layer: Layer, sums: Sums, peak: float, asked: Asked, failed: Fail
 
 
 def _authors_sharpness(layer: Layer, generator: np.random.Generator | None) -> float:
-    """Take the sharpness that the authors' code ends up with, whatever the cost that it minimises."""
+    """Return the sharpness that the authors' code ends up with, whatever cost it minimises."""
     low, high = AUTHORS_INTERVAL
     draws = 0.5 if generator is None else generator.random(layer.n_rec)
     return low + (high - low) * float(np.mean(draws))
@@ -129,7 +129,7 @@ def _solve_moment(
 def _solve_neuron(
     layer: Layer, sums: Sums, surrogate: Derivative, centred: tuple[float, float], asked: Asked
 ) -> tuple[float, float, str]:
-    """Solve IV for one neuron: the solution or nan, then the value that comes nearest to one, and why there is none."""
+    """Solve IV for one neuron; return the solution or nan, the value that comes nearest, and why there is none."""
     reading, free = asked.readings.moment, asked.free
 
     def excess(values):
@@ -147,7 +147,7 @@ def _solve_neuron(
 
 def _no_moment(layer: Layer, sums: Sums, peak: float, growth: np.ndarray, reading: str, free: str) -> str:
     """Say why no sharpness or tail meets condition IV."""
-    if reading == "corrected" and layer.reset_in_gradient:  # E[sigma'] matters too: there is no one target
+    if reading == "corrected" and layer.reset_in_gradient:  # E[sigma'] matters too: there is no single target
         return f"whatever the {free}, the gradient's variance grows by {growth.min():.4g} to {growth.max():.4g} a step"
     target = float(theory.target_moment(layer, sums, reading))
     if target <= 0:
@@ -158,7 +158,7 @@ def _no_moment(layer: Layer, sums: Sums, peak: float, growth: np.ndarray, readin
 def _solution(
     layer: Layer, w_rec: Weights, sums: Sums, surrogate: Derivative, readings: Readings, messages: Iterable[str]
 ) -> Solution:
-    """Gather what was set, and how far each condition is from holding: as it was solved, and as it should be."""
+    """Gather the settings, and how far each condition is from holding: as it was solved, and as corrected."""
     voltages = voltage_range(layer, sums, readings.voltage)
     found = _moments(surrogate, _centred(layer, voltages))
     true = _moments(surrogate, _centred(layer, voltage_range(layer, sums, "corrected")))

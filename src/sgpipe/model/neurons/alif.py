@@ -4,8 +4,8 @@
     y_t = alpha y_{t-1} + W_rec x_{t-1} + W_in z_t + b - thr_t x_{t-1}
     x_t = H(y_t - thr_t)
 
-The paper prints no equations for it: these are those of the authors' code. A detached reset stops the gradient of its
-spike alone; it flows through the trace b_t all the same, which is what the neuron remembers by.
+The paper prints no equations for this neuron; these are those of the authors' code. A detached reset stops only the
+gradient through its own spike. Gradients still flow through the trace b_t, which is the neuron's memory.
 """
 
 from dataclasses import dataclass

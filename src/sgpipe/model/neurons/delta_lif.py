@@ -3,8 +3,8 @@
     y_t = alpha y_{t-1} + W_rec x_{t-1} + W_in z_t + b - thr x_{t-1}          (1)
     x_t = H(y_t - thr)
 
-or a multiplicative reset of appendix B.7 in one of the forms of `sgpipe.spec.resets.RESETS`. The text has H(0) = 1, the
-authors' code, and so this one, H(0) = 0: at the threshold itself a neuron is silent.
+or with a multiplicative reset of appendix B.7, in one of the forms of `sgpipe.spec.resets.RESETS`. The paper's text has
+H(0) = 1. The authors' code, and so this one, has H(0) = 0: exactly at the threshold a neuron is silent.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import torch
 
 from sgpipe.spec.resets import Reset
 
-Value = float | torch.Tensor  # one for the layer, or one a neuron (units,)
+Value = float | torch.Tensor  # one for the layer, or one per neuron (units,)
 
 
 class DeltaState(NamedTuple):
@@ -32,7 +32,7 @@ class DeltaState(NamedTuple):
 
 @dataclass(frozen=True)
 class DeltaLIF:
-    """Parameters of a layer: alpha per step, threshold, and the reset, through whose spike gradients may flow or not.
+    """Parameters of a layer: alpha per step, threshold, reset, and whether gradients flow through the reset's spike.
 
     `fire` maps the centred voltage y - thr to spikes.
     """
@@ -59,7 +59,7 @@ class DeltaLIF:
         Args:
             last: y_{t-1}, (batch, units).
             spikes: x_{t-1}, likewise.
-            drive: All that arrives, likewise.
+            drive: All input of the step, likewise.
             threshold: What a subtractive reset subtracts.
         """
         form, fired = self.reset, spikes if self.reset_attached else spikes.detach()

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 import torch
 
 THRESHOLD = 1.0
-Value = float | torch.Tensor  # one for the layer, or one a neuron (units,)
+Value = float | torch.Tensor  # one for the layer, or one per neuron (units,)
 
 
 class LIFState(NamedTuple):

@@ -6,7 +6,7 @@ import torch
 
 
 class State(Protocol):
-    """What a layer carries from one step to the next: a named tuple of tensors (batch, units), these among them."""
+    """The state that a layer carries from step to step: a named tuple of tensors (batch, units), including these."""
 
     @property
     def output(self) -> torch.Tensor:
@@ -18,18 +18,18 @@ class State(Protocol):
 
     @property
     def voltage(self) -> torch.Tensor:
-        """The membrane; of an LSTM its cells."""
+        """The membrane, or the cells of an LSTM."""
 
 
 class Neuron(Protocol):
     """A layer's parameters."""
 
-    # Whether the spikes of a step are those of the state before it, as in eq. 4.1 of zenke2021, so that what arrives
-    # at a step acts on later ones; else they follow from what arrives, as in eq. 1 of herranz2022.
+    # Whether the spikes of a step come from the state before it, so that the input of a step acts only on later ones,
+    # as in eq. 4.1 of zenke2021. Otherwise they follow from the input of the same step, as in eq. 1 of herranz2022.
     spikes_precede: ClassVar[bool]
 
     def start(self, zeros: torch.Tensor) -> Any:
         """Make the state before the first step, at rest, from zeros (batch, units)."""
 
     def step(self, state: Any, drive: torch.Tensor) -> Any:
-        """Compute the state after a step; `drive` is all that arrives at it, V state.output included."""
+        """Compute the state after a step; `drive` is all its input, including V state.output."""

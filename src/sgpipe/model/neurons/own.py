@@ -1,4 +1,4 @@
-"""Neurons of an extension: the user's step between the state that the network hands on and the one it gets back."""
+"""Neurons of an extension: the user's step function, wrapped to take and return the network's state."""
 
 from collections import namedtuple
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from sgpipe.spec.own.faults import fault
 
 @cache
 def _state_of(names: str) -> type:
-    """Make the type of a state: a named tuple whose output are its spikes."""
+    """Make the type of a state: a named tuple whose output is its spikes."""
     plain = namedtuple("OwnState", names.split())
     return type("OwnState", (plain,), {"__slots__": (), "output": property(lambda state: state.spikes)})
 
@@ -33,10 +33,10 @@ class OwnNeuron:
         return kind(*(zeros for _ in kind._fields))
 
     def step(self, state: Any, drive: torch.Tensor) -> Any:
-        """Compute the state after a step; `drive` is all that arrives at it, (batch, units).
+        """Compute the state after a step; `drive` is all its input, (batch, units).
 
         Raises:
-            SgpipeError: The user's code raises, or what it returns is no state.
+            SgpipeError: The user's code raises, or does not return a state.
         """
         own = self.knobs.OWN
         try:

@@ -11,7 +11,7 @@ import torch
 
 
 class ReLUState(NamedTuple):
-    """Output, its input as `voltage`, and spikes, of which there are none; each (batch, units)."""
+    """Output, input (as `voltage`), and spikes, which are all 0; each (batch, units)."""
 
     output: torch.Tensor
     voltage: torch.Tensor

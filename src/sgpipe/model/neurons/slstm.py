@@ -3,9 +3,9 @@
     i, f, g, o = H, H, T, H of W_in z_t + W_rec h_{t-1} + b
     c_t = f c_{t-1} + i g,     h_t = o T(c_t)
 
-T stands for tanh. The paper prints 1 - 2 H, which has tanh's sign turned round; the authors' code has 2 H - 1. Either
-way its surrogate derivative carries the same factor, -2 or 2. h_t is -1, 0 or 1; a unit counts as active where its
-output gate o is open. Units see their own output as an LSTM's do.
+T takes the place of tanh. The paper prints 1 - 2 H, which has the opposite sign of tanh; the authors' code has 2 H - 1.
+In both cases T's surrogate derivative has the factor of H, -2 or 2. h_t is -1, 0 or 1; a unit counts as active where
+its output gate o is open. As in an LSTM, units see their own output.
 """
 
 from collections.abc import Callable
@@ -43,5 +43,5 @@ class SpikingLSTM:
         return LSTMState(gate * self.tanh(cell), cell, gate)
 
     def tanh(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply what takes the place of tanh."""
+        """Apply T, which takes the place of tanh."""
         return self.sign * (2 * self.fire(x) - 1)

@@ -30,7 +30,7 @@ def spike(centred: torch.Tensor, shape: str, **knobs: float | None) -> torch.Ten
     Args:
         centred: U - threshold, any shape.
         shape: A key of `sgpipe.spec.surrogates.SURROGATES`, or a formula.
-        knobs: The surrogate's own.
+        knobs: The surrogate's parameters.
 
     Returns:
         1 or 0, with the derivative h(U - threshold).
@@ -43,8 +43,8 @@ def surrogate_knobs(spec: RunSpec, settings: LayerSettings | None, like: torch.T
 
     Args:
         spec: The run.
-        settings: What a theory sets, in the place of the run's own.
-        like: A tensor of the type and device that arrays, one value a neuron, are turned into.
+        settings: What a theory sets, in place of the run's own.
+        like: A tensor of the type and device to which arrays (one value per neuron) are converted.
     """
     given = settings.surrogate() if settings else {}
     for name, value in given.items():

@@ -1,4 +1,4 @@
-"""Files of a user's own, named under `extensions:` of config.yaml: read, checked and registered."""
+"""The user's own files, listed under `extensions:` in config.yaml: read, checked and registered."""
 
 from sgpipe.spec.extensions.load import use_extensions
 

@@ -1,4 +1,4 @@
-"""From a class that a user has decorated to one that the pipeline knows: checked, and with the knobs that all have."""
+"""Turns a class that a user has decorated into one for the pipeline: checks it and adds the common knobs."""
 
 import re
 import typing
@@ -27,10 +27,10 @@ def completed(one: Declaration, file: str, code: str, text: bytes) -> type:
         one: What the file declares.
         file: The file, as config.yaml names it.
         code: Its digest.
-        text: The file.
+        text: Its content.
 
     Returns:
-        A class below the user's own, with its `Own` as `OWN` and, but for a figure, a knob `code`.
+        A subclass of the user's class, with its `Own` as `OWN` and, except for a figure, a knob `code`.
 
     Raises:
         SgpipeError: Something about the class is wrong.
@@ -78,7 +78,7 @@ def _problems(one: Declaration) -> Iterator[str]:
 
 
 def _check_knobs(made: type, where: str) -> None:
-    """Check that the fields of a class are knobs, and give each the type that its annotation means."""
+    """Check that the fields of a class are knobs, and give each the type named by its annotation."""
     try:
         hints = typing.get_type_hints(made)
     except Exception as error:
@@ -97,7 +97,7 @@ def _check_knobs(made: type, where: str) -> None:
 
 
 def _data_knobs(one: Declaration) -> list[tuple[str, Any, Any]]:
-    """List the knobs of a data set that its class does not have."""
+    """List the common knobs of a data set that its class lacks."""
     finds = callable(getattr(one.made, "find", None))
     source = "original" if finds else "synthetic"
     common = {
@@ -112,7 +112,7 @@ def _data_knobs(one: Declaration) -> list[tuple[str, Any, Any]]:
 
 
 def _check_shape(made: type, where: str) -> None:
-    """Check that a data set tells what networks and plans have to know of it."""
+    """Check that a data set declares what networks and plans need to know about it."""
     data = made()
     for name in DATA_SHAPE:
         value = getattr(data, name, None)
@@ -121,4 +121,4 @@ def _check_shape(made: type, where: str) -> None:
                 f"{where}: {name}: {shown(value)} is not a whole number of at least 1; say how many it has"
             )
     if not hasattr(made, "events"):
-        made.events = property(lambda self: self.units)  # of a sample, for the estimate of the cost
+        made.events = property(lambda self: self.units)  # per sample, for the cost estimate

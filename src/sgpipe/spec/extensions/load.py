@@ -1,4 +1,4 @@
-"""Reading the files that `extensions:` names, and filling the registry with what they declare."""
+"""Reads the files listed under `extensions:`, and fills the registry with what they declare."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from sgpipe.spec.own.registry import EXTENSIONS
 from sgpipe.spec.run import BUILT_IN_NEURONS, SECTIONS
 from sgpipe.spec.tasks import BUILT_IN_TASKS
 
-# Neurons and initialisers have a section of knobs with their name; a scale's would be taken for a value per scale.
+# Neurons and initialisers name a section of knobs; the name of a scale would be taken for a value per scale.
 OTHER_KEYS = (*SECTIONS, "data", "smoke", "laptop", "paper")
 TAKEN = {
     "neuron": (*BUILT_IN_NEURONS, *OTHER_KEYS),
@@ -28,15 +28,15 @@ TAKEN = {
 
 
 def use_extensions(files: Sequence[str], where: str = "extensions") -> None:
-    """Register what some files declare, in the place of what was registered before.
+    """Register what some files declare, and forget what was registered before.
 
     Args:
-        files: Python files, by paths from the working directory.
+        files: Python files, as paths from the working directory.
         where: Names the setting in error messages.
 
     Raises:
-        SgpipeError: A file is missing, no Python, named twice, raises, registers nothing or anything unsound, or a name
-            is taken.
+        SgpipeError: A file is missing, is not Python, is listed twice, raises, or registers nothing or something
+            invalid, or a name is taken.
     """
     for place, file in enumerate(files):
         if not file.endswith(".py"):
@@ -56,13 +56,13 @@ def _declared_by(file: str, where: str) -> tuple[type, ...]:
     return _executed(file, text)
 
 
-@cache  # so that a file that is read again gives the same classes, and equal runs
+@cache  # a file that is read again gives the same classes, and equal runs
 def _executed(file: str, text: bytes) -> tuple[type, ...]:
     code = sha256(text).hexdigest()[:16]
     module = ModuleType(f"sgpipe_extension_{code}")
     module.__file__ = file
     there = set(sys.modules)
-    sys.modules[module.__name__] = module  # where dataclasses look for the module of a class
+    sys.modules[module.__name__] = module  # where dataclasses look up the module of a class
     with faults(file):
         exec(compile(text, file, "exec"), module.__dict__)
     _check_alone(file, {name: found for name, found in sys.modules.items() if name not in there})
@@ -76,7 +76,7 @@ def _executed(file: str, text: bytes) -> tuple[type, ...]:
 
 
 def _check_alone(file: str, imported: dict[str, ModuleType]) -> None:
-    """Refuse modules beside an extension: no run id would tell when they change."""
+    """Refuse an extension that imports modules beside it: a change in them would not change the run ids."""
     folder = Path(file).resolve().parent
     for name, module in imported.items():
         place = getattr(module, "__file__", None)
@@ -92,7 +92,7 @@ def _check_names(things: Iterable[type]) -> None:
     taken = {(kind, name): "sgpipe" for kind, names in TAKEN.items() for name in names}
     for made in things:
         own = made.OWN
-        # Both kinds have a section of knobs with their name.
+        # Both kinds name a section of knobs.
         kinds = ("neuron", "initialiser") if own.kind in ("neuron", "initialiser") else (own.kind,)
         holder = next((taken[kind, own.name] for kind in kinds if (kind, own.name) in taken), None)
         if own.component in BUILT_IN_VERSIONS:

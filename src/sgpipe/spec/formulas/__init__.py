@@ -1,1 +1,1 @@
-"""A surrogate derivative that a user writes as a formula of v: parsed, checked, evaluated, printed and integrated."""
+"""Surrogate derivatives that a user writes as a formula in v: parsed, checked, evaluated, printed and integrated."""

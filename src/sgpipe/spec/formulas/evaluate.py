@@ -9,16 +9,16 @@ import numpy as np
 
 from sgpipe.spec.formulas.nodes import Call, Comparison, Node, Number, Power, Product, Sum, Variable, Where, depends
 
-FUNCTIONS = ("abs", "exp", "log", "sqrt", "tanh")  # of one argument, by the names that numpy and torch have for them
+FUNCTIONS = ("abs", "exp", "log", "sqrt", "tanh")  # of one argument, by their names in numpy and torch
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 Evaluator = Callable[[Any, Any], Any]  # of v and the array module
 
 
 def evaluator(node: Node | Comparison) -> Evaluator:
-    """Make the function of v and its array module (numpy or torch) that a node is.
+    """Make the function of v and its array module (numpy or torch) that a node stands for.
 
-    What does not depend on v becomes a plain number at once: arrays of either precision then keep theirs.
+    Parts that do not depend on v become plain numbers at once, so that arrays keep their precision.
     """
     made = _evaluator(node)
     if isinstance(node, Variable | Number) or depends(node):
@@ -49,7 +49,7 @@ def _evaluator(node: Node | Comparison) -> Evaluator:
             return (lambda v, xp: above(v, xp) / below(v, xp)) if under else above
         case Power(base, exponent):
             of, to = evaluator(base), evaluator(exponent)
-            if depends(exponent):  # of a base that is a number
+            if depends(exponent):  # then the base is a number
                 return lambda v, xp: xp.exp(to(v, xp) * float(np.log(of(v, xp))))
             value = to(None, None)
             power = int(value) if value == int(value) else value
@@ -81,5 +81,5 @@ def _product(factors: list[Evaluator]) -> Evaluator:
 
 
 def _like(value: Any, v: Any, xp: Any) -> Any:
-    """Return a plain number as an array of the type of v: of two numbers torch would make one of its default type."""
+    """Return a plain number as an array of v's type: from two numbers torch would make one of its default type."""
     return xp.full_like(v, value) if isinstance(value, float) else value

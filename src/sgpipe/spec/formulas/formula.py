@@ -1,4 +1,4 @@
-"""A formula that was checked: a function of v that is finite and at least 0 wherever a membrane may lie."""
+"""A checked formula: a function of v that is finite and at least 0 wherever a membrane potential may lie."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -13,8 +13,8 @@ from sgpipe.spec.formulas.nodes import Node
 from sgpipe.spec.formulas.parse import parse
 from sgpipe.spec.formulas.text import canonical, tex
 
-ROUNDING = 1e-9  # of the peak: what lies so little below 0 is rounding
-SINGLE_REACH = 2.0**20  # as far as a formula must be finite in single precision too
+ROUNDING = 1e-9  # share of the peak: values below 0 by no more than this are rounding
+SINGLE_REACH = 2.0**20  # up to this |v| a formula must be finite in single precision too
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Formula:
     root: Node
 
     def __call__(self, v: Any, xp: Any = np) -> Any:
-        """Compute f(v), of the shape and type of `v`, an array of `xp` (numpy or torch)."""
+        """Compute f(v) with the shape and type of `v`, an array of `xp` (numpy or torch)."""
         if xp is not np:
             return self._function(v, xp)
         with np.errstate(all="ignore"):
@@ -37,7 +37,7 @@ class Formula:
 
     @property
     def tex(self) -> str:
-        """The formula as mathematics."""
+        """The formula as TeX mathematics."""
         return f"${tex(self.root)}$"
 
     @cached_property
@@ -47,7 +47,7 @@ class Formula:
         values = self(v)
         top = int(np.argmax(values))
         low, high = v[max(top - 1, 0)], v[min(top + 1, len(v) - 1)]
-        for _ in range(40):  # by thirds, which keeps the top of a smooth hill in the middle
+        for _ in range(40):  # ternary search, which keeps the top of a smooth hill between its limits
             thirds = low + (high - low) * np.array([1 / 3, 2 / 3])
             left, right = self(thirds)
             low, high = (low, thirds[1]) if left > right else (thirds[0], high)
@@ -56,7 +56,7 @@ class Formula:
 
     @cached_property
     def breaks(self) -> tuple[float, ...]:
-        """The kinks and jumps of f, in order: each the first float64 of its right side."""
+        """The kinks and jumps of f, ascending: for each, the first float64 on its right side."""
         return places.breaks(self.root, np.float64)
 
 
@@ -68,8 +68,8 @@ def formula(text: str) -> Formula:
         text: The formula; its spelling may differ from the canonical one.
 
     Raises:
-        SgpipeError: It cannot be read, or is not finite and at least 0 everywhere; the message says where, to be read
-            after the formula.
+        SgpipeError: It cannot be read, or is not finite and at least 0 everywhere. The message says where, and is meant
+            to follow the formula.
     """
     root = parse(text)
     made = Formula(canonical(root), root)

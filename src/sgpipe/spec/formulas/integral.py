@@ -1,4 +1,4 @@
-"""The integrals of a formula and of its square, by quadrature that refines itself until it is exact to rounding."""
+"""The integrals of a formula and of its square, by adaptive quadrature that is exact to rounding."""
 
 from functools import cache
 
@@ -8,14 +8,14 @@ from sgpipe.spec.formulas.formula import Formula
 from sgpipe.spec.formulas.places import OCTAVES
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
-TOLERANCE, ROUNDS = 1e-14, 14  # of the whole integral, for one cell; halvings of a cell at most
+TOLERANCE, ROUNDS = 1e-14, 14  # error of one cell as a share of the whole integral; most halvings of a cell
 FAR = 2.0**OCTAVES
 
 
 def integral(f: Formula, v: np.ndarray, power: int) -> np.ndarray:
     """Compute the integral of f^power from 0 to v, which may be infinite.
 
-    Beyond 2^40 f is taken for the power of v that it is there.
+    Beyond 2^40, f is taken to be a power law in v.
 
     Args:
         f: The formula.
@@ -52,14 +52,14 @@ def _cells(f: Formula, side: int, power: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _gauss(f: Formula, side: int, power: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return the integrals of f(side v)^power over cells, by Gauss and Legendre."""
+    """Return the integrals of f(side v)^power over cells, by Gauss-Legendre quadrature."""
     half = (high - low) / 2
     v = low[..., None] + half[..., None] * (1 + NODES)
     return half * (f(side * v) ** power @ WEIGHTS)
 
 
 def _tail(f: Formula, side: int, power: int, v: np.ndarray) -> np.ndarray:
-    """Return the integrals from FAR to v, of a power law through f at FAR and at half of it."""
+    """Return the integrals from FAR to v of a power law fitted to f at FAR / 2 and at FAR."""
     near, far = f(side * np.array([FAR / 2, FAR])) ** power
     if far <= 0:
         return np.zeros(v.shape)

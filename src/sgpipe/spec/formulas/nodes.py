@@ -1,4 +1,4 @@
-"""The parts of a formula, in a form that spaces, parentheses and the nesting of sums and products do not change.
+"""The parts of a formula, in a form that does not depend on spaces, parentheses or nested sums and products.
 
 Sums are lists of signed terms and products are fractions of two lists of factors, so a + (b + c) is a + b + c, and
 a / b / c is a / (b c). Everything is evaluated from left to right in that form.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Number:
-    """A number of at least 0; `name` is set for a constant that has one."""
+    """A number of at least 0; `name` is set for a named constant."""
 
     value: float
     name: str = ""
@@ -18,12 +18,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Variable:
-    """The stretched membrane v."""
+    """The membrane v, centred on the threshold and scaled by the slope."""
 
 
 @dataclass(frozen=True)
 class Sum:
-    """Terms with a sign of 1 or -1: two or more, or one that is taken off 0."""
+    """Terms with a sign of 1 or -1: two or more, or a single negative one."""
 
     terms: tuple[tuple[int, "Node"], ...]
 
@@ -54,7 +54,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`left` beside `right` by one of <, <=, > and >=."""
+    """`left` compared with `right` by one of <, <=, > and >=."""
 
     sign: str
     left: "Node"
@@ -75,7 +75,7 @@ V = Variable()
 
 
 def total(terms: list[tuple[int, Node]]) -> Node:
-    """Add up signed terms; those that are sums themselves become part of the sum."""
+    """Add up signed terms; terms that are sums are merged into the sum."""
     flat: list[tuple[int, Node]] = []
     for sign, term in terms:
         flat += [(sign * own, one) for own, one in term.terms] if isinstance(term, Sum) else [(sign, term)]
@@ -83,7 +83,7 @@ def total(terms: list[tuple[int, Node]]) -> Node:
 
 
 def fraction(over: list[Node], under: list[Node]) -> Node:
-    """Multiply and divide factors; those that are products become part of the product, and signs go before it."""
+    """Multiply and divide factors; factors that are products are merged into the product, and signs go before it."""
     sign, lists = 1, ([], [])  # of factors above and below the line
     for place, factors in enumerate((over, under)):
         for factor in factors:
@@ -98,7 +98,7 @@ def fraction(over: list[Node], under: list[Node]) -> Node:
 
 
 def parts(node: Node | Comparison) -> tuple[Node | Comparison, ...]:
-    """List what a node is made of."""
+    """List the direct parts of a node."""
     match node:
         case Sum(terms):
             return tuple(term for _, term in terms)
@@ -116,12 +116,12 @@ def parts(node: Node | Comparison) -> tuple[Node | Comparison, ...]:
 
 
 def walk(node: Node | Comparison) -> Iterator[Node | Comparison]:
-    """Go through a node and all that it is made of."""
+    """Iterate over a node and all of its parts, at every depth."""
     yield node
     for part in parts(node):
         yield from walk(part)
 
 
 def depends(node: Node | Comparison) -> bool:
-    """Tell whether v is in it."""
+    """Tell whether a node depends on v."""
     return any(part == V for part in walk(node))

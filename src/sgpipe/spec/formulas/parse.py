@@ -1,7 +1,7 @@
-"""From the text of a formula to its parts. Python's own parser reads it; what it may consist of is listed here.
+"""From the text of a formula to its parts. Python's own parser reads it; this module lists what is allowed in it.
 
-Nothing is ever evaluated as Python. There are numbers, pi, v, + - * / **, comparisons within `where`, and the functions
-of `evaluate`.
+Nothing is ever evaluated as Python. Allowed are numbers, pi, v, + - * / **, comparisons within `where`, and the
+functions of `evaluate`.
 """
 
 import ast
@@ -27,16 +27,16 @@ from sgpipe.spec.formulas.nodes import (
 
 LONGEST, MOST_PARTS, DEEPEST, MOST_EXPONENT = 300, 100, 25, 64
 SIGNS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-COUNTS = {**dict.fromkeys(FUNCTIONS, (1, 1)), "min": (2, 8), "max": (2, 8), "where": (3, 3)}  # of arguments
+COUNTS = {**dict.fromkeys(FUNCTIONS, (1, 1)), "min": (2, 8), "max": (2, 8), "where": (3, 3)}  # number of arguments
 EXAMPLE = "e.g. 1/(1 + abs(v))**3"
 INSTEAD = {"^": "; powers are written **", "|": "; write abs(v)"}
 
 
 def parse(text: str) -> Node:
-    """Parse a formula of v.
+    """Parse a formula in v.
 
     Raises:
-        SgpipeError: It is none; the message says why, to be read after the formula.
+        SgpipeError: It is not a formula. The message says why, and is meant to follow the formula.
     """
     if not text.strip():
         raise SgpipeError(f"is empty; write a formula of v, {EXAMPLE}")
@@ -47,7 +47,7 @@ def parse(text: str) -> Node:
         raise SgpipeError(f"has {strange[0]!r}, which means nothing in a formula{instead}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Python's about numbers that touch a word
+            warnings.simplefilter("ignore")  # Python's warnings about numbers that touch a word
             tree = ast.parse(" ".join(text.split()), mode="eval").body
     except (SyntaxError, ValueError) as error:
         reason = getattr(error, "msg", None) or "not a formula"
@@ -63,7 +63,7 @@ def parse(text: str) -> Node:
 
 
 class _Reader:
-    """Turns the tree that Python's parser makes into nodes, and refuses all else."""
+    """Turns the syntax tree from Python's parser into nodes, and refuses everything else."""
 
     def __init__(self, text: str):
         self.text = text
@@ -100,7 +100,7 @@ class _Reader:
         raise SgpipeError(f"has {self._source(tree)}, which means nothing in a formula")
 
     def _source(self, tree: ast.AST) -> str:
-        # Python's line is the text with its spaces made single.
+        # The line that Python parsed is the text with single spaces.
         return shown(ast.get_source_segment(" ".join(self.text.split()), tree) or type(tree).__name__, 30)
 
     def _number(self, value: object) -> Number:

@@ -1,4 +1,4 @@
-"""Where a formula may have a kink, a jump or a pole, found by looking closely at its parts."""
+"""Where a formula may have a kink, a jump or a pole, found by examining its parts."""
 
 from collections.abc import Callable, Iterable
 from itertools import combinations
@@ -18,16 +18,16 @@ from sgpipe.spec.formulas.nodes import (
     walk,
 )
 
-OCTAVES, FINE = 40, 64  # |v| from 2^-40 to 2^40, in this many places an octave
+OCTAVES, FINE = 40, 64  # |v| from 2^-40 to 2^40, with FINE values per octave
 MOST_NUMBERS, MOST_FLIPS = 8, 16
 _ABOVE = 2.0 ** (np.arange(-OCTAVES * FINE, OCTAVES * FINE + 1) / FINE)
 _PLAIN = np.concatenate([-_ABOVE[::-1], [0.0], _ABOVE])
 
 
 def grid(root: Node) -> np.ndarray:
-    """List values of v, ascending: 0, both sides by fine octaves, and where the numbers in a formula point to.
+    """List values of v, ascending: 0, a fine logarithmic grid on both sides, and values from the formula's numbers.
 
-    A window of a comparison that lies between two of them goes unseen.
+    A comparison that holds only between two neighbouring values goes unnoticed.
     """
     numbers = list(dict.fromkeys(part.value for part in walk(root) if isinstance(part, Number) and part.value))
     numbers = numbers[:MOST_NUMBERS]
@@ -39,25 +39,25 @@ def grid(root: Node) -> np.ndarray:
 
 
 def breaks(root: Node, dtype: type) -> tuple[float, ...]:
-    """Find the places where one branch of a formula gives way to another, or its smoothness may end.
+    """Find the places where a formula changes branches or may stop being smooth.
 
     Args:
         root: The formula.
-        dtype: The floating-point type that it is computed in: comparisons round as they do there.
+        dtype: The floating-point type in which it is computed: comparisons round as they do there.
 
     Returns:
-        In ascending order the first number of each right side.
+        The first number on the right side of each place, ascending.
     """
     v, found = np.unique(grid(root).astype(dtype)), set()
     for test in _tests(root):
         flips = np.flatnonzero(test(v)[1:] != test(v)[:-1])
-        if len(flips) <= MOST_FLIPS:  # more: two sides that are one but for rounding
+        if len(flips) <= MOST_FLIPS:  # more means two sides that are equal except for rounding
             found |= {_bisected(test, v[place], v[place + 1]) for place in flips}
     return tuple(sorted(found))
 
 
 def pole(f: Callable[[np.ndarray], np.ndarray], edges: Iterable[float]) -> float | None:
-    """Find a pole among the places that `breaks` found, None if there is none."""
+    """Find a pole among the places that `breaks` found; None if there is none."""
     for edge in sorted(edges, key=lambda edge: (round(abs(edge), 9), edge < 0)):
         at = f(np.array([np.nextafter(edge, -np.inf), edge, np.nextafter(edge, np.inf)]))
         size = max(abs(edge), 2.0**-30)
@@ -90,7 +90,7 @@ def _tests(root: Node) -> list[Callable[[np.ndarray], np.ndarray]]:
 
 
 def _sides(part: Node | Comparison) -> list[tuple[Node, Node]]:
-    """Return pairs of which one's passing the other matters."""
+    """Return pairs of expressions where it matters that one passes the other."""
     zero = Number(0.0)
     match part:
         case Call("min" | "max", arguments):
@@ -105,7 +105,7 @@ def _sides(part: Node | Comparison) -> list[tuple[Node, Node]]:
 
 
 def _bisected(test: Callable[[np.ndarray], np.ndarray], low: np.floating, high: np.floating) -> float:
-    """Return the first number above `low` at which a test that flips before `high` is as it is there."""
+    """Return the first number above `low` at which a test that flips before `high` has the value it has at `high`."""
     tiny = np.finfo(low.dtype).tiny
     if high == 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""A formula as text: the canonical form that names a run, and mathematics for figures."""
+"""A formula as text: the canonical form that names a run, and TeX mathematics for figures."""
 
 from sgpipe.spec.formulas.nodes import (
     Call,
@@ -12,12 +12,12 @@ from sgpipe.spec.formulas.nodes import (
     Where,
 )
 
-SUM, PRODUCT, ATOM = 1, 2, 4  # how tightly the outermost operation of a text binds
+SUM, PRODUCT, ATOM = 1, 2, 4  # how tightly a text's outermost operation binds
 TEX_SIGNS = {"<": "<", "<=": r"\leq", ">": ">", ">=": r"\geq"}
 
 
 def canonical(node: Node | Comparison) -> str:
-    """Write a formula with as few parentheses as it can have; parsed again, it gives the same nodes."""
+    """Write a formula with as few parentheses as possible; parsing it again gives the same nodes."""
     return _plain(node)[0]
 
 
@@ -65,7 +65,7 @@ def _number(value: float) -> str:
 
 
 def _chain(conditions: tuple[Comparison, ...], write, signs: dict[str, str] | None = None) -> str:
-    """Write comparisons that share their inner sides: a < b < c."""
+    """Write comparisons that share their inner sides as a chain: a < b < c."""
     text = write(conditions[0].left)
     for one in conditions:
         text += f" {(signs or {}).get(one.sign, one.sign)} {write(one.right)}"
@@ -73,7 +73,7 @@ def _chain(conditions: tuple[Comparison, ...], write, signs: dict[str, str] | No
 
 
 def tex(node: Node | Comparison) -> str:
-    """Write a formula as mathematics, without the dollar signs around it, in what matplotlib's mathtext knows."""
+    """Write a formula as TeX for matplotlib's mathtext, without the dollar signs around it."""
     return _math(node)[0]
 
 
@@ -120,7 +120,7 @@ def _bracketed(node: Node, least: int) -> str:
 
 def _times(factors: tuple[Node, ...]) -> str:
     texts = [_bracketed(factor, PRODUCT + 1) for factor in factors]
-    for place in range(1, len(texts)):  # a number beside a number needs a sign between them
+    for place in range(1, len(texts)):  # two adjacent numbers need a sign between them
         if texts[place][0].isdigit():
             texts[place] = rf"\cdot {texts[place]}"
     return r"\,".join(texts)

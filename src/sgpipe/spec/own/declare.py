@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-NOTES = "__sgpipe_declared__"  # the name in a module under which its declarations are noted
+NOTES = "__sgpipe_declared__"  # the module attribute that lists its declarations
 Class = TypeVar("Class", bound=type)
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """One decorated class: what it is, its name in YAML, and the decorator's other arguments."""
+    """One decorated class: its kind, its name in YAML, and the decorator's other arguments."""
 
     kind: str
     name: Any
@@ -24,14 +24,14 @@ def neuron(
 ) -> Callable[[Class], Class]:
     """Register a neuron: a frozen dataclass of knobs with a method `step`.
 
-    `step(self, state, drive, fire)` returns the state after a time step as a tuple, in the order of the names. Each
-    part is a tensor (batch, units), and 0 before the first step. `drive` (batch, units) is the whole input,
-    W z + V s + b. `fire` turns the membrane above the threshold into spikes, 1 where it is positive, with the run's
-    surrogate derivative.
+    `step(self, state, drive, fire)` returns the state after a time step as a tuple, in the order of the names in
+    `state`. Each part is a tensor (batch, units), and 0 before the first step. `drive` (batch, units) is the whole
+    input, W z + V s + b. `fire` takes membrane minus threshold and returns spikes, 1 where it is positive, with the
+    run's surrogate derivative.
 
     Args:
         name: The value of `network.neuron`, and the section of its knobs.
-        state: The names of the parts of its state. They must include `voltage` and `spikes`.
+        state: The names of the parts of its state, which must include `voltage` and `spikes`.
         readout: The output layer: linear with a bias, as in herranz2022, or leaky, as in zenke2021.
     """
     return _noted("neuron", name, {"state": state, "readout": readout})
@@ -40,8 +40,8 @@ def neuron(
 def initialiser(name: str) -> Callable[[Class], Class]:
     """Register an initialiser: a frozen dataclass of knobs with a method `draw`.
 
-    `draw(self, shape, generator, weights)` returns a matrix of the shape (units out, units in). The generator is
-    numpy's; `weights` names the matrix: W1, V1, W2, ..., W_out.
+    `draw(self, shape, generator, weights)` returns a matrix of the shape (units out, units in). `generator` is a numpy
+    generator; `weights` names the matrix: W1, V1, W2, ..., W_out.
 
     Args:
         name: The value of `init.scheme`, and the section of its knobs.
@@ -50,7 +50,7 @@ def initialiser(name: str) -> Callable[[Class], Class]:
 
 
 def data_set(name: str) -> Callable[[Class], Class]:
-    """Register a data set: a frozen dataclass of knobs with a method `make`, and `find` if it is read from files.
+    """Register a data set: a frozen dataclass of knobs with a method `make`, and also `find` if it is read from files.
 
     `make(self, folder)` returns a `Task`; `folder` holds the data files, and is None without `find`.
     `find(self, folder)` returns the paths of all files that it reads. `units`, `classes`, `steps` and `train_samples`
@@ -69,15 +69,15 @@ def figure(name: str) -> Callable[[Class], Class]:
     `draw(self, data, experiment, note)` draws them as a matplotlib Figure; `note` is a text for its corner.
 
     Args:
-        name: The value of `draw:` in an experiment: two words with a dot between them, e.g. `mine.curves`. The
-            experiment `mine_curves` is drawn by it by default.
+        name: The value of `draw:` in an experiment: two words with a dot between them, e.g. `mine.curves`. By default,
+            it draws the experiment `mine_curves`.
     """
     return _noted("figure", name)
 
 
 def _noted(kind: str, name: str, told: dict[str, Any] | None = None) -> Callable[[Class], Class]:
     def note(made: Class) -> Class:
-        # In the module itself, so that what a later class of the same name hides is seen as well.
+        # Kept in the module itself, so that a class hidden by a later one of the same name is found too.
         declared = sys.modules[made.__module__].__dict__.setdefault(NOTES, [])
         declared.append(Declaration(kind, name, made, told or {}))
         return made

@@ -1,4 +1,4 @@
-"""Errors in a user's own code, each in one line that names the file and the place in it."""
+"""Errors in a user's own code, each reported in one line that names the file and the place in it."""
 
 import traceback
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from sgpipe.base.errors import SgpipeError, first_line
 
 @contextmanager
 def faults(file: str, what: str = "") -> Iterator[None]:
-    """Turn what own code raises into a SgpipeError; the machine's errors, such as a lack of memory, pass.
+    """Turn what a user's code raises into a SgpipeError, except errors of the machine, such as a lack of memory.
 
     Args:
         file: The code's file, as the user named it.
-        what: What of it is at work, e.g. `neuron resonator`.
+        what: The part of it that is running, e.g. `neuron resonator`.
     """
     try:
         yield
@@ -24,7 +24,7 @@ def faults(file: str, what: str = "") -> Iterator[None]:
 
 
 def fault(file: str, what: str, error: BaseException) -> SgpipeError:
-    """Make the error for an exception that own code has raised; see `faults`."""
+    """Make the error for an exception that a user's code has raised; see `faults`."""
     own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     line = own[-1] if own else None
     if isinstance(error, SyntaxError) and error.filename == file:

@@ -1,7 +1,7 @@
-"""What is registered: the only state of the program that a configuration sets. It holds what the last one named.
+"""The registry of extensions: the program's only state that a configuration sets, always by the last one read.
 
-The tables of built-in things look here too (`TASKS`, `NEURON_KNOBS` and `VERSIONS` are chained to it), so whoever looks
-up a name need not know whose it is.
+The tables of built-in things look here too (`TASKS`, `NEURON_KNOBS` and `VERSIONS` are chained to it), so a lookup by
+name finds both built-in things and extensions.
 """
 
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Own:
-    """One thing of a user's own.
+    """One thing that a user has registered.
 
     Attributes:
         kind: `neuron`, `initialiser`, `data_set` or `figure`.
-        name: What YAML calls it.
-        file: The file that it is from, as config.yaml names it.
+        name: Its name in YAML.
+        file: The file that defines it, as config.yaml names it.
         code: A digest of that file, 16 hexadecimal digits: part of the id of every run that uses it.
-        text: The file.
-        told: What its decorator was told besides.
+        text: The content of that file.
+        told: The other arguments of its decorator.
     """
 
     kind: str
@@ -31,31 +31,31 @@ class Own:
 
     @property
     def component(self) -> str:
-        """What `sgpipe.spec.numerics` calls it; nothing for a figure, which decides no result."""
+        """Its name in `sgpipe.spec.numerics`; empty for a figure, which affects no result."""
         room = {"neuron": "neuron", "initialiser": "init", "data_set": "task"}.get(self.kind)
         return f"{room}.{self.name}" if room else ""
 
     @property
     def words(self) -> str:
-        """What it is and what it is called, for messages."""
+        """Its kind and name, for messages."""
         return f"{self.kind.replace('_', ' ')} {self.name}"
 
 
 class Registry:
-    """Own things by name. Each class has its `Own` as `OWN`."""
+    """The registered classes by name. Each has its `Own` as `OWN`."""
 
     def __init__(self) -> None:
         self.neurons: dict[str, type] = {}
         self.initialisers: dict[str, type] = {}
         self.data_sets: dict[str, type] = {}
         self.figures: dict[str, type] = {}
-        self.sections: dict[str, type] = {}  # those that have a section of knobs with their name
-        self.neuron_knobs: dict[str | None, tuple[str, ...]] = {}  # those of `network` that it depends on
-        self.versions: dict[str, Any] = {}  # by component: the digest of its file is its version
-        self.key: tuple[tuple[str, str, str], ...] = ()  # of what caches depend on
+        self.sections: dict[str, type] = {}  # classes whose name is a section of knobs
+        self.neuron_knobs: dict[str | None, tuple[str, ...]] = {}  # per neuron: knobs of `network` that it uses
+        self.versions: dict[str, Any] = {}  # by component: the digest of its file
+        self.key: tuple[tuple[str, str, str], ...] = ()  # part of the key of caches
 
     def fill(self, things: Iterable[Any]) -> None:
-        """Hold these and no others, their names being known to be different."""
+        """Replace the content by these classes, whose names must be different."""
         for table in vars(self).values():
             if isinstance(table, dict):
                 table.clear()

@@ -1,8 +1,8 @@
 """The knobs of each task: what a data set is made from and how.
 
 A task is a frozen dataclass of knobs here and a module `sgpipe.data.<task>` with `find` and `make`
-(`sgpipe.data.files.sources`, `sgpipe.data.prepare`). Besides its knobs it tells what planning needs: `units`,
-`classes`, `steps`, `train_samples` and `events` (per sample) for the cost of training.
+(`sgpipe.data.files.sources`, `sgpipe.data.prepare`). Besides its knobs it gives what planning needs: `units`,
+`classes`, `steps`, `train_samples`, and `events` (per sample) for the cost of training.
 
 A default is part of every run id that does not mention the knob: never change one, add a knob instead.
 """
@@ -28,7 +28,7 @@ BUILT_IN_TASKS: dict[str, type] = {
     "shd": ShdData,
     "spikes": SpikesData,
 }
-# Those of extensions among them.
+# Including those of extensions.
 TASKS: Mapping[str, type] = ChainMap(EXTENSIONS.data_sets, BUILT_IN_TASKS)
 
 __all__ = [

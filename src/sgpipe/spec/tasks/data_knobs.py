@@ -6,10 +6,10 @@ from sgpipe.spec.knob import knob
 
 
 class DataKnobs:
-    """Base of the tasks; a task overrides what is different about it."""
+    """Base class of the tasks; a task overrides what differs."""
 
-    words: ClassVar[bool] = False  # True: a stream of words in the place of labelled samples
-    stand_in: ClassVar[bool] = True  # False: nothing takes the place of files that are not there
+    words: ClassVar[bool] = False  # True: a stream of words instead of labelled samples
+    stand_in: ClassVar[bool] = True  # False: missing files are not replaced by a stand-in
 
     def idle(self) -> list[str]:
         """List the knobs that have no effect."""
@@ -19,12 +19,12 @@ class DataKnobs:
         """Check that the combination of knobs makes sense.
 
         Raises:
-            SgpipeError: It does not; the message names `where`.
+            SgpipeError: It does not make sense; the message names `where`.
         """
 
 
 class SpectrogramKnobs(DataKnobs):
-    """Base of the tasks whose input are `frames` of 40 mel channels, each held for `hold` steps."""
+    """Base class of the tasks whose inputs are `frames` of 40 mel channels, each held for `hold` steps."""
 
     units: ClassVar[int] = 40
     frames: int
@@ -37,11 +37,11 @@ class SpectrogramKnobs(DataKnobs):
 
     @property
     def events(self) -> int:
-        """Events of a typical sample, for the cost estimate: every frame drives every neuron from every channel."""
+        """Events per typical sample, for the cost estimate: every frame drives every neuron from every channel."""
         return self.frames * self.units
 
 
-# Knobs that several tasks share. Functions, since each task's section has them in a place of its own.
+# Knobs that several tasks share. They are functions, since each task's section has them at a different position.
 
 
 def hold_knob() -> Any:
@@ -67,15 +67,15 @@ def limit_knob() -> Any:
 
 
 def bin_knob() -> Any:
-    """Declare the knob `dt` of spikes that are put into bins."""
+    """Declare the knob `dt` for binned spikes."""
     return knob(2.0, "time step", "ms", above=0, most=1e6)
 
 
 def bins_knob() -> Any:
-    """Declare the knob `steps` of spikes that are put into bins."""
+    """Declare the knob `steps` for binned spikes."""
     return knob(400, "number of time steps, held ones included; later spikes are dropped", least=1, most=1_000_000)
 
 
 def bin_hold_knob() -> Any:
-    """Declare the knob `hold` of spikes that are put into bins."""
+    """Declare the knob `hold` for binned spikes."""
     return knob(1, "time steps for which a bin of hold x dt is shown", least=1, most=10_000)

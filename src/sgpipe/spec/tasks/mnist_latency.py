@@ -10,9 +10,9 @@ from sgpipe.spec.tasks.data_knobs import DataKnobs
 
 @dataclass(frozen=True)
 class MnistLatencyData(DataKnobs):
-    """Handwritten digits, at most one spike a pixel, the earlier the brighter (zenke2021 section 4.1.2).
+    """Handwritten digits, at most one spike per pixel, earlier for brighter pixels (zenke2021 section 4.1.2).
 
-    `variant: pixels` is the same images without spikes: what a conventional network sees in a single step.
+    `variant: pixels` has the same images without spikes: what a conventional network sees in a single step.
     """
 
     units: ClassVar[int] = 784
@@ -56,7 +56,7 @@ class MnistLatencyData(DataKnobs):
 
     @property
     def window(self) -> int:
-        """Steps of the encoding: later spikes are dropped."""
+        """The number of steps of the encoding; later spikes are dropped."""
         return self.steps // self.hold
 
     @property

@@ -9,10 +9,10 @@ from sgpipe.spec.tasks.data_knobs import DataKnobs
 
 @dataclass(frozen=True)
 class PtbData(DataKnobs):
-    """A text as a stream of words, each to be told from those before it (herranz2022 section 2.1)."""
+    """A text as a stream of words, each to be predicted from the words before it (herranz2022 section 2.1)."""
 
-    words: ClassVar[bool] = True  # a stream of words in the place of labelled samples
-    dt: ClassVar[float] = 1.0  # ms: words have no duration, so a step is what the neurons' time constants say
+    words: ClassVar[bool] = True  # a stream of words instead of labelled samples
+    dt: ClassVar[float] = 1.0  # ms: words have no duration, so only the neurons' time constants give a step its length
 
     task: str = knob("ptb", "the data set", choices=("ptb",))
     source: str = knob(
@@ -34,7 +34,7 @@ class PtbData(DataKnobs):
 
     @property
     def classes(self) -> int:
-        """What can come next: any word."""
+        """The number of classes: any word can come next."""
         return self.units
 
     @property
@@ -45,7 +45,7 @@ class PtbData(DataKnobs):
 
     @property
     def events(self) -> int:
-        """Events of a sequence, for the cost estimate: one word a step."""
+        """Events per sequence, for the cost estimate: one word per step."""
         return self.steps
 
     def idle(self) -> list[str]:

@@ -37,7 +37,7 @@ class RandmanData(DataKnobs):
 
     @property
     def events(self) -> int:
-        """Events of a sample: one a unit."""
+        """Events per sample: one per unit."""
         return self.units
 
     def check(self, where: str) -> None:

@@ -11,8 +11,8 @@ class RawHDData(SpectrogramKnobs):
     """Heidelberg Digits as mel spectrograms (Zenke & Vogels 2021, section 4.1.3).
 
     The defaults are the authors' recipe: 80 frames of 10 ms, each held for 5 steps and scaled by 80 / 400. Their
-    scripts call the step 2 ms and double the time constants to match; here the step is called 1 ms, so that the
-    network's own 10, 5 and 20 ms decay per step as the paper's do. Either way a step shows 2 ms of speech.
+    scripts call the step 2 ms and double the time constants to match. Here the step is called 1 ms, so that the usual
+    time constants of 10, 5 and 20 ms decay per step as in the paper. Either way, a step shows 2 ms of speech.
     """
 
     task: str = knob("rawhd", "the data set", choices=("rawhd",))

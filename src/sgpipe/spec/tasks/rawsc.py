@@ -10,8 +10,8 @@ from sgpipe.spec.tasks.data_knobs import SpectrogramKnobs, gain_knob, hold_knob,
 class RawSCData(SpectrogramKnobs):
     """Speech Commands as mel spectrograms (Zenke & Vogels 2021, section 4.1.3).
 
-    100 frames of 10 ms, each held for 5 steps and scaled by 100 / 500; the step is called 1 ms although it shows 2 ms
-    of speech, for the reason given with RawHDData.
+    100 frames of 10 ms, each held for 5 steps and scaled by 100 / 500. The step is called 1 ms although it shows 2 ms
+    of speech, for the reason given in RawHDData.
     """
 
     task: str = knob("rawsc", "the data set", choices=("rawsc",))
@@ -36,7 +36,7 @@ class RawSCData(SpectrogramKnobs):
 
     @property
     def classes(self) -> int:
-        """One a word."""
+        """One class per word."""
         return 35 if self.version == "v0.02" else 30
 
     @property

@@ -13,7 +13,7 @@ class ShdData(DataKnobs):
     """Spiking Heidelberg Digits (Cramer et al. 2020): 20 classes, 700 channels of an inner ear.
 
     The defaults are those of zenke2021's scripts, 400 steps of 2 ms. Fig 8 of the paper needs 1,000 steps of 1 ms.
-    herranz2022 has bins of 4 ms over one second, each shown twice: `variant: herranz2022, dt: 2, hold: 2, steps: 500,
+    herranz2022 uses bins of 4 ms over one second, each shown twice: `variant: herranz2022, dt: 2, hold: 2, steps: 500,
     binary: true, valid_share: 0.05`.
     """
 

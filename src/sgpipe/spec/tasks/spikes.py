@@ -9,7 +9,7 @@ from sgpipe.spec.knob import MOST_SEED, knob
 from sgpipe.spec.tasks.data_knobs import DataKnobs, bin_hold_knob, bin_knob, bins_knob, limit_knob
 
 SET_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}(/(?!\.)[A-Za-z0-9._-]{1,100}){0,5}")
-MANY_FILES = 100  # more than this are a file a sample
+MANY_FILES = 100  # with more files than this, each file is taken to be one sample
 
 
 def _set_name(text: str) -> str:
@@ -25,7 +25,7 @@ class SpikesData(DataKnobs):
     """Spikes of any number of units and classes, from the files of a folder in data_dir (docs/data.md).
 
     The defaults are those of the Spiking Speech Commands (Cramer et al. 2020): 35 classes, 700 channels of an inner
-    ear, a validation file of their own. A run's id has the folder's name and the contents of its files.
+    ear, a separate validation file. A run's id depends on the folder's name and the contents of its files.
     """
 
     stand_in: ClassVar[bool] = False
@@ -51,7 +51,7 @@ class SpikesData(DataKnobs):
 
     @property
     def train_samples(self) -> int:
-        """The number of training samples, for the cost estimate: a guess, unless each has a file of its own."""
+        """The number of training samples, for the cost estimate: a guess, unless each sample has its own file."""
         count = int(self.files.split("-")[0]) if self.files else 0
         whole = 75_466 if self.set == "ssc" else count if count > MANY_FILES else 10_000
         kept = max(int(whole * (1 - self.valid_share)), 1)
@@ -59,7 +59,7 @@ class SpikesData(DataKnobs):
 
     @property
     def events(self) -> int:
-        """Events of a typical sample, for the cost estimate: ten spikes a unit."""
+        """Events per typical sample, for the cost estimate: ten spikes per unit."""
         return 10 * self.units * self.hold
 
     def idle(self) -> list[str]:

@@ -44,7 +44,7 @@ void check(const A &a, const std::string &name, nb::dlpack::dtype type, const ch
   if (a.dtype() != type) refuse(name + ": expected " + type_name);
 }
 
-// The arrays that are trained, in order: name and shape of each (one column: -1).
+// Calls f(name, rows, columns) for each trained array, in order; columns are -1 for a vector.
 template <class F> void each_array(const Network &n, F f) {
   if (n.tied) f(std::string("E"), n.classes, n.inputs);
   for (int l = 0; l <= n.layers; l++) {

@@ -23,7 +23,7 @@ template <class T> static bool finite(const T *w, int64_t n) {
   return check[0] == 0;
 }
 
-// By tiles that stay in cache.
+// In tiles that stay in cache.
 template <class T>
 static void transpose(const T *__restrict src, int rows, int columns, ptrdiff_t src_row,
                       T *__restrict dst, ptrdiff_t dst_row, T scale) {

@@ -3,7 +3,7 @@
 //   S'[n] = (from above) - P[n+1] U'[n+1]          (the last term if the reset is attached)
 //   J'[n] = b_syn J'[n+1] + (1 - S[n]) U'[n+1]
 //   U'[n] = b_mem (1 - S[n]) U'[n+1] + h(U[n] - 1) S'[n]
-// What an event at step n adds to the gradient of its weights is J'[n+1]: it replaces
+// An event at step n adds J'[n+1] to the gradient of its weights, so J'[n+1] replaces
 // row n of the history.
 #pragma once
 #include "filters.hpp"

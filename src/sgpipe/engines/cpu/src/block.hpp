@@ -21,7 +21,7 @@ template <class T> class Block : public BlockBase<T> {
       readout(s, first + r, check);
       if (job.train) readout_back(s);
     }
-    // With a derivative that is zero everywhere nothing reaches the hidden layers.
+    // With a derivative that is zero everywhere, no gradient reaches the hidden layers.
     bool reached = false;
     for (int l = 0; l < net.layers; l++) reached |= net.surrogate[l].height != 0;
     if (job.train && reached) hidden_back();
@@ -61,7 +61,7 @@ template <class T> class Block : public BlockBase<T> {
                                                     s.logits, s.reached);
     });
     const int64_t label = job.samples.label(s.index);
-    // A current that overflowed may hide behind a reset: it still spoils the loss.
+    // A reset may hide a current that overflowed, but the loss must still show it.
     tally.loss += cross_entropy(net, out.post_vectors, label, s.logits, s.g) + (double)check;
     tally.correct += rightness(s.logits, net.classes, label);
     if (job.logits)
@@ -107,7 +107,7 @@ template <class T> class Block : public BlockBase<T> {
     }
   }
 
-  // The reverse scan of layer l from step `top` on; it leaves its adjoints in the histories.
+  // The reverse scan of layer l from step `top` down; it leaves its adjoints in the histories.
   void reverse(int l, int top, int above_top) {
     const Projection<T> &w = job.weights.forward[l];
     const bool under_readout = l == net.layers - 1;
@@ -148,7 +148,7 @@ template <class T> class Block : public BlockBase<T> {
     }
   }
 
-  // What the layer above sends back to layer l's spikes; `near`, if given, tells which need it.
+  // The adjoints of layer l's spikes from the layer above; `near`, if given, lists those that are needed.
   void above_hidden(int l, Sample<T> &s, int top, int above_top, const Active *near) {
     const Projection<T> &w = job.weights.forward[l], &up = job.weights.forward[l + 1];
     const ptrdiff_t row = row_of(w), up_row = row_of(up);
@@ -157,7 +157,7 @@ template <class T> class Block : public BlockBase<T> {
     const T *counts = pushed[l] ? t.counts : nullptr;
     const int reached = above_top > 1 ? above_top - 1 : 0;
     if (!near) this->from_above(l, s, reached);
-    // Later rows of the layer above hold no adjoint but its membrane.
+    // Later rows of the layer above hold its membrane, not an adjoint.
     for (int n = near ? 0 : reached; n <= top; n++)
       if (counts) std::memcpy(t.above + n * row, counts, row * sizeof(T));
       else std::memset(t.above + n * row, 0, row * sizeof(T));

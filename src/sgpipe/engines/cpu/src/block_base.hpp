@@ -1,4 +1,4 @@
-// What the blocks of all kinds of neurons share: reading samples, and summing gradients of weights.
+// What the blocks of all kinds of neurons share: reading samples and summing gradients of weights.
 #pragma once
 #include "dropout.hpp"
 #include "input.hpp"
@@ -29,12 +29,12 @@ template <class T> class BlockBase {
   Scratch<T> &m;
   bool pushed[MAX_LAYERS] = {};  // whether the regularisers push a layer's spike counts
 
-  // What layer l (the readout: net.layers) receives.
+  // The events that layer l (the readout: net.layers) receives.
   Events input_of(int l, const Sample<T> &s) const {
     if (drops && l < net.layers) return {s.kept[l].start, s.kept[l].units};
     return l ? Events{s.trace[l - 1].start, s.trace[l - 1].units} : s.in;
   }
-  // Where what it receives is -1.
+  // The events where its input is -1.
   Events minus_of(int l, const Sample<T> &s) const {
     if (drops && l < net.layers) return {s.kept[l].minus_start, s.kept[l].minus_units};
     return {s.trace[l - 1].minus_start, s.trace[l - 1].minus_units};
@@ -88,8 +88,8 @@ template <class T> class BlockBase {
     keep_events(net, l, job.samples.number(s.index), in, s.kept[l].start, s.kept[l].units);
   }
 
-  // Adds to the gradients of layer l's weights what its events before step `end` give. The
-  // adjoint of an event lies in the history's row of its step, of a spike through V `lag` rows on.
+  // Adds the contributions of events before step `end` to the gradients of layer l's weights. The adjoint of an event
+  // lies in the history's row of its step, that of a spike through V `lag` rows further on.
   void sum_gradients(int l, int end, int lag) {
     const int vectors = job.weights.forward[l].post_vectors;
     const T *adjoint = m.sample[0].trace[l].history;
@@ -118,7 +118,7 @@ template <class T> class BlockBase {
       gather<T>(grad.recurrent[l], adjoint, vectors, minus_own, count, net.width[l], m.by_unit, T(-1));
   }
 
-  // Lists the delta neurons of layer l that are near the threshold at `rows` steps from n on; whether they are few.
+  // Lists the delta neurons of layer l near the threshold at `rows` steps from n on; returns whether they are few.
   bool near_rows(int l, const Trace<T> &t, int n, int rows) {
     const Projection<T> &w = job.weights.forward[l];
     with_surrogate<T>(net.surrogate[l], [&](auto h) {
@@ -129,17 +129,17 @@ template <class T> class BlockBase {
     return m.near.few(rows, w.post);
   }
 
-  // What the layer above sends back to layer l's spikes at the steps before `end`, into t.above;
-  // its adjoint of a step lies in the row of that step.
+  // Writes the adjoints of layer l's spikes from the layer above, at the steps before `end`, to t.above. The layer
+  // above has its adjoint of a step in the row of that step.
   void from_above(int l, Sample<T> &s, int end) {
     const Projection<T> &up = job.weights.forward[l + 1];
     const int vectors = vectors_of(l);
     const ptrdiff_t row = (ptrdiff_t)vectors * W, up_row = row_of(up);
     Trace<T> &t = s.trace[l];
     T *adjoint = s.trace[l + 1].history;
-    // The layer above has its gradients: its adjoints are needed for nothing else.
+    // The gradients of the layer above are complete: its adjoints are needed for nothing else.
     if (net.mixed) round_to_bfloat16(adjoint, (size_t)end * up_row);
-    // Those of gated neurons push their output gates alone.
+    // The counts of gated neurons push only their output gates.
     const T *counts = pushed[l] && !net.gated ? t.counts : nullptr, *init = drops ? nullptr : counts;
     constexpr int together = Near<T>::rows;
     for (int n = 0; n < end; n += together) {

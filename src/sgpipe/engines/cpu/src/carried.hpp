@@ -1,10 +1,10 @@
-// The state that a text's batches hand on: what a layer starts from, and what it leaves.
+// The state that a text's batches pass on: where a layer starts, and where it ends.
 #pragma once
 #include "scratch.hpp"
 
 namespace SGPIPE_ISA {
 
-// One strand's outputs before its first step, as lists of units; without a state all are 0.
+// Reads one strand's outputs before its first step, as lists of units; without a state all are 0.
 template <class T> static void read_outputs(const Job<T> &job, int l, int64_t strand, Trace<T> &t) {
   t.plus_before = t.minus_before = 0;
   if (!job.state[l][0]) return;
@@ -16,7 +16,7 @@ template <class T> static void read_outputs(const Job<T> &job, int l, int64_t st
     if (output[i] < 0) t.before[t.plus_before + t.minus_before++] = i;
 }
 
-// One strand's voltages, cells or traces into a row of them.
+// Reads one strand's voltages, cells or traces into a row of them.
 template <class T>
 static void read_state(const Job<T> &job, int l, int which, int64_t strand, T *row, int padded) {
   std::memset(row, 0, padded * sizeof(T));
@@ -28,7 +28,7 @@ template <class T> static void leave_state(const Job<T> &job, int l, int which, 
   std::memcpy(job.state[l][which] + strand * units, row, units * sizeof(T));
 }
 
-// One strand's outputs of the last step.
+// Writes one strand's outputs of the last step.
 template <class T> static void leave_outputs(const Job<T> &job, int l, int64_t strand, const Trace<T> &t) {
   const int units = job.net.width[l], last = job.net.steps - 1;
   T *output = job.state[l][0] + strand * units;
@@ -38,7 +38,7 @@ template <class T> static void leave_outputs(const Job<T> &job, int l, int64_t s
     output[t.minus_units[e]] = -1;
 }
 
-// What the outputs before the first step add to the gradient of V: the adjoints of that step.
+// Adds the contribution of the outputs before the first step to the gradient of V: the adjoints of the first step.
 template <class T> static void gather_before(T *sum, const Trace<T> &t, int vectors) {
   constexpr int W = LANES<T>;
   for (int32_t e = 0; e < t.plus_before + t.minus_before; e++) {

@@ -18,7 +18,7 @@
 namespace sgpipe {
 namespace nb = nanobind;
 
-// Values of the configuration, each asked for once; what is left over is unknown.
+// Values of the configuration, each asked for once; keys that are left over are unknown.
 class Reader {
  public:
   explicit Reader(nb::dict d) : dict_(d) {}
@@ -79,7 +79,7 @@ template <class T> int64_t first_cell(double one, int shift) {
   return bits >> shift;
 }
 
-// The table of a formula; none where there is no such key.
+// The table of a formula; an empty one if there is no such key.
 inline Table read_table(Reader &c) {
   Table t;
   if (!c.has("table")) return t;
@@ -105,7 +105,7 @@ inline Table read_table(Reader &c) {
   return t;
 }
 
-// The fraction that a formula is; none where there is no such key.
+// The fraction of a formula; an empty one if there is no such key.
 inline Fraction read_fraction(Reader &c) {
   Fraction f;
   if (!c.has("fraction")) return f;
@@ -128,13 +128,13 @@ inline Surrogate surrogate_of(Family family, double slope, double height, double
   if (!(slope >= 0 && height >= 0)) refuse("config: slope and height must not be negative");
   if (!(tail > 1)) refuse("config: tail must be above 1");
   if (family == Family::formula && !table.rows && fraction.end == 0) refuse("config: a formula needs a fraction or a table");
-  // Nothing flows through a height of 0, by which some families divide.
+  // With a height of 0 no gradient flows, and some families would divide by it.
   return height == 0 ? Surrogate{Family::rectangle, 0, 0, tail, {}, {}}
                      : Surrogate{family, slope, height, tail, table, fraction};
 }
 
-// A layer's surrogates (sgpipe.spec.surrogates.lower), one for all its neurons or, where `own` has lists, one a
-// neuron. What `own` does not have is the network's.
+// A layer's surrogates (sgpipe.spec.surrogates.lower): one for all its neurons or, where `own` has lists, one per
+// neuron. Values that `own` does not have are the network's.
 inline std::vector<Surrogate> read_surrogates(Reader &c, Reader &own, int units) {
   const auto family = (Family)c.choice("family", {std::begin(FAMILIES), std::end(FAMILIES)});
   size_t count = 1;
@@ -176,7 +176,7 @@ inline void read_recurrent(nb::object recurrent, Network &n) {
   }
 }
 
-// What a theory may have set of each hidden layer's surrogate.
+// Each hidden layer's surrogate, of which a theory may have set something.
 inline void read_layers(Reader &c, const Network &n, Constants &constants) {
   const auto layers = c.get<std::vector<nb::dict>>("layers", {});
   if (!layers.empty() && (int)layers.size() != n.layers) refuse("config: layers needs one entry for each hidden layer");
@@ -190,7 +190,7 @@ inline void read_layers(Reader &c, const Network &n, Constants &constants) {
   if (n.layers == 0) read_surrogate(c);
 }
 
-// Of a text each step has a target of its own.
+// In a text each step has a target of its own.
 inline void read_text(Reader &c, Network &n) {
   n.words = c.get<bool>("words", false);
   n.tied = c.get<bool>("tied", false);

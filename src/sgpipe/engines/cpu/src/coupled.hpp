@@ -4,7 +4,7 @@
 
 namespace SGPIPE_ISA {
 
-// One step of one sample of a recurrent layer. dS holds S' but for the reset's part.
+// One step of one sample of a recurrent layer. dS holds S' without the reset's part.
 template <class T, class H, bool ATTACHED>
 SGPIPE_INLINE void reverse_row(const H &h, Reverse<T> t, int n, int vectors, const T *dS, T *dU,
                                T *dJ, T *P_next) {
@@ -28,9 +28,9 @@ SGPIPE_INLINE void reverse_row(const H &h, Reverse<T> t, int n, int vectors, con
     });
   });
 }
-// Recurrent layer with its gradient propagated: `count` samples together, since the
-// product through V is worth a matrix kernel. S' comes from the filters (one a sample)
-// or, without them, from `above`; near, if given, tells which neurons need it.
+// Recurrent layer with its gradient propagated: `count` samples together, since the product through V is worth a matrix
+// kernel. S' comes from the filters (one per sample) or, without them, from `above`; `near`, if given, lists the
+// neurons that need it.
 template <class T, class H, bool ATTACHED>
 static __attribute__((noinline)) void reverse_together(const H &h, const Projection<T> &v,
                                                        const Reverse<T> *t, int count, int from,

@@ -6,9 +6,9 @@
 //   thr'[n] = -h S'[n] - x y'[n] (the last term if it subtracts)
 //   b'[n]  = d b'[n+1] + beta thr'[n]
 // where h = h(y[n] - thr[n]), and R[n] is what an attached reset passes to x: -y'[n] times
-// thr[n], alpha y[n-1] or P[n], as it subtracts, gates the voltage, or also the drive.
-// What an event at step n adds to the gradient of its weights is i'[n], what a spike at step n
-// adds through V is i'[n+1]: i'[n] replaces row n of the history.
+// thr[n], alpha y[n-1] or P[n], if it subtracts, gates the voltage, or also gates the drive.
+// An event at step n adds i'[n] to the gradient of its weights, and a spike at step n adds
+// i'[n+1] through V, so i'[n] replaces row n of the history.
 #pragma once
 #include "back_product.hpp"
 #include "rounding.hpp"
@@ -38,7 +38,7 @@ SGPIPE_INLINE void reverse_delta_row(const H &h, const Network &net, const Neuro
       const ptrdiff_t at = (ptrdiff_t)k * W;
       const Mask<T> x = mask_at<T>(before, k);
       const Vec<T> alpha = load(q.alpha + at), P = load(history + at);
-      // Too many rows at once for the processor to guess the next ones.
+      // Too many rows at once for the processor to predict the next ones.
       prefetch(history - row + at, i);
       prefetch(above - row + at, i);
       if constexpr (ADAPTIVE) prefetch(adapted - row + at, i);
@@ -85,7 +85,7 @@ SGPIPE_INLINE void reverse_delta_row(const H &h, const Network &net, const Neuro
       if (sums) {
         store(sums + BIAS * row + at, load(sums + BIAS * row + at) + dI);
         if (trained) {
-          // Where the drive decays too, alpha times its gradient.
+          // Where the drive decays too, this is alpha times alpha's gradient.
           Vec<T> kept = reset.gates_voltage ? open * y_before : dY * y_before;
           if (reset.drive_decays) kept = dY * y;
           store(sums + ALPHA * row + at, load(sums + ALPHA * row + at) + kept);
@@ -123,7 +123,7 @@ static __attribute__((noinline)) void reverse_delta_of(const H &h, const Network
   }
 }
 
-// `v` is the layer's V if gradients flow through it. The adjoints end in the histories.
+// `v` is the layer's V if gradients flow through it. The adjoints are left in the histories.
 template <class T>
 static void reverse_delta(const Network &net, const Surrogate &shape, const Projection<T> &w,
                           const Projection<T> *v, const Neurons<T> &q, const Trace<T> *t, int count,
@@ -134,7 +134,7 @@ static void reverse_delta(const Network &net, const Surrogate &shape, const Proj
   DeltaScan<T> scan[ROWS];
   for (int r = 0; r < count; r++) {
     const ptrdiff_t at = r * row;
-    // Without a product S' is what B gathers.
+    // Without a product, S' is what B gathers.
     scan[r] = {t[r], (v ? c.dS : c.B) + at, c.B + at, c.dU + at, c.dJ + at, c.A + at};
     std::memcpy(c.B + at, t[r].above + (net.steps - 1) * row, row * sizeof(T));
   }

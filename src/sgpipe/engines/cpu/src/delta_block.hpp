@@ -34,7 +34,7 @@ template <class T> class DeltaBlock : public ReadoutBlock<T> {
   typedef ReadoutBlock<T> Base;
   using Base::count, Base::dense, Base::grad, Base::job, Base::m, Base::net, Base::row_of, Base::input_of, Base::W;
 
-  // What the gate of a reset clears of the last voltages, before the adjoints replace them.
+  // Leaves the last voltages, cleared where a reset gates them, before the adjoints replace them.
   void leave_voltages(int l, const Sample<T> &s) {
     const Trace<T> &t = s.trace[l];
     const int bytes = bits_row(net.width[l]), n = net.steps - 1;

@@ -1,20 +1,20 @@
-// Forward scan of a layer of delta neurons, up to ROWS samples in step, so that the weights which
-// one brings into the nearest cache serve the others: events in, voltages and spikes out
-// (sgpipe/neurons/delta_lif.py and alif.py). With x the layer's spikes of step n - 1:
+// Forward scan of a layer of delta neurons: events in, voltages and spikes out. Up to ROWS samples go
+// in step, so that weights which one of them brings into the nearest cache serve the others
+// (sgpipe/model/neurons/delta_lif.py and alif.py). With x the layer's spikes of step n - 1:
 //   i[n] = W z[n] + V x + bias
 //   b[n] = d b[n-1] + (1 - d) x,   thr[n] = threshold + beta b[n]
 //   y[n] = alpha y[n-1] + i[n] - thr[n] x      in the forms of Reset
 //   S[n] = [y[n] > thr[n]]
 // The next layer sees S[n] at the same step.
 //
-// The history row n holds y[n], under a reset that gates the drive before its gate (1 - x):
-// with the spike bits that is all that the reverse scan needs, but for b.
+// Row n of the history holds y[n], or y[n] before the gate (1 - x) of a reset that gates the drive.
+// With the spike bits, this is all that the reverse scan needs, except for b.
 #pragma once
 #include "forward.hpp"
 
 namespace SGPIPE_ISA {
 
-// y[n] from the history's row: what a reset that gates the drive has cleared, the bits tell.
+// y[n] from the history's row; the bits tell what a reset that gates the drive has cleared.
 template <class T>
 SGPIPE_INLINE Vec<T> voltage(const Reset &reset, const T *row, const uint8_t *before, int k) {
   const Vec<T> y = load(row + k * LANES<T>);
@@ -37,9 +37,9 @@ static __attribute__((noinline)) void drive_delta(const Projection<T> &w, int st
   });
 }
 
-// Of `count` samples in step, whose histories hold their drives; the rows before the first of a history and of traces
-// say where it starts, `before` what spiked there. Adds NaN to `check` if a voltage
-// of a sample was not finite, else 0.
+// Scans `count` samples in step, whose histories hold their drives. The rows before the first of a history and of
+// traces say where it starts, and `before` lists what spiked there. Adds NaN to a sample's `check` if one of its
+// voltages was not finite, else 0.
 template <class T, bool ADAPTIVE>
 static __attribute__((noinline)) void forward_delta_of(const Reset reset, const Projection<T> &w,
                                                        const Projection<T> *v, const Neurons<T> &q,

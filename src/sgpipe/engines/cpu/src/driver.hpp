@@ -18,7 +18,7 @@ template <class T> const Entry<T> &entry(const Engine &e);
 template <> inline const Entry<float> &entry<float>(const Engine &e) { return e.f32; }
 template <> inline const Entry<double> &entry<double>(const Engine &e) { return e.f64; }
 
-// How the samples of a batch are shared out: blocks of samples that go together, in parts that each add up alone.
+// How a batch is divided: blocks of samples that go together, and parts that are each summed separately.
 struct Shares {
   int together;
   int64_t blocks;
@@ -78,7 +78,7 @@ template <class T> class Batch {
     for (int l = 0; l < net.layers; l++)
       net.surrogate[l] = net.stacked() ? profile_of(constants.surrogate[l]) : constants.surrogate[l].front();
     if (!job.train || (net.dropout == 0 && net.input_dropout == 0) || job.samples.dense || net.tied) return;
-    // Room for what is kept of a sample; whether its events make sense is looked at later.
+    // Room for the events kept of a sample; whether they are valid is checked later.
     const Samples &x = job.samples;
     for (int64_t k = 0; k < size; k++) {
       const int64_t events = x.start[job.indices[k] + 1] - x.start[job.indices[k]];
@@ -86,7 +86,7 @@ template <class T> class Batch {
     }
   }
 
-  // Of the whole batch, a neuron's step being about 8; a unit is a tenth of a nanosecond or less.
+  // Cost of the whole batch, in units of a tenth of a nanosecond or less; a neuron's step is about 8.
   double cost() const {
     double work = 0;
     for (int l = 0; l < job.net.layers; l++)
@@ -100,11 +100,11 @@ template <class T> class Batch {
     for (int l = 0; l < job.net.layers; l++)
       if (job.net.coupled(l)) together = entry_.rows;
     const int64_t blocks = (size + together - 1) / together;
-    // Parts are fixed by the batch, so that the order of the sums is too. Few if the sums are large beside the work,
-    // for each part zeroes and adds them all.
+    // Parts depend on the batch alone, and so does the order of the sums. There are few if the sums are large compared
+    // to the work, since each part zeroes and adds them all.
     const double work = cost(), share = work / (double)sums;
     const int parts = (int)std::min<int64_t>(blocks, share > 1000 ? 8 : share > 100 ? 4 : 2);
-    // A thread is worth its start if it has some 0.2 ms to do.
+    // A thread is worth starting if it has some 0.2 ms of work.
     const int workers = std::max(1, std::min({threads, parts, (int)std::min(work / 2e6, 1e6)}));
     return {together, blocks, parts, workers};
   }
@@ -140,7 +140,7 @@ template <class T> class Batch {
     try {
       for (int w = 1; w < share.workers; w++) crew.emplace_back(work_on, scratches[w].at());
     } catch (const std::system_error &) {
-      // The machine gives no more threads: those there are do all of it.
+      // The machine gives no more threads: those that there are do all the work.
     }
     work_on(scratches[0].at());
     for (auto &t : crew) t.join();
@@ -148,7 +148,7 @@ template <class T> class Batch {
     hand_over(sum_of(0));
   }
 
-  // What the parts tallied, in their order; the first fault alone, if there is one.
+  // The tallies of the parts, added in their order; only the first fault, if there is one.
   Tally total(const std::vector<Tally> &tally, bool finite) const {
     Tally sum;
     for (const Tally &t : tally) {

@@ -1,11 +1,11 @@
-// Which inputs of a hidden layer, and of the network, are dropped: the functions of sgpipe/model/dropout.py. What is
-// kept of a layer's is scaled by the weights, which the driver packs; the network's is not scaled.
+// Which inputs of a hidden layer, and of the network, are dropped: the functions of sgpipe/model/dropout.py. The kept
+// inputs of a layer are scaled through its weights, which the driver packs; those of the network are not scaled.
 #pragma once
 #include "scratch.hpp"
 
 namespace SGPIPE_ISA {
 
-// hashed() of sgpipe/rng.py as an integer below 2^53 (SplitMix64, Steele, Lea & Flood 2014).
+// hashed() of sgpipe/base/rng.py as an integer below 2^53 (SplitMix64, Steele, Lea & Flood 2014).
 SGPIPE_INLINE uint64_t hashed(uint64_t key, uint64_t counter) {
   uint64_t z = (counter + 1) * 0x9E3779B97F4A7C15u + key;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -13,9 +13,9 @@ SGPIPE_INLINE uint64_t hashed(uint64_t key, uint64_t counter) {
   return (z ^ (z >> 31)) >> 11;
 }
 
-constexpr int INPUT = -1;  // in the place of a layer: what the network itself receives
+constexpr int INPUT = -1;  // in place of a layer: the input of the network itself
 
-// Values from here on are kept. Scaling by a power of two is exact.
+// Hashes from this one on are kept. Scaling by a power of two is exact.
 inline uint64_t least_kept(const Network &net, int l) {
   return (uint64_t)std::ceil((l == INPUT ? net.input_dropout : net.dropout) * 9007199254740992.0);
 }

@@ -1,7 +1,7 @@
 // The engine for one instruction set.
 //
-// No templates of the standard library here, nor in the units of samples.hpp: these are compiled
-// several times, and an inline function of theirs compiled for AVX-512 must not reach an older processor.
+// No templates of the standard library here, nor in the units of samples.hpp. These units are compiled
+// several times, and an inline function compiled for AVX-512 must not reach an older processor.
 #include "arrays.hpp"
 #include "samples.hpp"
 

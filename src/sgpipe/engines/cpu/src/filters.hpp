@@ -1,4 +1,4 @@
-// What the readout sends back to the layer under it, as two filters of each neuron.
+// The adjoints that the readout sends back to the layer below, as two filters per neuron.
 #pragma once
 #include "scratch.hpp"
 

@@ -1,8 +1,8 @@
 // Forward scans over time, one sample: events in, membrane history and spikes out.
 //
-// The history row n holds the membrane candidate P[n] = b_mem U[n-1] + J[n-1] before
-// the reset, U[n] = (1 - S[n-1]) P[n]; with the spike bits that is all that the
-// reverse scan needs, reset gradient included.
+// Row n of the history holds the membrane candidate P[n] = b_mem U[n-1] + J[n-1] before
+// the reset, U[n] = (1 - S[n-1]) P[n]. With the spike bits, this is all that the
+// reverse scan needs, including for the reset's gradient.
 #pragma once
 #include "network.hpp"
 #include "vec.hpp"
@@ -21,8 +21,8 @@ template <class T> struct Trace {
   T *history;     // [steps + ROWS][padded]: candidates, later the adjoints of the current
   T *adapted;     // [steps][padded]: traces of adaptive thresholds
   uint8_t *bits;  // [steps][bits_row] spikes; a silent row stands before the first (delta: two)
-  int32_t *start, *units;  // the spikes as events; of gated neurons, where the output is 1
-  int32_t *minus_start, *minus_units;  // where theirs is -1
+  int32_t *start, *units;  // the spikes as events; for gated neurons, where the output is 1
+  int32_t *minus_start, *minus_units;  // where their output is -1
   int32_t *before;  // units whose output before the first step is 1, then those where it is -1,
   int32_t plus_before = 0, minus_before = 0;  // and how many
   T *above;       // [steps + ROWS][padded]: adjoints of the spikes from the layer above
@@ -37,7 +37,7 @@ SGPIPE_INLINE int32_t lowest_bit(uint64_t w) {
   return w ? __builtin_ctzll(w) : 0;
 #endif
 }
-// Appends the set bits of w: the first four without asking, as most words hold few.
+// Appends the set bits of w: the first four unconditionally, since most words hold few.
 SGPIPE_INLINE int32_t *append(uint64_t w, int32_t base, int32_t *out) {
   int n = __builtin_popcountll(w);
   int32_t *end = out + n;
@@ -77,7 +77,7 @@ SGPIPE_INLINE void add_rows(const T *rows, ptrdiff_t row, const int32_t *unit, c
 
 template <class T> struct Decay { T syn, mem, out; };
 
-// One step of NV vectors of neurons without their drive; spikes of step n in s.
+// One step of NV vectors of neurons, without their drive; the spikes of step n go into s.
 template <class T, int NV>
 SGPIPE_INLINE void step(Vec<T> *U, Vec<T> *J, T *next, Mask<T> *s, Vec<T> b_mem, Vec<T> b_syn) {
   each<NV>([&](auto k) SGPIPE_LAMBDA {
@@ -140,7 +140,7 @@ static __attribute__((noinline)) T forward_group(const Projection<T> &w, const P
   return lane_sum<T>(check);
 }
 
-// Twice GROUP registers hold U and J; LONG_GROUP hold one row.
+// U and J take twice GROUP registers; one row takes LONG_GROUP.
 constexpr int GROUP = SGPIPE_BYTES == 64 ? 8 : 4;
 constexpr int LONG_GROUP = SGPIPE_BYTES == 64 ? 16 : 8;
 
@@ -221,7 +221,7 @@ static __attribute__((noinline)) T forward_recurrent(const Projection<T> &w,
   return lane_sum<T>(check);
 }
 
-// Readout: logits and, for the max over the steps from `from` on, the step each class first reached it.
+// Readout: logits and, for the max over the steps from `from` on, the step at which each class first reached it.
 template <class T, int NV>
 static __attribute__((noinline)) T readout_group(const Projection<T> &w, int v0, int steps,
                                                  Events in, const T *drive, bool sum, int from, T start,

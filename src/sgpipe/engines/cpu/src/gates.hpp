@@ -1,5 +1,5 @@
-// The biases of gated neurons on their way in and their gradients on the way out: those of the four gates lie below
-// one another, in the engine each gate padded.
+// Packs the biases of gated neurons, and unpacks their gradients. Those of the four gates lie below one another; in the
+// engine each gate is padded.
 #pragma once
 #include "neurons.hpp"
 

@@ -5,7 +5,7 @@
 
 namespace SGPIPE_ISA {
 
-// Some steps of one sample; its row of adjoints at step n lies n rows and `at` vectors on.
+// Some steps of one sample; its row of adjoints at step n begins after n rows and `at` vectors.
 struct Stretch {
   Events in;
   int from, end;
@@ -13,20 +13,20 @@ struct Stretch {
   int32_t events() const { return in.start[end] - in.start[from]; }
 };
 
-// Vectors of a row of adjoints that are added at once: 256 bytes, whose sums fit the registers.
+// How many vectors of a row of adjoints are added at once: 256 bytes, so that their sums fit the registers.
 constexpr int GATHER = SGPIPE_BYTES == 64 ? 4 : 8;
 
 // Events sorted by unit, and the adjoints of their steps.
 struct ByUnit {
   static constexpr int most = 1 << 15;
-  // Rows that stay in the nearest cache, and that stay in the next.
+  // How many rows stay in the nearest cache, and how many in the next.
   static constexpr int near_rows = 26 * 1024 / (GATHER * SGPIPE_BYTES), far_rows = 6 * near_rows;
   int32_t *end;  // [units] where each unit's events end
   int32_t *at;   // [most, or as many as a readout of words takes at once] the row where the adjoint of an event lies
   uint8_t *rows; // [far_rows][GATHER vectors] some columns of the adjoints
 };
 
-// Step after step: a row of adjoints stays in registers, sums are read and written for each event.
+// Step after step: a row of adjoints stays in registers; sums are read and written for each event.
 template <class T, int NV>
 static __attribute__((noinline)) void gather_by_step(T *sum, const T *adjoint, int v0, int vectors,
                                                      Stretch s, T sign) {
@@ -46,7 +46,7 @@ static __attribute__((noinline)) void gather_by_step(T *sum, const T *adjoint, i
   }
 }
 
-// Unit after unit: a row of sums stays in registers, adjoints are read for each event.
+// Unit after unit: a row of sums stays in registers; adjoints are read for each event.
 template <class T, int NV>
 static __attribute__((noinline)) void gather_by_unit(T *sum, const T *rows, int v0, int vectors, ByUnit by, int units) {
   constexpr int W = LANES<T>;
@@ -85,7 +85,7 @@ static inline void sort_by_unit(const Stretch *s, int count, int units, ByUnit b
       for (int32_t e = x->in.start[n]; e < x->in.start[n + 1]; e++) by.at[by.end[x->in.units[e]]++] = row;
 }
 
-// NV columns of the adjoints times the sign, closely packed: rows as they lie would compete for few lines of a cache.
+// NV columns of the adjoints times the sign, closely packed: rows left in place would compete for few cache lines.
 template <class T, int NV>
 static void copy_rows(const T *adjoint, int v0, int vectors, const Stretch *s, int count, T sign, T *to) {
   constexpr int W = LANES<T>;
@@ -113,8 +113,8 @@ static void gather_chunk(T *sum, const T *adjoint, int vectors, const Stretch *s
   });
 }
 
-// All events of some samples (at most ROWS), in chunks. Sorting pays when each unit has several events
-// and the sums do not stay in the nearest cache; the adjoints do if there are many events to each.
+// All events of some samples (at most ROWS), in chunks. Sorting pays off if each unit has several events
+// and the sums do not stay in the nearest cache; the adjoints do if each has many events.
 template <class T>
 static void gather(T *sum, const T *adjoint, int vectors, const Stretch *s, int count, int units,
                    ByUnit by, T sign = T(1)) {
@@ -124,7 +124,7 @@ static void gather(T *sum, const T *adjoint, int vectors, const Stretch *s, int 
     steps += s[r].end - s[r].from;
   }
   const bool sorted = all >= 4 * units && (int64_t)units * vectors * LANES<T> * (int)sizeof(T) > 1 << 14;
-  // As many rows as give each unit a dozen events.
+  // Enough rows to give each unit a dozen events.
   const int64_t wanted = sorted ? 12 * units * steps / all : steps;
   const int limit = (int)(wanted < ByUnit::near_rows ? ByUnit::near_rows : wanted < ByUnit::far_rows ? wanted : ByUnit::far_rows);
   Stretch chunk[ROWS];
@@ -144,7 +144,7 @@ static void gather(T *sum, const T *adjoint, int vectors, const Stretch *s, int 
         part.end++;
         rows++;
       }
-      // A step alone may be too large.
+      // A single step may be too large.
       if (part.end == part.from && filled == 0) {
         events += rest.in.start[part.end + 1] - rest.in.start[part.end];
         part.end++;

@@ -4,7 +4,7 @@
 
 namespace SGPIPE_ISA {
 
-// The first event that would lead outside.
+// Finds the first event that would lead out of bounds.
 static Fault find_fault(const Network &net, const Samples &x, int64_t first, int64_t last, int64_t &event) {
   for (event = first; event < last; event++) {
     if ((uint32_t)x.unit[event] >= (uint32_t)net.inputs) return Fault::unit;
@@ -14,7 +14,7 @@ static Fault find_fault(const Network &net, const Samples &x, int64_t first, int
   return Fault::none;
 }
 
-// Where each step's events start among a sample's, without a branch for an event.
+// Finds where each step's events start among a sample's, without a branch per event.
 static Fault index_events(const Network &net, const Samples &x, int64_t i, int32_t *start,
                           int64_t &event) {
   const int64_t first = x.start[i], last = x.start[i + 1];
@@ -46,7 +46,7 @@ template <class T> static void dense_input(const Job<T> &job, Scratch<T> &m, int
   }
 }
 
-// What it drives the first layer with, step by step.
+// Computes the drives of the first layer by this input, step by step.
 template <class T>
 static void dense_drive(const Network &net, const Scratch<T> &m, const Projection<T> &w, T *drive) {
   constexpr int W = LANES<T>;

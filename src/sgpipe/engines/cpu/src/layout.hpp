@@ -1,4 +1,4 @@
-// How wide things are in the engine, how weights lie there on their way in, and the sums of gradients on their way out.
+// Widths in the engine, and the layout of packed weights and of the sums of gradients.
 #pragma once
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 
 namespace sgpipe {
 
-// Hands out pieces of memory, each on a line of the cache of its own; without a base it measures what they take.
+// Hands out pieces of memory, each starting on a cache line of its own; without a base it only measures them.
 template <class T> struct Pieces {
   char *base;
   size_t used = 0;
@@ -24,9 +24,9 @@ template <class T> struct Layout {
 
   int vectors(int n) const { return (n + entry.lanes - 1) / entry.lanes; }
   size_t padded(int n) const { return (size_t)vectors(n) * entry.lanes; }
-  // What drives a hidden layer, each gate padded.
+  // How many drives a hidden layer has, each gate padded.
   size_t drives(int l) const { return net.gates() * padded(net.width[l]); }
-  // Answers of the readout: of a text, in whole panels.
+  // Outputs of the readout; for a text, in whole panels.
   size_t panel() const { return (size_t)entry.words * entry.lanes; }
   size_t answers() const {
     const int n = net.classes;
@@ -41,8 +41,8 @@ template <class T> struct Layout {
   // Analog gradients are written in whole tiles of rows.
   size_t sum_rows(int n) const { return (size_t)n + entry.rows; }
 
-  // Calls f(gate, its first row in the caller's matrix, its first column in the engine's, how many) for what
-  // drives layer l; of the readout for all it answers.
+  // Calls f(its first row in the caller's matrix, its first column in the engine's, its units) for each gate of layer
+  // l; the readout counts as one gate.
   template <class F> void each_gate(int l, F f) const {
     const int units = l == net.layers ? net.classes : net.width[l];
     for (int gate = 0; gate < (l == net.layers ? 1 : net.gates()); gate++)
@@ -53,12 +53,12 @@ template <class T> struct Layout {
     for (int c = 0; c < net.classes; c += (int)panel()) f(c, std::min((int)panel(), net.classes - c));
   }
 
-  // Of a layer's recurrent weights, and of the readout's.
+  // Scale of a layer's recurrent weights, and of the readout's weights.
   T scale_of(int l) const {
     if (net.stacked() || (net.own_decays && l < net.layers)) return T(1);
     return T(1 - (l == net.layers ? net.b_out : net.b_mem));
   }
-  // Of feed-forward weights: what dropout keeps is scaled.
+  // Scale of feed-forward weights, including that of the inputs that dropout keeps.
   T forward_scale(int l) const {
     const bool drops = train && net.dropout != 0 && l < net.layers;
     return drops ? T((double)scale_of(l) / (1 - net.dropout)) : scale_of(l);

@@ -1,4 +1,4 @@
-// What a sample costs, and what the readout and the spike counts get back.
+// The losses of a sample, and the adjoints of its readout and spike counts.
 #pragma once
 #include <cmath>
 
@@ -12,8 +12,8 @@ template <class T> static int32_t spikes_of(const Network &net, const Trace<T> &
   return t.start[net.steps] + (net.gated ? t.minus_start[net.steps] : 0);
 }
 
-// Regularisers of one layer and sample: their loss, and the adjoint of the spike
-// counts into t.counts. Returns whether that is anywhere nonzero.
+// Regularisers of one layer and sample: adds their loss, and writes the adjoint of the
+// spike counts to t.counts. Returns whether that is anywhere nonzero.
 template <class T>
 static bool regularise(const Network &net, int neurons, int padded, Trace<T> &t, double &loss) {
   std::memset(t.counts, 0, padded * sizeof(T));
@@ -52,7 +52,7 @@ template <class T> static int leader(const T *logits, int classes) {
   return best;
 }
 
-// How right an answer is: 1, or 1/m if the label's logit is one of m equal largest ones, or 0.
+// The score of an answer: 1, or 1/m if the label's logit is one of m equal largest ones, or 0.
 // Rounded to 32 binary places, so that sums are exact in any order (`objectives.py`).
 template <class T> static double rightness(const T *logits, int classes, int64_t label) {
   const T most = logits[leader(logits, classes)];
@@ -62,8 +62,8 @@ template <class T> static double rightness(const T *logits, int classes, int64_t
   return logits[label] == most ? std::floor(unit / ahead + 0.5) / unit : 0;
 }
 
-// Cross-entropy of the logits without smoothing of the labels, and into g (which may be the
-// same memory) the gradient with it.
+// Returns the cross-entropy of the logits without label smoothing, and writes the gradient with
+// smoothing to g, which may be the same memory.
 template <class T>
 static double cross_entropy(const Network &net, int vectors, int64_t label, const T *logits, T *g) {
   constexpr int W = LANES<T>;

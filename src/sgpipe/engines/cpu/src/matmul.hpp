@@ -10,7 +10,7 @@ namespace SGPIPE_ISA {
 // Samples that go together, and the rows that memory is padded to. A power of two, as most batches
 // are: no tile is left half empty.
 constexpr int ROWS = 8;
-// TILE x PANEL accumulators, a row of w and one more value: all registers but few.
+// TILE x PANEL accumulators, a row of w and one more value take nearly all registers.
 #if SGPIPE_BYTES == 64 || !defined(__x86_64__)
 constexpr int PANEL = 3, TILE = 8;
 #else
@@ -57,7 +57,7 @@ SGPIPE_INLINE void tiles(Strided<const T> a, const T *w, ptrdiff_t w_row, int de
                   {init.at ? init.at + r * init.row : nullptr, init.row, 1}, {out.at + r * out.row, out.row, 1});
 }
 
-// Over all panels. Of a, init and out a multiple of ROWS rows must be readable.
+// Over all panels. A multiple of ROWS rows of a, init and out must be readable.
 template <class T>
 static __attribute__((noinline)) void product(Strided<const T> a, const T *panels, int depth, int vectors,
                                               Strided<const T> init, Strided<T> out, int rows) {

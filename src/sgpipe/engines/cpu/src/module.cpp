@@ -1,5 +1,5 @@
-// Python's view of the engine: reads the arguments, refuses wrong ones, lets go of the
-// interpreter lock while it works.
+// Python's interface to the engine: reads the arguments, refuses wrong ones, and releases
+// the interpreter lock while it works.
 #include <cstdlib>
 
 #include <nanobind/nanobind.h>
@@ -33,8 +33,8 @@ constexpr Built BUILT[] = {
 #endif
 };
 
-// The best first. SGPIPE_ISA in the environment asks for what a lesser processor would take: those
-// before it are left out, so that a test computes as another machine does.
+// The best first. SGPIPE_ISA in the environment names the one that a lesser processor would use: better
+// ones are left out, so that a test computes as another machine does.
 std::vector<const Engine *> engines() {
   std::vector<const Engine *> all;
   for (const Built &b : BUILT)
@@ -112,12 +112,12 @@ template <class T> nb::dict run(Batch<T> &batch) {
   return stats;
 }
 
-// What is asked of samples: one batch of them, or updates after minibatches.
+// What is to be done with samples: one batch of them, or updates after minibatches.
 struct Asked {
   nb::object grads, logits = nb::none();
   int threads;
-  // Of updates: the rule, the numbers that all share (1 - beta1, beta2, 1 - beta2, eps), what each array shrinks by, its
-  // moments, rates a minibatch, minibatch size, time, and where sums go.
+  // For updates: the rule, the numbers that all arrays share (1 - beta1, beta2, 1 - beta2, eps), each array's shrink
+  // factor and moments, the rates of each minibatch, the minibatch size, the time, and where sums go.
   std::string rule;
   std::vector<double> numbers, shrink;
   nb::object first, second, memory, rates, sums, moved;

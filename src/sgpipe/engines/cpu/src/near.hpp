@@ -20,14 +20,14 @@ template <class T> struct Near {
   int32_t *start;  // [rows + 1]
   int32_t *units;  // [rows * widest]
   uint8_t *bits;   // of one row
-  // An entry costs more than one of a matrix product, and the lists cost a little.
+  // An entry costs more here than in a matrix product, and the lists cost a little.
   bool few(int count, int width) const { return 5 * (int64_t)start[count] < 2 * (int64_t)count * width; }
 };
 
-// Tiles multiply all neurons before those near the threshold are listed.
+// AMX tiles multiply all neurons in less time than it takes to list those near the threshold.
 inline bool near_pays(const Network &net) { return net.products != Products::amx; }
 
-// Lists those of step n as row r.
+// Lists the neurons near the threshold at step n as row r.
 template <class T, class H>
 static __attribute__((noinline)) void list_near(const H &h, const Reset reset, bool adaptive, const Neurons<T> &q,
                                                 const Trace<T> &t, int n, int neurons, int vectors, int r, Near<T> near) {
@@ -65,8 +65,8 @@ template <class T> SGPIPE_INLINE void totals(const Vec<T> *x, T *to) {
   each<4>([&](auto k) SGPIPE_LAMBDA { to[k] = total(x[k]); });
 }
 
-// out[r][j] = init[j] + a[r] . w[j] for the neurons j listed, `rows` rows of them; init[r][j] (null: 0) for
-// the others. w[j] is what neuron j adds to the layer above it, or to its own.
+// out[r][j] = init[j] + a[r] . w[j] for the neurons j listed, for `rows` rows; init[r][j] (null: 0) for the others.
+// w[j] is what neuron j adds to the layer above, or to its own layer.
 template <class T>
 static __attribute__((noinline)) void near_product(const T *a, const Projection<T> &w, Strided<const T> init,
                                                    Strided<T> out, int rows, Near<T> near) {

@@ -35,18 +35,18 @@ struct Table {
 struct Fraction {
   static constexpr int terms_over = 3, terms_under = 5;
   double over[terms_over] = {}, under[terms_under] = {};
-  double end = 0;  // where it becomes 0; 0 if this is none
+  double end = 0;  // where it becomes 0; 0 if there is no fraction
 };
 
 // h(x) = height * F(slope * x; tail), F of the family
 struct Surrogate {
   Family family = Family::inverse_square;
   double slope = 1, height = 1;
-  double tail = 2;    // of the power alone
-  Table table;        // of a formula alone,
-  Fraction fraction;  // or this
+  double tail = 2;    // only for the power
+  Table table;        // only for a formula
+  Fraction fraction;  // only for a formula, instead of the table
 
-  // Whether h vanishes from a certain distance on, which spares work.
+  // Whether h is 0 from a certain distance on, which saves work.
   bool compact() const {
     const bool ends = family == Family::triangle || family == Family::rectangle || table.compact ||
                       (fraction.end > 0 && std::isfinite(fraction.end));
@@ -76,17 +76,17 @@ struct Network {
   bool reset_attached = true, recurrent_attached = true;
   bool delta = false, adaptive = false;  // neurons whose voltage jumps; with an adaptive threshold
   bool gated = false;                    // neurons of four gates
-  double tanh_sign = 1;                  // theirs: what stands for tanh is this times 2 H - 1
+  double tanh_sign = 1;                  // gated neurons: this times 2 H - 1 takes the place of tanh
   bool biased = false, trained = false;  // whether they have biases, and train their constants
-  bool words = false;  // what the network reads is a text, and each step has a target of its own
+  bool words = false;  // the network reads a text, and each step has a target of its own
   bool tied = false;   // words are embedded, and the embedding's transpose is the readout
   Reset reset;
   Head head = Head::max;
-  bool by_mode = false;  // head steps: the answer is the class ahead at most steps, not of the largest sum
+  bool by_mode = false;  // head steps: the answer is the class ahead at most steps, not the one with the largest sum
   double smoothing = 0;  // of the labels
   Surrogate surrogate[MAX_LAYERS];
   double b_syn = 0, b_mem = 0, b_out = 0, readout_start = 0;
-  bool own_decays = false;  // of current-based neurons; b_syn is the readout's alone then
+  bool own_decays = false;  // of current-based neurons; b_syn is then the readout's alone
   int max_from = 0;  // head max: the first step that counts
   double lower = 0, lower_count = 0;  // lambda_lower, nu_lower
   double upper = 0, upper_count = 0;  // lambda_upper, nu_upper
@@ -95,27 +95,27 @@ struct Network {
   uint64_t dropout_key[MAX_LAYERS] = {};
   double input_dropout = 0;  // share of the network's own input that training drops, without scaling the rest
   uint64_t input_key = 0;
-  int dropout_steps = 0;  // of a sample, as dropout counts them
+  int dropout_steps = 0;  // steps of a sample, as dropout counts them
   int64_t most_events = 0;  // of a sample
-  bool mixed = false;       // products back through weights take numbers rounded to bfloat16
-  Products products = Products::single;  // by which instructions
+  bool mixed = false;       // backward products through weights take numbers rounded to bfloat16
+  Products products = Products::single;  // the instructions for them
 
   int fan_in(int l) const { return l == 0 ? inputs : width[l - 1]; }
   bool regularised() const { return lower != 0 || upper != 0; }
   bool head_sum() const { return head == Head::sum; }
-  // Neurons of herranz2022's networks, behind which the readout is linear.
+  // Neurons of herranz2022's networks, which have a linear readout.
   bool stacked() const { return delta || gated; }
   int gates() const { return gated ? 4 : 1; }
   // Layers whose reverse scan needs a matrix product at every step.
   bool coupled(int l) const { return recurrent[l] && recurrent_attached; }
 };
 
-// The rows of the weights of neurons with a linear readout lie in slices of this many vectors: one that many events read
-// from stays in the nearest cache.
+// For neurons with a linear readout, the rows of weights lie in slices of this many vectors: a slice that many events
+// read from stays in the nearest cache.
 constexpr int SLICE = 4;
 
-// One weight matrix (post x pre), scaled by 1 - b of the membrane it drives, so
-// that currents are kept as what they add to the membrane: J = (1 - b) I. Not scaled where neurons have decays of their own.
+// One weight matrix (post x pre), scaled by 1 - b of the membrane it drives, so that currents are kept as what they add
+// to the membrane: J = (1 - b) I. It is not scaled where neurons have decays of their own.
 template <class T> struct Projection {
   int pre = 0, post = 0;
   int pre_vectors = 0, post_vectors = 0;  // padded widths, in vectors
@@ -123,20 +123,21 @@ template <class T> struct Projection {
   T *rows = nullptr;    // slices of [pre][slice]: what an event of unit j adds
   T *panels = nullptr;  // [post][pre padded] in column panels, for the backward product
   T *plain = nullptr;   // [post][pre padded] (readout only)
-  T *back = nullptr;    // in mixed precision the rows as a product back takes them
+  T *back = nullptr;    // in mixed precision: the rows, as a backward product takes them
   uint16_t *halves = nullptr;  // panels in bfloat16 in place of the others, as the processor's instructions take them
 };
 
-// Constants of a layer of delta neurons, [padded] each: silent where there is no neuron.
+// Constants of a layer of delta neurons, [padded] each; padding is silent.
 template <class T> struct Neurons {
   T *bias, *alpha, *threshold;
-  T *strength, *fading;            // of the adaptation: beta, and d a step
+  T *strength, *fading;            // of the adaptation: beta, and d per step
   T *stretch, *height, *exponent;  // h(x) = height f(stretch x)
 };
 
-// Decays of a layer of current-based neurons, each with its own, [padded] each: b_mem, 1 - b_mem, b_syn. Padding has zeros.
+// Decays of a layer of current-based neurons that each have their own, [padded] each: b_mem, 1 - b_mem, b_syn. Padding
+// has zeros.
 template <class T> struct Decays { T *mem, *gain, *syn; };
-// Gradients of them times 1 - b_mem, likewise.
+// Gradients of these decays times 1 - b_mem, likewise.
 constexpr int MEMBRANE = 0, SYNAPSE = 1, DECAY_SUMS = 2;
 
 // Gradients of the constants of delta neurons that are summed, [padded] each, one after the other.
@@ -192,8 +193,8 @@ template <class T> struct Job {
   Weights<T> weights;
   const int64_t *indices = nullptr;
   T *logits = nullptr;  // (batch, classes) or null
-  // Of a text: embedding (classes, inputs) if tied, targets (batch, steps), the state in which each layer starts and
-  // which it leaves, (batch, width) each, and the gradients in the embedded words, (batch, steps, inputs).
+  // For a text: the embedding (classes, inputs) if tied; targets (batch, steps); the state in which each layer starts
+  // and which it leaves, (batch, width) each; and the gradients of the embedded words, (batch, steps, inputs).
   const T *embedding = nullptr;
   const int32_t *targets = nullptr;
   T *state[MAX_LAYERS][STATES] = {};
@@ -209,8 +210,8 @@ template <class T> struct Moving {
   T *first, *second, *memory;
   int64_t size;
 };
-// Factor of the gradient (clipping) and of the weight (decay), step, correction of the second moment's start, 1 - beta1,
-// beta2, 1 - beta2, eps.
+// Factors on the gradient (clipping) and on the weight (decay), step size, bias correction of the second moment,
+// 1 - beta1, beta2, 1 - beta2, eps.
 template <class T> struct UpdateNumbers { T factor, shrink, rate, root, fresh1, beta2, fresh2, eps; };
 
 // One instruction set's entry points. `lanes` tells the driver how to pad.

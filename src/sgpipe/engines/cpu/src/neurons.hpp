@@ -1,4 +1,4 @@
-// The constants of neurons with a linear readout on their way in, and the gradients of those that are trained.
+// Packs the constants of neurons with a linear readout, and unpacks the gradients of those that are trained.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -8,8 +8,8 @@
 
 namespace sgpipe {
 
-// What all neurons of a layer share unless they are trained, and the surrogate of each layer:
-// one for all its neurons or one a neuron.
+// Constants that all neurons of a layer share unless they are trained, and the surrogate of each layer:
+// one for all its neurons or one per neuron.
 struct Constants {
   double alpha = 0, threshold = 1, strength = 0, fading = 0;
   std::vector<Surrogate> surrogate[MAX_LAYERS];
@@ -20,7 +20,7 @@ struct Constants {
 // SHORTEST_TAU of sgpipe.weights.time_constants, in steps: a time constant that is trained below it acts as this one.
 constexpr double SHORTEST_TAU = 1e-2;
 
-// The arrays of a layer's neurons in the order of the caller's list: names that end the way.
+// The arrays of a layer's neurons, in the order of the caller's list: their names without the layer's number.
 inline std::vector<const char *> neuron_arrays(const Network &net) {
   std::vector<const char *> names;
   if (net.biased) names.push_back("b");
@@ -37,7 +37,7 @@ template <class T, class P> Neurons<T> lay_out_neurons(P &m, size_t padded) {
   return q;
 }
 
-// What stretches and scales each neuron's surrogate; padding is silent.
+// Fills in the numbers that stretch and scale each neuron's surrogate; padding is silent.
 template <class T>
 void pack_surrogates(const std::vector<Surrogate> &layer, int units, Neurons<T> q, size_t padded) {
   for (T *to : {q.stretch, q.height, q.exponent}) std::fill_n(to, padded, T(0));
@@ -93,7 +93,7 @@ inline Surrogate profile_of(const std::vector<Surrogate> &layer) {
   return unit;
 }
 
-// Means over the batch of the summed gradients, into the arrays of the caller.
+// Writes the means over the batch of the summed gradients to the caller's arrays.
 template <class T>
 void unpack_neurons(const Network &net, int l, const T *sums, size_t padded, double scale, const T *const *given,
                     Neurons<T> q, T *const *wanted) {
@@ -114,7 +114,7 @@ void unpack_neurons(const Network &net, int l, const T *sums, size_t padded, dou
   };
   if (net.biased) plain(BIAS);
   if (!net.trained) return;
-  taus(ALPHA, net.reset.drive_decays ? nullptr : q.alpha);  // which the sum has as a factor already
+  taus(ALPHA, net.reset.drive_decays ? nullptr : q.alpha);  // the sum has this factor already
   plain(THRESHOLD);
   if (!net.adaptive) return;
   plain(STRENGTH);
@@ -127,7 +127,7 @@ template <class T, class P> Decays<T> lay_out_decays(P &m, size_t padded) {
   return d;
 }
 
-// The time constants as they act.
+// A time constant as it acts.
 template <class V> double acting(V tau) { return std::max((double)tau, SHORTEST_TAU); }
 
 // Fills d from time constants in steps: the layer's `given` arrays if they are trained.
@@ -143,7 +143,7 @@ void pack_decays(const Network &net, const Constants &c, int l, const T *const *
   }
 }
 
-// Means over the batch of the gradients in the time constants, into the arrays of the caller.
+// Writes the means over the batch of the time constants' gradients to the caller's arrays.
 template <class T>
 void unpack_decays(const Network &net, int l, const T *sums, size_t padded, double scale, const T *const *given,
                    T *const *wanted) {

@@ -1,5 +1,5 @@
-// One update of an array of weights, in one pass, by the operations of engines/optimisers.py in their order: the bits are
-// those of numpy, so that fused multiply-adds are off (CMakeLists.txt).
+// One update of an array of weights, in one pass, by the operations of engines/optimisers.py in their order. The
+// results are bit-identical to numpy's; therefore fused multiply-adds are off (CMakeLists.txt).
 #pragma once
 #include <cmath>
 

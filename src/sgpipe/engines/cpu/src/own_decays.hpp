@@ -1,10 +1,10 @@
-// Layers of current-based neurons of which each has decays of its own, forward and back. Equations are those of forward.hpp
-// and backward.hpp, but for currents, which are I and not J = (1 - b_mem) I: weights are not scaled here.
+// Layers of current-based neurons that each have decays of their own, forward and backward. The equations are those of
+// forward.hpp and backward.hpp, except that currents are I and not J = (1 - b_mem) I: weights are not scaled here.
 //
-// What the decays add to the gradient, with K[n] = (1 - S[n]) U'[n+1] and J[n] = P[n+1] - b_mem U[n]:
+// The gradients of the decays, with K[n] = (1 - S[n]) U'[n+1] and J[n] = P[n+1] - b_mem U[n]:
 //   b_mem' = sum K[n] (U[n] - I[n]) = sum K[n] ((1 - b_mem) U[n] - J[n]) / (1 - b_mem)
 //   b_syn' = sum I'[n+1] I[n]       = sum I'[n+1] J[n] / (1 - b_mem)
-// Summed is what 1 - b_mem is left to divide.
+// The sums are kept without the division by 1 - b_mem.
 #pragma once
 #include "coupled.hpp"
 
@@ -55,7 +55,7 @@ static __attribute__((noinline)) T forward_own(const Projection<T> &w, const Pro
   return lane_sum<T>(check);
 }
 
-// One step of one sample. dS holds S' but for the reset's part; dI[n+1] replaces row n of the history.
+// One step of one sample. dS holds S' without the reset's part; dI[n+1] replaces row n of the history.
 template <class T, class H>
 SGPIPE_INLINE void reverse_own_row(const H &h, bool attached, Reverse<T> t, Decays<T> d, int n, int vectors, const T *dS,
                                    T *dU, T *dI, T *P_next, T *sums) {
@@ -81,7 +81,7 @@ SGPIPE_INLINE void reverse_own_row(const H &h, bool attached, Reverse<T> t, Deca
   }
 }
 
-// `v` is the layer's V if gradients flow through it. S' comes from the filters (one a sample) or, without them, from
+// `v` is the layer's V if gradients flow through it. S' comes from the filters (one per sample) or, without them, from
 // `above`; `sums` are null if the decays are not trained.
 template <class T>
 static void reverse_own(const Network &net, const Surrogate &shape, const Projection<T> *v, Decays<T> d, int vectors,

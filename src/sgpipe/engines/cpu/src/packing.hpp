@@ -1,4 +1,4 @@
-// Weights on their way in, from the caller's matrices to what the blocks read.
+// Packs weights: from the caller's matrices to the layout that the blocks read.
 #pragma once
 #include <algorithm>
 #include <vector>
@@ -9,7 +9,7 @@
 
 namespace sgpipe {
 
-// Packs panels in bfloat16: for each vector of columns pairs of rows, column by column. `source` has a row's in w.
+// Packs panels in bfloat16: for each vector of columns, pairs of rows, column by column. `source` maps rows to w's.
 template <class T>
 void pack_halves(const Projection<T> &p, const std::vector<ptrdiff_t> &source, const T *w, T scale, bool diagonal,
                  int lanes) {
@@ -27,13 +27,13 @@ void pack_halves(const Projection<T> &p, const std::vector<ptrdiff_t> &source, c
   }
 }
 
-// Packs one matrix, `scale` times; false if one of its numbers is not finite. Delta neurons have no connection to
-// themselves: theirs are packed without the `diagonal`.
+// Packs one matrix times `scale`; returns false if one of its numbers is not finite. Delta neurons have no
+// self-connections: their V is packed without the `diagonal`.
 template <class T>
 bool pack_one(const Layout<T> &lay, int l, const Projection<T> &p, const T *w, T scale, bool diagonal = true) {
   const Entry<T> &entry = lay.entry;
   bool finite = true;
-  std::vector<ptrdiff_t> source(p.post, -1);  // of a column the row in w
+  std::vector<ptrdiff_t> source(p.post, -1);  // the row in w of each column
   lay.each_gate(l, [&](ptrdiff_t row, size_t column, int units) {
     finite &= entry.finite(w + row * p.pre, (int64_t)p.pre * units);
     for (int i = 0; i < units; i++) source[column + i] = row + i;
@@ -79,7 +79,7 @@ bool pack_one(const Layout<T> &lay, int l, const Projection<T> &p, const T *w, T
   return finite;
 }
 
-// Packs all that the caller gives, in its order, into `to`; false if one of its numbers is not finite.
+// Packs all that the caller gives, in its order, into `to`; returns false if one of its numbers is not finite.
 template <class T>
 bool pack(const Layout<T> &lay, const Constants &constants, const std::vector<const T *> &given, const Weights<T> &to) {
   const Network &net = lay.net;

@@ -1,4 +1,4 @@
-// One block of samples through layers of neurons and a linear readout, and back; what the neurons do is told.
+// One block of samples through layers of neurons and a linear readout, and back; what the neurons do is passed in.
 #pragma once
 #include "block_base.hpp"
 #include "carried.hpp"
@@ -16,7 +16,7 @@ template <class T> class ReadoutBlock : public BlockBase<T> {
   using Base::count, Base::dense, Base::drops, Base::first, Base::grad, Base::job, Base::m, Base::net, Base::out,
       Base::pushed, Base::row_of, Base::tally, Base::input_of, Base::vectors_of, Base::W;
 
-  // `forward(l, traces, check)` runs hidden layer l; it turns a sample's `check` to NaN if anything was not finite.
+  // `forward(l, traces, check)` runs hidden layer l; it sets a sample's `check` to NaN if anything was not finite.
   template <class F> void run_forward(F forward) {
     for (int l = 0; l < net.layers; l++) reached |= net.surrogate[l].height != 0;
     reached &= job.train;
@@ -48,7 +48,7 @@ template <class T> class ReadoutBlock : public BlockBase<T> {
     if (net.words) TextReadout<T>(job, grad, tally, m, count, reached, pushed[net.layers - 1]).run();
   }
 
-  // `leave(l, sample)` writes the state of layer l, but for its outputs, if it is asked for.
+  // `leave(l, sample)` writes the state of layer l, except for its outputs, if it is asked for.
   template <class F> void leave(F leave) {
     for (int l = 0; l < net.layers && job.state[l][0] && tally.fault == Fault::none; l++)
       for (int r = 0; r < count; r++) {
@@ -76,14 +76,14 @@ template <class T> class ReadoutBlock : public BlockBase<T> {
  private:
   bool reached = false;  // whether gradients reach the hidden layers: not with a derivative that is zero everywhere
 
-  // The logits of every step, then their gradients in their place.
+  // Computes the logits of every step, then replaces them by their gradients.
   void readout(Sample<T> &s, int64_t place, T check) {
     const Trace<T> &t = s.trace[net.layers - 1];
     in_groups<4>(out.post_vectors, [&](int v, auto n) {
       linear_readout<T, decltype(n)::value>(out, job.weights.readout_bias, v, net.steps, outputs_of(t), m.readout);
     });
     const int64_t label = job.samples.label(s.index);
-    // A voltage that overflowed may hide behind a reset: it still spoils the loss.
+    // A reset may hide a voltage that overflowed, but the loss must still show it.
     tally.loss += steps_loss(net, out.post_vectors, label, m.readout, s.logits, s.g) + (double)check;
     tally.correct += rightness(s.logits, net.classes, label);
     if (job.logits)
@@ -107,7 +107,7 @@ template <class T> class ReadoutBlock : public BlockBase<T> {
                        {t.above + n * row, row, 1});
   }
 
-  // Gradients in the embedded words.
+  // Gradients of the embedded words.
   void embedding_back(Sample<T> &s) {
     const Projection<T> &w = job.weights.forward[0];
     const ptrdiff_t row = row_of(w), in_row = (ptrdiff_t)w.pre_vectors * W;

@@ -1,4 +1,4 @@
-// Bad input, said to Python in one line: a ValueError.
+// Reports bad input to Python in one line, as a ValueError.
 #pragma once
 #include <stdexcept>
 #include <string>

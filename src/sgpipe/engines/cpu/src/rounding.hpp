@@ -1,4 +1,4 @@
-// Mixed precision: numbers of single precision rounded to bfloat16, the nearest, ties to even.
+// Mixed precision: numbers of single precision are rounded to the nearest bfloat16, ties to even.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace sgpipe {
 
-// With internal linkage: compiled for each instruction set by itself. Double precision is never mixed.
+// With internal linkage: compiled separately for each instruction set. Double precision is never mixed.
 template <class T> static void round_to_bfloat16(T *, size_t) {}
 template <> void round_to_bfloat16(float *x, size_t n) {
   for (size_t i = 0; i < n; i++) {
@@ -20,7 +20,7 @@ template <> void round_to_bfloat16(float *x, size_t n) {
   }
 }
 
-// Rounded numbers in two bytes each, `apart` from one to the next.
+// Stores rounded numbers in two bytes each, with a stride of `apart`.
 template <class T> static void store_halves(T *, int, uint16_t *, int) {}
 template <> void store_halves(float *x, int n, uint16_t *to, int apart) {
   round_to_bfloat16(x, (size_t)n);

@@ -1,6 +1,6 @@
-// Samples of a batch through blocks of one kind.
+// Runs samples of a batch through blocks of one kind.
 //
-// A translation unit of its own for each kind of block and number, so that they compile side by side.
+// Each kind of block and type of number has its own translation unit, so that they compile in parallel.
 #pragma once
 #include "scratch.hpp"
 

@@ -11,7 +11,7 @@ namespace SGPIPE_ISA {
 // The adjoint of the last hidden layer's spikes is the readout's, seen through W_out.
 // The readout is linear, so its filters run in the hidden space instead:
 //   B[n] = b_syn B[n+1] + A[n+1],  A[n] = b_out A[n+1] + rate + sum_{c: t_c = n} g_c W_out[c]
-// and S'[n] = B[n+1]: two multiply-adds a neuron, whatever the number of classes.
+// and S'[n] = B[n+1]: two multiply-adds per neuron, whatever the number of classes.
 // A constant S' = r of the regularisers rides along as the fixed point B = r.
 template <class T> struct Filters {
   const T *weights;  // [classes][padded]
@@ -21,13 +21,13 @@ template <class T> struct Filters {
   int from;          // the step that the filters start at
 };
 
-// State of a recurrent layer's reverse scan: [ROWS][padded] each, one row a sample. Of delta
-// neurons A is the adjoint of the adaptation's trace, B of the spikes but for what comes through V.
+// State of a recurrent layer's reverse scan: [ROWS][padded] each, one row per sample. For delta neurons A is the
+// adjoint of the adaptation's trace, and B that of the spikes without what comes through V.
 template <class T> struct Coupled {
   T *A, *B, *dU, *dJ, *dS, *P_next;
 };
 
-// Steps that a readout of words takes at once: their logits stay in the last cache, and each word's weights, as
+// How many steps a readout of words takes at once: their logits stay in the last cache, and each word's weights, as
 // many bytes again, are read once for all of them.
 constexpr int WORD_ROWS = 120;
 // Logits of a step, in whole panels.
@@ -54,11 +54,11 @@ template <class T> struct Sample {
   Trace<T> trace[MAX_LAYERS];
   Kept kept[MAX_LAYERS];
   Active active[MAX_LAYERS];
-  int32_t *start;     // of the input events that the sample has
+  int32_t *start;     // of the sample's own input events
   Events in;          // those that the network receives
-  Kept kept_in;       // which they are where some are dropped
+  Kept kept_in;       // memory for them where some are dropped
   T *logits, *reached;  // of each class, and the step of its maximum
-  T *g;                 // gradient of the loss in the logits
+  T *g;                 // gradient of the loss with respect to the logits
   Filters<T> filters;
   int64_t index;
   int last;  // latest step with a gradient of the loss in the readout
@@ -71,7 +71,7 @@ template <class T> struct Scratch {
   Near<T> near;
   T *current, *readout, *input, *drive;
   T *back;  // [WORD_ROWS + ROWS][padded]: what a readout of words sends back
-  uint16_t *halves;  // of a product back
+  uint16_t *halves;  // of a backward product
   int input_row;
 
   void lay_out(const Network &net, bool train, bool dense, int samples, Bump &m) {
@@ -88,7 +88,7 @@ template <class T> struct Scratch {
         Trace<T> &t = s.trace[l];
         const size_t n = padded(net.width[l]);
         const int bytes = bits_row(net.width[l]);
-        // Delta neurons are asked for their state before the first step, gated ones for their cells.
+        // Delta neurons need a row for their state before the first step, gated ones for their cells.
         const int silent = net.stacked() ? 2 : 1;
         t.history = m.take<T>((rows + net.delta) * net.gates() * n);
         t.adapted = net.adaptive || net.gated ? m.take<T>((size_t)(net.steps + 1) * n) : nullptr;
@@ -115,7 +115,7 @@ template <class T> struct Scratch {
           s.kept[l].minus_start = net.gated && l ? m.take<int32_t>(net.steps + 1) : nullptr;
           s.kept[l].minus_units = net.gated && l ? m.take<int32_t>(events) : nullptr;
         }
-        // Lists of the layers that get S' from a product: through V or from the next layer.
+        // Lists for layers that get S' from a product: through V or from the next layer.
         const bool product = net.coupled(l) || l + 1 < net.layers;
         if (train && product && !net.stacked() && net.surrogate[l].compact()) {
           const int post = l + 1 < net.layers ? net.width[l + 1] : net.width[l];

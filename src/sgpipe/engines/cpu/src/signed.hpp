@@ -1,4 +1,4 @@
-// Signals of -1, 0 and 1: sums of weight rows where they are 1, less those where they are -1.
+// Signals of -1, 0 and 1: sums of the weight rows where they are 1, minus those where they are -1.
 #pragma once
 #include "forward.hpp"
 

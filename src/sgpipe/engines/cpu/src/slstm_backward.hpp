@@ -50,7 +50,7 @@ SGPIPE_INLINE void reverse_slstm_row(const H &h, const Neurons<T> &q, const Slst
   }
 }
 
-// `v` is the layer's V if gradients flow through it; `counts` whether its counts are regularised.
+// `v` is the layer's V if gradients flow through it; `counts` says whether its counts are regularised.
 template <class T>
 static void reverse_slstm(const Network &net, const Surrogate &shape, const Projection<T> *v, const Neurons<T> &q,
                           const Trace<T> *t, int count, int nv, bool counts, Coupled<T> m, T *sums,

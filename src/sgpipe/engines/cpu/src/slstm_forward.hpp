@@ -2,17 +2,17 @@
 // drives, cells and outputs out. With h the layer's outputs, -1, 0 or 1, and H the step:
 //   i, f, g, o = W z[n] + V h[n-1] + bias
 //   c[n] = H(f) c[n-1] + H(i) T(g),   h[n] = H(o) T(c[n]),   T(x) = tanh_sign (2 H(x) - 1)
-// A product with h is a sum of rows where it is 1 less those where it is -1. Half of the outputs are not 0 and nearly as
-// many change from step to step, by up to 2: sums over changes alone would save nothing.
+// A product with h is the sum of the rows where h is 1 minus those where it is -1. Half of the outputs are not 0, and
+// nearly as many change from step to step, by up to 2: summing over changes alone would save nothing.
 //
-// The history row n holds the four drives, gate after gate, the adapted row n the cells.
+// Row n of the history holds the four drives, gate after gate; the adapted row n holds the cells.
 #pragma once
 #include "matmul.hpp"
 #include "signed.hpp"
 
 namespace SGPIPE_ISA {
 
-// Cells and outputs of a step from its drives; bits of the outputs that are 1 and of those that are -1.
+// Computes the cells and outputs of a step from its drives: bits of the outputs that are 1 and of those that are -1.
 template <class T>
 SGPIPE_INLINE void slstm_step(const T *drives, const T *cells_before, T *cells, int nv, T sign, uint8_t *plus, uint8_t *minus) {
   constexpr int W = LANES<T>;
@@ -34,7 +34,7 @@ SGPIPE_INLINE void slstm_step(const T *drives, const T *cells_before, T *cells, 
   });
 }
 
-// The history's rows: what the inputs of every step drive the neurons with.
+// Fills the history's rows with the drives from the inputs of every step.
 template <class T>
 static __attribute__((noinline)) void drive_slstm(const Projection<T> &w, int steps, Signed in, T *drive) {
   constexpr int W = LANES<T>;
@@ -53,8 +53,9 @@ static __attribute__((noinline)) void drive_slstm(const Projection<T> &w, int st
   });
 }
 
-// Of `count` samples in step, whose histories hold their drives; the row before the first of the cells says where they
-// start, `before` the outputs there. Adds NaN to `check` if a drive of a sample was not finite, else 0.
+// Scans `count` samples in step, whose histories hold their drives. The row before the first of the cells says where
+// they start, and `before` lists the outputs there. Adds NaN to a sample's `check` if one of its drives was not finite,
+// else 0.
 template <class T>
 static __attribute__((noinline)) void forward_slstm(const Network &net, const Projection<T> &w, const Projection<T> *v,
                                                     const Neurons<T> &q, const Trace<T> *t, int count, int nv, T *check) {
@@ -62,7 +63,7 @@ static __attribute__((noinline)) void forward_slstm(const Network &net, const Pr
   const int vectors = w.post_vectors, bytes = bits_row(nv * W);
   const ptrdiff_t row = (ptrdiff_t)vectors * W;
   Vec<T> sum[ROWS] = {};
-  struct List { const int32_t *first, *last; int32_t *end; };  // the outputs of the step before, and where to go on
+  struct List { const int32_t *first, *last; int32_t *end; };  // the outputs of the last step, and where to go on
   List plus[ROWS], minus[ROWS];
   for (int r = 0; r < count; r++) {
     const int32_t *before = t[r].before;
@@ -94,7 +95,7 @@ static __attribute__((noinline)) void forward_slstm(const Network &net, const Pr
     for (int r = 0; r < count; r++) {
       uint8_t *const is_plus = t[r].bits - 2 * bytes, *const is_minus = t[r].bits - bytes;
       T *cells = t[r].adapted + (ptrdiff_t)n * nv * W;
-      // Padding is driven by nothing and stays closed.
+      // Padding has no drive and stays closed.
       slstm_step<T>(t[r].history + n * row, cells - nv * W, cells, nv, T(net.tanh_sign), is_plus, is_minus);
       auto list = [&](List &l, const uint8_t *bits, int32_t *start, const int32_t *units) {
         start[n] = (int32_t)(l.end - units);

@@ -10,7 +10,7 @@ namespace SGPIPE_ISA {
 // Neurons near the threshold, step by step.
 struct Active {
   int32_t *start, *units;
-  int64_t limit;  // how many pay; more than that, and the matrix product is faster
+  int64_t limit;  // above this number the matrix product is faster
 };
 
 // A product row costs half a cycle for each weight vector; a single entry costs two for
@@ -19,7 +19,7 @@ inline int64_t active_limit(int steps, int post, int post_vectors, int pre_vecto
   return (int64_t)steps * post * pre_vectors / (4 * (post_vectors + 2));
 }
 
-// Lists them up to step `top`; false if they are too many to pay.
+// Lists them up to step `top`; returns false if there are too many to pay off.
 template <class T>
 static bool list_active(const Surrogate &shape, const Trace<T> &t, int neurons, int vectors, int top,
                         Active a) {
@@ -47,7 +47,7 @@ static bool list_active(const Surrogate &shape, const Trace<T> &t, int neurons, 
         });
         store_bits<T, NV>(bits, v, near);
       });
-      // Padding is silent but may count as near a wide shape's threshold.
+      // Padding is silent, but with a wide shape it may count as near the threshold.
       if (neurons % 64) {
         uint64_t last;
         std::memcpy(&last, bits + bytes - 8, 8);

@@ -19,8 +19,8 @@ static __attribute__((noinline)) void linear_readout(const Projection<T> &w, con
   }
 }
 
-// The cross-entropy of one sample by net.head. Into `answer` goes what the largest of is the
-// answer; the readout's rows become their own gradients.
+// The cross-entropy of one sample by net.head. The class with the largest entry of `answer` is the
+// network's answer; the readout's rows are replaced by their gradients.
 template <class T>
 static double steps_loss(const Network &net, int vectors, int64_t label, T *readout, T *answer, T *g) {
   constexpr int W = LANES<T>;

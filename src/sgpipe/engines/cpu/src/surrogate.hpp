@@ -1,7 +1,7 @@
 // Surrogate derivatives of a spike, h(x) = height * F(slope * x; tail), x = membrane - threshold.
 //
-// A family is a small object made once from the numbers of a run and called on vectors; compact ones vanish from a
-// certain distance on, or may do so. To add one: a name in Family and FAMILIES, a struct here, a case in
+// A family is a small object made once from the numbers of a run and called on vectors. Compact ones are 0 from a
+// certain distance on, or may be. To add one: a name in Family and FAMILIES, a struct here, a case in
 // AnyFamily and in with_own_family().
 #pragma once
 #include <cmath>
@@ -73,8 +73,8 @@ template <class T> struct Rectangle {
   }
 };
 
-// Any of them, told apart at every call. Scans for each family of its own take most of the time that the engine takes to
-// compile, and gain something only where little else is computed: feed-forward layers in single precision.
+// Any family, chosen at every call. Separate scans for each family take most of the engine's compile time, and gain
+// something only where little else is computed: feed-forward layers in single precision.
 template <class T> struct AnyFamily {
   static constexpr bool takes_exponent = true, compact = true;  // it may be: Surrogate::compact() knows
   enum class Kind { inverse_square, exponentials, triangle, rectangle, tabulated, arch, ratio } kind;
@@ -105,7 +105,7 @@ template <class T> struct AnyFamily {
       default: return Exponentials<T>::at(f.exponentials, x);
     }
   }
-  // An exponent of each lane's own plays no part in families that have none.
+  // Families without an exponent ignore the lanes' own.
   __attribute__((noinline)) static Vec<T> at(const AnyFamily &f, Vec<T> x, Vec<T> power) {
     return f.kind == Kind::exponentials ? Exponentials<T>::at(f.exponentials, x, power) : at(f, x);
   }
@@ -129,9 +129,9 @@ template <class T, class F> SGPIPE_INLINE void with_surrogate(const Surrogate &s
   with_own_family<T>(s, [&](auto h) { f(AnyFamily<T>(h)); });
 }
 
-// For scans that are worth one for each family.
+// For scans of which a separate one for each family is worthwhile.
 template <class T, class F> SGPIPE_INLINE void with_family(const Surrogate &s, F f) {
-  if constexpr (sizeof(T) == 8) with_surrogate<T>(s, f);  // double precision is for tests and for looking closely
+  if constexpr (sizeof(T) == 8) with_surrogate<T>(s, f);  // double precision is for tests and close inspection
   else with_own_family<T>(s, f);
 }
 

@@ -1,5 +1,5 @@
 // Surrogate derivatives that are formulas: fractions of polynomials (sgpipe.engines.fraction), or a table of polynomials
-// with one lookup a lane (sgpipe.engines.table).
+// with one lookup per lane (sgpipe.engines.table).
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -12,10 +12,10 @@
 namespace SGPIPE_ISA {
 using namespace sgpipe;
 
-// Coefficients of each lane's polynomial, from the constant one on: those of lane k begin at rows[at[k]].
+// Coefficients of each lane's polynomial, from the constant term on: those of lane k begin at rows[at[k]].
 //
-// They lie side by side, so a lane costs one or two loads of 16 bytes. What the loads bring is turned over within blocks of
-// 16 bytes: gather instructions, one a coefficient, take several times as long on many processors.
+// They lie side by side, so a lane costs one or two loads of 16 bytes. What the loads bring is transposed within blocks
+// of 16 bytes: gather instructions, one per coefficient, take several times as long on many processors.
 template <class T, int N> struct Coefficients {
   Vec<T> c[N];
 };
@@ -87,14 +87,14 @@ template <class T> SGPIPE_INLINE Coefficients<T, Table::terms<T>()> coefficients
 }
 #endif
 
-// A number over a polynomial of |v|, into whose coefficients slope and height go.
+// A number over a polynomial of |v|, whose coefficients include slope and height.
 template <class T> struct Ratio {
   static constexpr bool takes_exponent = false, compact = false;
   T under[Fraction::terms_under];
   explicit Ratio(const Surrogate &s) {
     double factor = 1 / (s.height * s.fraction.over[0]);
     for (int k = 0; k < Fraction::terms_under; k++, factor *= s.slope)
-      under[k] = T(std::min(s.fraction.under[k] * factor, 1e37));  // infinite, it would make 0 times infinity
+      under[k] = T(std::min(s.fraction.under[k] * factor, 1e37));  // an infinite one would give 0 times infinity
   }
   SGPIPE_INLINE Vec<T> at(const Ratio &f, Vec<T> x) {
     const Vec<T> v = magnitude(x), square = v * v;
@@ -102,7 +102,7 @@ template <class T> struct Ratio {
   }
 };
 
-// over(|v|), 0 from a certain distance on.
+// over(|v|), and 0 from a certain distance on.
 template <class T> struct Arch {
   static constexpr bool takes_exponent = false, compact = true;
   T slope, last, over[Fraction::terms_over];
@@ -120,7 +120,7 @@ template <class T> struct Tabulated {
   typedef typename Types<T>::int_t int_t;
   static constexpr int terms = Table::terms<T>();
   const T *rows, *edges;
-  int count, shift;                      // of edges; of the bits that do not name a cell
+  int count, shift;                      // how many edges; how many bits that do not name a cell
   int_t first, last, stride, keep, sign;  // stride: cells of a region; keep, sign: masks
   T slope, height, one, top;
   explicit Tabulated(const Surrogate &s)
@@ -132,7 +132,7 @@ template <class T> struct Tabulated {
     constexpr int W = LANES<T>;
     const Vec<T> v = x * f.slope;
     Vec<T> size = magnitude(v);
-    size = size > f.top ? splat(f.top) : size;  // what is not a number stays so
+    size = size > f.top ? splat(f.top) : size;  // NaN stays NaN
     const Int<T> bits = (Int<T>)(size + f.one);
     const Vec<T> t = size - ((Vec<T>)(bits & f.keep) - f.one);
     Int<T> cell = (bits >> f.shift) - f.first;

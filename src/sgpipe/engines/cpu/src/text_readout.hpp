@@ -1,8 +1,9 @@
-// A linear readout of thousands of words at every step, and its way back.
+// A linear readout of thousands of words at every step, and its backward pass.
 //
 // Steps of the block's strands are taken WORD_ROWS at a time, and words in panels that stay in a near cache with all
-// their weights. What is known of a panel is [pre][width]: logits are sums of its rows where the last layer's output is
-// not 0, and so are the gradients of the weights; only what flows back to that layer is a dense product.
+// their weights. A panel's weights and gradients are [pre][width]: logits are sums of its rows where the last layer's
+// output is not 0, and gradients of the weights are summed likewise. Only what flows back to that layer is a dense
+// product.
 #pragma once
 #include "block_base.hpp"
 #include "signed.hpp"
@@ -14,10 +15,10 @@ template <class T> SGPIPE_INLINE Signed outputs_of(const Trace<T> &t) {
 }
 
 // The cross-entropy of one row of logits, `columns` of which the first `classes` are real, without smoothing. If
-// `share` is not 0 the logits become share times the gradient, with smoothing. `right` is how right the answer is.
+// `share` is not 0, the logits become share times the gradient, with smoothing. `right` is the score of the answer.
 template <class T>
 static double word_loss(T *row, int columns, int classes, int64_t label, double smoothing, T share, double &right) {
-  constexpr int W = LANES<T>, GROUP = 4, SHORT = 16 * GROUP;  // sums of that many vectors go on in double precision
+  constexpr int W = LANES<T>, GROUP = 4, SHORT = 16 * GROUP;  // sums of this many vectors go on in double precision
   for (int c = classes; c < columns; c++) row[c] = -Format<T>::huge;
   Vec<T> ahead[GROUP];
   for (int k = 0; k < GROUP; k++) ahead[k] = load(row + k * W);
@@ -55,7 +56,7 @@ static double word_loss(T *row, int columns, int classes, int64_t label, double 
 
 template <class T> class TextReadout {
  public:
-  // `back` asks for what flows back to the last layer, `pushed` says whether its spike counts are pushed.
+  // `back` says whether gradients flow back to the last layer, `pushed` whether its spike counts are pushed.
   TextReadout(const Job<T> &job, const Gradients<T> &grad, Tally &tally, Scratch<T> &m, int count, bool back, bool pushed)
       : job(job), net(job.net), out(job.weights.forward[job.net.layers]), grad(grad), tally(tally), m(m), count(count),
         back(back), pushed(pushed), columns(word_columns<T>(job.net)), width(job.net.width[job.net.layers - 1]) {}
@@ -151,7 +152,7 @@ template <class T> class TextReadout {
     }
   }
 
-  // Some words at a time, whose weights stay in the nearest cache while all rows pass.
+  // Takes some words at a time, whose weights stay in the nearest cache while all rows pass.
   __attribute__((noinline)) void outputs_back(const Piece *pieces, int filled, int rows) {
     static_assert(WORD_ROWS <= ByUnit::far_rows * GATHER / LONG_GROUP);
     constexpr int WORDS = 256;

@@ -1,4 +1,4 @@
-// Gradients on their way out: of the mean over the batch, in the layout of the caller's weights.
+// Unpacks gradients of the mean over the batch, to the layout of the caller's weights.
 #pragma once
 #include <limits>
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace sgpipe {
 
-// One matrix (columns of layer l, pre), `scale` times.
+// Unpacks one matrix (columns of layer l, pre), times `scale`.
 template <class T> void unpack_one(const Layout<T> &lay, int l, const T *from, int pre, T scale, T *to) {
   const Entry<T> &entry = lay.entry;
   if (l == lay.net.layers && lay.net.words)
@@ -22,7 +22,7 @@ template <class T> void unpack_one(const Layout<T> &lay, int l, const T *from, i
     });
 }
 
-// Of the embedding: what the words that were read add to what the readout gave.
+// Adds the embedding's gradient from the words that were read to that from the readout.
 template <class T> void add_embedded(const Job<T> &job, int64_t words, T mean, T *wanted) {
   const int inputs = job.net.inputs;
   const T *from = job.embedded;
@@ -32,7 +32,8 @@ template <class T> void add_embedded(const Job<T> &job, int64_t words, T mean, T
   }
 }
 
-// Writes the sums over `size` samples to the caller's arrays, in its order; not a number where it gave what is not finite.
+// Writes the sums over `size` samples to the caller's arrays, as means and in its order; NaN if the caller gave
+// numbers that are not finite.
 template <class T>
 void unpack(const Layout<T> &lay, const Job<T> &job, T *sum, int64_t size, bool finite,
             const std::vector<const T *> &given, const std::vector<T *> &wanted) {

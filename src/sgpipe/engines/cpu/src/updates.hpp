@@ -1,5 +1,5 @@
-// Updates of a network, one minibatch after the other, without Python in between: what is small there takes longer in
-// Python than in the batch itself.
+// Updates of a network, one minibatch after the other, without Python in between: for small batches Python takes longer
+// than the batch itself.
 #pragma once
 #include <chrono>
 #include <cmath>
@@ -25,8 +25,9 @@ template <class T> struct Updates {
   double *sums;         // [updates][3 + layers]: loss, regulariser, correct, spikes
   uint8_t *moved;       // [classes], set where a maximum was past the readout's start
 
-  // Trains on minibatches of the batch's indices, from the first on. Returns how many it has taken: fewer than there are if
-  // time is up, or if the loss of the last is not finite, after which nothing moved. A fault is left in `fault`.
+  // Trains on minibatches of the batch's indices, from the first on. Returns how many it has taken. These are fewer
+  // than there are if time is up, or if the loss of the last is not finite, after which nothing is updated. A fault is
+  // left in `fault`.
   int64_t run(Batch<T> &batch, const Entry<T> &entry, Tally &fault) const {
     const auto start = std::chrono::steady_clock::now();
     const int64_t *order = batch.job.indices, all = batch.size;

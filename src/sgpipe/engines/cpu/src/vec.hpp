@@ -42,7 +42,7 @@ template <class T> using Int = typename Types<T>::I;
 template <class T> constexpr int LANES = SGPIPE_BYTES / (int)sizeof(T);
 
 template <class T> SGPIPE_INLINE Vec<T> load(const T *p) { return *(const Vec<T> *)p; }
-// Asks for the line that a vector starts.
+// Prefetches the cache line that a vector starts.
 template <class T> SGPIPE_INLINE void prefetch(const T *p, int v) {
   if (v * SGPIPE_BYTES % 64 == 0) __builtin_prefetch(p);
 }
@@ -116,7 +116,7 @@ template <class M, class V> SGPIPE_INLINE V unless(M m, V v) { return pick(m, V{
 SGPIPE_INLINE Vec<double> reciprocal(Vec<double> x) { return 1.0 / x; }
 SGPIPE_INLINE Vec<float> reciprocal(Vec<float> x) {
 #if SGPIPE_BYTES == 64
-  // Of infinity the correction would not be a number; of two operands, min returns the second if one is none.
+  // For infinity the correction would be NaN. If one of its two operands is NaN, min returns the second.
   x = (Vec<float>)_mm512_min_ps(_mm512_set1_ps(3.402823466e38f), (__m512)x);
   Vec<float> y = (Vec<float>)_mm512_rcp14_ps((__m512)x);
   return y * (2.0f - x * y);
@@ -138,7 +138,7 @@ template <int N, class F> SGPIPE_INLINE void each(F f) {
 }
 #define SGPIPE_LAMBDA __attribute__((always_inline))
 
-// Spike masks of NV neighbouring vectors, from vector v on (a multiple of 4), one bit a
+// Spike masks of NV neighbouring vectors, from vector v on (a multiple of 4), one bit per
 // neuron; four vectors are stored as one integer, which a later load of words can see.
 template <class T, int NV> SGPIPE_INLINE void store_bits(uint8_t *bits, int v, const Mask<T> *m) {
   constexpr int W = LANES<T>, size = W / 2;
