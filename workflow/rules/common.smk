@@ -1,7 +1,9 @@
 # The plan, made once: everything else asks it what there is.
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from sgpipe.plan import cost
@@ -26,6 +28,10 @@ from sgpipe.plan.sources import claim_sources, explorer_sources, sources_of
 
 if reason := unusable(sys.executable):
     sys.exit(f"sgpipe: {reason}")
+
+# A cluster's warning before a time limit (profiles/slurm) reaches all processes of a job; it is for those that train.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 # A job elsewhere must find the same files, and so the same ids.
 if "SGPIPE_DATA" in os.environ:
