@@ -183,3 +183,7 @@ def test_two_snakemakes_at_once_and_a_clock_that_jumps_train_nothing_twice(tmp_p
         strikes.move_the_clock(project.folder / "results" / part, hours)
     project.run(*workflows.WORDS)
     assert project.stored() == stored and (project.folder / TABLE).read_bytes() == undisturbed_workflow.table
+    strikes.move_the_clock(project.folder / "results" / "packs", 96)  # Snakemake makes nothing from files of the future
+    (project.folder / TABLE).unlink()
+    project.run(*workflows.WORDS)
+    assert project.stored() == stored and (project.folder / TABLE).read_bytes() == undisturbed_workflow.table

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from sgpipe.plan import cost
+from sgpipe.plan.clock import no_later_than_now
 from sgpipe.plan.cluster import Cluster
 from sgpipe.claims.declare import claim_files, claimed
 from sgpipe.spec.config import read_config
@@ -56,6 +57,15 @@ try:
             PLAN.check_target(target)
         check_figures(PLAN.experiments)
         keep(PLAN, config)
+        no_later_than_now(
+            [
+                *(
+                    Path(PLAN.config.results) / part
+                    for part in ("data", "init", "packs")
+                ),
+                PLAN.config.folder,
+            ]
+        )
         for notice in notices(PLAN, set(COMMAND.targets) & set(PLAN.experiments)):
             LOG.warning(notice)
 except SgpipeError as error:
