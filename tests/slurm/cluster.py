@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 SETTINGS = Path("/etc/slurm")
@@ -114,6 +115,10 @@ class Slurm:
         wait_until(lambda: subprocess.run(["scontrol", "ping"], capture_output=True).returncode == 0, "slurmctld")
         _call("slurmd", "-N", self.host)
         wait_until(lambda: self.node() in ("idle", "mixed", "allocated"), "the node")
+
+    def limit(self, job: str, seconds: float) -> None:
+        """Have the time limit of a job strike some seconds from now."""
+        self.asked("scontrol", "update", f"JobId={job}", f"EndTime={datetime.now() + timedelta(seconds=seconds):%FT%T}")
 
     def kill_node(self) -> None:
         """Kill the node's daemon and all that runs below it, as if the power had gone, and have Slurm know of it at once."""

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -141,17 +140,17 @@ def undisturbed(tmp_path_factory) -> bytes:
     return (project.folder / TABLE).read_bytes()
 
 
-def test_jobs_cancelled_warned_of_their_limit_and_on_a_node_that_dies_end_with_the_bytes_of_a_local_run(
+def test_jobs_cancelled_warned_out_of_time_and_on_a_node_that_dies_end_with_the_bytes_of_a_local_run(
     slurm, tmp_path, undisturbed
 ):
-    project = OnSlurm(tmp_path / "remote", retries="2", jobs="2")
+    project = OnSlurm(tmp_path / "remote", retries="3", jobs="2")
     hold = project.folder / "hold"
     hold.touch()
     with project.begun(*WORDS) as begun:
         struck = project.held(2)
         cancelled, late = slurm.jobs("RUNNING")
         slurm.asked("scancel", cancelled)  # srun kills what it runs as it ends: the state may or may not be saved
-        slurm.asked("scontrol", "update", f"JobId={late}", f"EndTime={datetime.now() + timedelta(seconds=90):%FT%T}")
+        slurm.limit(late, seconds=90)
         wait_until(lambda: slurm.about(late)["JobState"] == "FAILED", "the end of what is warned", PATIENCE)
         wait_until(lambda: slurm.about(cancelled)["JobState"] == "CANCELLED", "the end of what is cancelled", PATIENCE)
         wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in struck), "the end of trainers", PATIENCE)
@@ -159,6 +158,11 @@ def test_jobs_cancelled_warned_of_their_limit_and_on_a_node_that_dies_end_with_t
         assert "stopped by SIGUSR1" in project.logs()
 
         project.held(2)
+        out_of_time = slurm.jobs("RUNNING")[0]
+        slurm.limit(out_of_time, seconds=5)  # too late for a warning
+        wait_until(lambda: slurm.about(out_of_time)["JobState"] == "TIMEOUT", "the time limit", PATIENCE)
+
+        project.held(1)
         lost = slurm.jobs("RUNNING")
         early = project.stored()
         slurm.kill_node()
