@@ -20,13 +20,12 @@ def no_later_than_now(folders: Iterable[Path | str]) -> int:
         The number of files that were later. Those of others, whose time cannot be set, are left to Snakemake.
     """
     later, now = 0, time.time()
-    for folder in map(Path, folders):
+    for path in (path for folder in folders for path in Path(folder).glob("*")):
         try:
-            for entry in os.scandir(folder):
-                if entry.is_file() and entry.stat().st_mtime > now + TOLERATED:
-                    os.utime(entry.path, (now, now))
-                    later += 1
-        except OSError:
+            if path.is_file() and path.stat().st_mtime > now + TOLERATED:
+                os.utime(path, (now, now))
+                later += 1
+        except OSError:  # it is another user's, or has gone
             continue
     if later:
         LOG.warning(f"{later} files of results had times ahead of this machine's clock, and have the present one now")
