@@ -19,6 +19,7 @@ COLUMNS = ("panel", "kind", "reset", "set", "split", "seed", "accuracy", *seeds.
 PANELS = {"attached": "gradients flow through the reset (eq. 30)", "detached": "they do not (authors' code)"}
 SPLITS = {"valid": ("validation", "#0077BB"), "test": ("test", "#EE7733")}
 BAR = 0.38
+LEAST = 3.2  # width of a panel, in sets
 
 
 def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFrame:
@@ -59,7 +60,8 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     key = parts.bars_key(data[data["kind"] == "summary"], "dashed: chance", above="n of N networks")
     figure = style.new_figure(WIDTH, HEIGHT, note, key)
     panels = dict(tuple(data.groupby("panel")))
-    sets = [own["set"].nunique() + 0.8 for own in panels.values()]  # room for long names
+    # Room for long names, and for the title of a panel with few sets.
+    sets = [max(own["set"].nunique() + 0.8, LEAST) for own in panels.values()]
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=sets)[0]
     for axes, (panel, own) in zip(grid, panels.items(), strict=True):
         _bars(axes, own)
