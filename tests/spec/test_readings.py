@@ -64,6 +64,18 @@ def test_a_reading_changes_the_runs_that_have_the_default_and_has_the_sweeps_in_
     assert knobs(both, "init.gain", "network.readout_start", "optimiser.lr") == [(3.0, 0.0, 0.1)]
 
 
+@pytest.mark.parametrize(("rates", "changed"), [("0.1", [(0.1,)]), ("[0.1, 0.2]", [(0.1,), (0.2,)]), ("[0.3]", [])])
+def test_a_setting_is_about_runs_with_its_value_or_any_of_a_list(tmp_path, rates, changed):
+    readings = TWO.split("  gain:")[0] + f"    where: {{network.hidden: [[5, 5]], optimiser.lr: {rates}}}\n"
+    if not changed:
+        with pytest.raises(SgpipeError, match="changes no run"):
+            found(tmp_path, readings)
+        return
+    (start,) = found(tmp_path, readings)[1].values()
+    turned = [spec for spec in start.runs.values() if spec.flat()["network.readout_start"] == 0]
+    assert sorted((spec.flat()["optimiser.lr"],) for spec in turned) == changed
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

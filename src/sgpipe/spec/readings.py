@@ -55,7 +55,9 @@ class Setting(Document):
     open: Line = Field(description="one line: what is open, and why the values are admissible")
     values: dict[Name, Value] = Field(min_length=2, description="all admissible values by name")
     default: Name | None = Field(None, description="the default, where several values have the most binding origin")
-    where: dict[str, Any] = Field({}, description="knobs that a run must have for this to be about it")
+    where: dict[str, Any] = Field(
+        {}, description="knobs that a run must have for this to be about it, each with one value or a list of any"
+    )
     experiments: dict[str, list[str]] = Field(
         {},
         description="of which experiments `snakemake <experiment>_readings` trains the other values, and of which of "
@@ -162,12 +164,21 @@ def changed(spec: RunSpec, settings: Mapping[str, Setting], reading: Reading, sc
     for name, value in reading.changes:
         setting = settings[name]
         usual = at_scale(setting.values[setting.usual].knobs, scale, where)
-        if holds(flat, usual) and holds(flat, flatten(setting.where, where)):
+        if holds(flat, usual) and concerns(setting, flat):
             values |= at_scale(setting.values[value].knobs, scale, where)
     if not values:
         return spec
     kept = {key: list(value) if isinstance(value, tuple) else value for key, value in flat.items() if value is not None}
     return RunSpec.make({**kept, **values}, where)
+
+
+def concerns(setting: Setting, flat: Mapping[str, Any]) -> bool:
+    """Tell whether a setting is about a run with these knobs."""
+    asked = flatten(setting.where, "where")
+    return all(
+        any(holds(flat, {key: value}) for value in (values if isinstance(values, list) else [values]))
+        for key, values in asked.items()
+    )
 
 
 def holds(flat: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
