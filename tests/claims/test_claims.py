@@ -281,6 +281,9 @@ def test_claims_are_also_about_the_experiments_of_a_file_that_is_like_another(mo
     slow = replace(mine["zenke2021real_fig6"], id="mine_fig3", paper="mine")
     assert claimed({"mine_fig3": slow}) == ["mine_fig3"]
     assert claimed({"mine_fig3": replace(slow, stands_for="mine_fig3")}) == []
+    twice = {name: replace(slow, id=name) for name in ("mine_fig3", "mine_fig4")}
+    with pytest.raises(SgpipeError, match="mine_fig4: stands_for: mine_fig3 stands for zenke2021_fig6 too"):
+        claimed(twice)
 
 
 def test_every_claim_says_where_it_stands_and_every_verdict_needs_the_paper_scale_at_least():

@@ -23,7 +23,12 @@ from tests.figures.test_figures_herranz import drawn, texts
 
 FILE = ROOT / "workflow/experiments/herranz2022_real.yaml"
 TRAINED = [f"herranz2022real_fig{number}" for number in (2, 3, 4, 5)]
-CHECKED = ["herranz2022real_bins", "herranz2022realauthors_fig2", "herranz2022realauthors_fig5"]
+CHECKED = [
+    "herranz2022real_bins",
+    "herranz2022printed_fig3",
+    "herranz2022realauthors_fig2",
+    "herranz2022realauthors_fig5",
+]
 OWN = "herranz2022real"
 EAR = "10422-0123456789abcdef"
 TOO_LARGE = "parameters_ptb"  # of 1,300 neurons a layer, of which text has 256 here
@@ -39,7 +44,8 @@ def real(spec, stated, where):
 
 @cache
 def experiments(scale):
-    return load_experiments([FILE, FILE.with_stem("herranz2022_real_authors")], scale, settle=real)
+    files = [FILE, *(FILE.with_stem(f"herranz2022_{name}") for name in ("real_authors", "printed"))]
+    return load_experiments(files, scale, settle=real)
 
 
 @cache

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sgpipe.base.errors import SgpipeError
-from sgpipe.data import prepare
+from sgpipe.data import mnist_latency, prepare
 from sgpipe.data.idx import read_idx
 from sgpipe.data.mnist_latency import find, latencies, make
 from sgpipe.engines.choose import chooser
@@ -133,6 +133,19 @@ def test_the_validation_split_is_the_tail_or_random_by_seed(folder):
         assert sorted(np.concatenate([task.train.labels, task.valid.labels])) == sorted(labels)
     np.testing.assert_array_equal(drawn[0].valid.unit, drawn[1].valid.unit)
     assert not np.array_equal(drawn[0].valid.unit, drawn[2].valid.unit)
+
+
+def test_the_printed_split_draws_as_many_samples_as_herranz2022_prints(folder, monkeypatch):
+    assert mnist_latency.PRINTED == {"train": 8_000, "valid": 2_000, "test": 2_000}
+    whole = make(original(split="printed"), folder)  # of 60 and 20 digits
+    assert (len(whole.train), len(whole.valid), len(whole.test)) == (48, 12, 20)
+    monkeypatch.setattr(mnist_latency, "PRINTED", {"train": 16, "valid": 4, "test": 5})
+    one, again, other = (make(original(split="printed", seed=seed), folder) for seed in (0, 0, 1))
+    assert (len(one.train), len(one.valid), len(one.test)) == (16, 4, 5)
+    for split in ("train", "valid", "test"):
+        own, same, new = (getattr(task, split).unit for task in (one, again, other))
+        np.testing.assert_array_equal(own, same)
+        assert not np.array_equal(own, new)
 
 
 def test_a_limit_keeps_the_first_samples(folder):

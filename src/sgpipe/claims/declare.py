@@ -103,11 +103,19 @@ def about(claims: Iterable[Claim], experiments: Mapping[str, Experiment]) -> lis
     Experiments may stand for those of another paper, as all experiments of a file that is `like` another do. The claims
     then apply to them as well: a claim about zenke2021_fig6 is also tested on zenke2021real_fig6. Claims about
     experiments that are not declared, and that none stands for, are left out.
+
+    Raises:
+        SgpipeError: Two experiments of a file stand for the same one.
     """
     papers: dict[str, dict[str, dict[str, str]]] = {}
     for experiment in experiments.values():
         alike = papers.setdefault(experiment.stands_for.partition("_")[0], {})
-        alike.setdefault(experiment.paper, {})[experiment.stands_for] = experiment.id
+        other = alike.setdefault(experiment.paper, {}).setdefault(experiment.stands_for, experiment.id)
+        if other != experiment.id:
+            raise SgpipeError(
+                f"{experiment.id}: stands_for: {other} stands for {experiment.stands_for} too, and claims are about "
+                "one experiment of a file; declare this one in another"
+            )
     found = []
     for claim in claims:
         for paper, names in papers.get(claim.paper, {}).items():

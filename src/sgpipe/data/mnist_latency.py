@@ -35,6 +35,7 @@ NAMES = {
 }
 SIDE = 28
 AUTHORS_STEPS_PER_MS = 10
+PRINTED = {"train": 8_000, "valid": 2_000, "test": 2_000}  # herranz2022 section 2.5
 EMBEDDED_TRAIN_SHARE = 0.8
 Images = tuple[np.ndarray, np.ndarray]  # pixels uint8 (samples, 784) and labels int64 (samples,)
 
@@ -58,7 +59,12 @@ def make(data: MnistLatencyData, folder: Path | None = None, workers: int = 1) -
     """Make the task from published files, or without a folder from scikit-learn's digits (`sgpipe.data.prepare`)."""
     train, test = _published(folder / "mnist") if folder else _bundled(data)
     kept, held_out = _split(data, len(train[1]))
-    splits = [(train[0][rows], train[1][rows]) for rows in (kept, held_out)] + [test]
+    shown = _tested(data, len(test[1]))
+    splits = [
+        (train[0][kept], train[1][kept]),
+        (train[0][held_out], train[1][held_out]),
+        (test[0][shown], test[1][shown]),
+    ]
     parts = [_encode(data, pixels[: data.limit or None], labels[: data.limit or None]) for pixels, labels in splits]
     return Task(data.units, data.classes, data.steps, *parts)
 
@@ -98,10 +104,20 @@ def _encode(data: MnistLatencyData, pixels: np.ndarray, labels: np.ndarray) -> E
 def _split(data: MnistLatencyData, samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which training samples are kept and which are held out for validation."""
     order = np.arange(samples)
-    if data.split == "random":
+    if data.split != "tail":
         order = permutation(stream(data.seed, "data/mnist_latency/split"), samples)
+    if data.split == "printed":
+        kept = min(PRINTED["train"], int(samples * 0.8))
+        return order[:kept], order[kept : kept + PRINTED["valid"]]
     held_out = min(max(round(samples * data.valid_share), 1), samples - 1)
     return order[: samples - held_out], order[samples - held_out :]
+
+
+def _tested(data: MnistLatencyData, samples: int) -> np.ndarray | slice:
+    """Return which test samples there are."""
+    if data.split != "printed":
+        return slice(None)
+    return permutation(stream(data.seed, "data/mnist_latency/tested"), samples)[: PRINTED["test"]]
 
 
 def _published(root: Path) -> tuple[Images, Images]:

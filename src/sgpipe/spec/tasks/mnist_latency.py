@@ -33,11 +33,14 @@ class MnistLatencyData(DataKnobs):
         choices=("coded", "printed", "authors", "authors_corrected", "pixels"),
     )
     split: str = knob(
-        "tail", "validation samples: the end of the training set, or random by seed", choices=("tail", "random")
+        "tail",
+        "validation samples: the end of the training set, or random by seed; or 8,000 training, 2,000 validation and "
+        "2,000 test samples drawn by seed, as herranz2022 prints (bundled digits: four to one, and all test samples)",
+        choices=("tail", "random", "printed"),
     )
-    valid_share: float = knob(0.1, "share of the training set held out for validation", above=0, below=1)
+    valid_share: float | None = knob(0.1, "share of the training set held out for validation", above=0, below=1)
     seed: int | None = knob(
-        0, "seed of a random split, and of every split of the bundled digits", least=0, most=MOST_SEED
+        0, "seed of a drawn split, and of every split of the bundled digits", least=0, most=MOST_SEED
     )
     tau: float | None = knob(50.0, "time constant tau_eff of the encoding", "ms", above=0, most=1e6)
     theta: float | None = knob(0.2, "threshold of the encoding, in units of x", above=0, most=1e6)
@@ -63,7 +66,7 @@ class MnistLatencyData(DataKnobs):
     def train_samples(self) -> int:
         """The number of training samples, for the cost estimate."""
         whole = 60_000 if self.source == "original" else 1_437
-        kept = int(whole * (1 - self.valid_share))
+        kept = min(int(whole * 0.8), 8_000) if self.split == "printed" else int(whole * (1 - self.valid_share))
         return min(self.limit or kept, kept)
 
     @property
@@ -74,7 +77,8 @@ class MnistLatencyData(DataKnobs):
     def idle(self) -> list[str]:
         """List the knobs that have no effect."""
         encoding = ["tau", "theta", "hold"] if self.variant == "pixels" else []
-        return encoding + (["seed"] if self.source == "original" and self.split == "tail" else [])
+        share = ["valid_share"] if self.split == "printed" else []
+        return encoding + share + (["seed"] if self.source == "original" and self.split == "tail" else [])
 
     def check(self, where: str) -> None:
         """Raise SgpipeError if the combination makes no sense."""
