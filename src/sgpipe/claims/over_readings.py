@@ -148,7 +148,8 @@ def seen(path: Path | None, base: Path | str) -> str:
 
 
 def readings_words(entry: Entry) -> str:
-    """Say what a claim's readings say, e.g. `✗ default, ✓ readout_start-zero`; empty if there is only the default."""
+    """Say what a claim's readings say, e.g. `✗ default, ✓ spectrum-torch + theta-code`; empty if only the default."""
     if [one.reading for one in entry.readings] in ([], [Reading()]):
         return ""
-    return ", ".join(f"{SYMBOLS[one.judgement.verdict]} {one.reading.name}" for one in entry.readings)
+    names = [(SYMBOLS[one.judgement.verdict], one.reading.name.replace("+", " + ")) for one in entry.readings]
+    return ", ".join(f"{symbol} {name}" for symbol, name in names)
