@@ -250,6 +250,14 @@ def test_fig_4_ranks_the_shapes_of_each_scheme(folder):
     assert means["exponential"] == groups.loc[groups["shape"] == "exponential", "rank"].mean()
 
 
+def test_fig4_begins_at_0_unless_every_network_is_far_better_than_guessing(folder):
+    data, _, experiment = selected(folder, "fig4")
+    above = data["valid_accuracy"] - data["valid_accuracy"].min()
+    for worst, foot in ((0.1, 0.0), (0.7, 0.65)):
+        figure = drawn(fig4, data.assign(valid_accuracy=above + worst), experiment)
+        assert figure.axes[0].get_ylim()[0] == pytest.approx(foot)
+
+
 def test_one_seed_has_no_mean_and_no_bold_rank(folder):
     data, _, experiment = selected(folder, "fig4")
     figure = drawn(fig4, data, experiment)

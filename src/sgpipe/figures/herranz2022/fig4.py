@@ -16,6 +16,7 @@ from sgpipe.spec.surrogates import SURROGATES
 NEEDS = {"table": "results"}  # see needs.py
 WIDTH, HEIGHT = style.DOUBLE, 118.0
 COLUMNS = ("panel", "kind", "scheme", "shape", "seed", "valid_accuracy", *seeds.SUMMARY, "rank", "chance")
+FAR = 0.3  # above chance: from there on the axis need not reach down to it
 WITHIN = 0.34  # to each side of a scheme's position, over which its shapes are spread
 SCALES = {"he": "He", "glorot": "Glorot", "orthogonal": "Orthogonal"}
 FAMILIES = {"uniform": "uniform", "normal": "normal", "truncated_normal": "normal, cut", "bigamma": "BiGamma"}
@@ -77,9 +78,10 @@ def _accuracies(
         axes.axvline(place - 0.5, color="#DDDDDD", lw=0.5, zorder=0)
     axes.set_xticks(range(len(schemes)), [_name(name) for name in schemes])
     axes.set(xlim=(-0.5, len(schemes) - 0.5), xlabel="", ylabel="best validation accuracy")
-    axes.set_ylim(bottom=0)
+    chance = groups["chance"].max()
+    axes.set_ylim(bottom=_foot(networks["valid_accuracy"], chance))
     axes.tick_params(axis="x", length=0)
-    parts.chance_line(axes, groups["chance"].max())
+    parts.chance_line(axes, chance)
     handles = [
         Line2D(
             [],
@@ -94,6 +96,12 @@ def _accuracies(
         for name in shapes
     ]
     axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(shapes), columnspacing=1.2)
+
+
+def _foot(accuracies: pd.Series, chance: float) -> float:
+    """Return where the axis begins: at 0, or below the worst network if all are far better than guessing."""
+    worst = accuracies.min()
+    return float(np.floor((worst - 0.02) * 20) / 20) if worst > chance + FAR else 0.0
 
 
 def _ranking(axes: Axes, data: pd.DataFrame, groups: pd.DataFrame, schemes: list[str], shapes: list[str]) -> None:
