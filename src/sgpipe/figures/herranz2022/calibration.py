@@ -23,7 +23,7 @@ KEY = (
 COLUMNS = (
     *("kind", "row", "words", "name", "set", "seed", "naive", "calibrated", "gain", "speed"),
     *("n", "cells", "lost_naive", "lost_calibrated", "mean", "low", "high", "speed_mean", "speed_low", "speed_high"),
-    *("naive_mean", "chance"),
+    "naive_mean",
 )
 
 
@@ -46,17 +46,13 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
             calibrated = own[own["set"] == name].set_index("seed")
             pairs = _pairs(naive, calibrated, curves)
             about = {"row": sweep, "words": words, "name": tasks.title(_knobs(own)), "set": name}
-            summary = pd.DataFrame([{"kind": "summary", **_summary(pairs, naive, calibrated), "chance": _chance(own)}])
+            summary = pd.DataFrame([{"kind": "summary", **_summary(pairs, naive, calibrated)}])
             pieces += [piece.assign(**about) for piece in (pairs.assign(kind="pair"), summary)]
     return parts.tidy(pieces, COLUMNS)
 
 
 def _knobs(runs: pd.DataFrame) -> Mapping:
     return runs.rename(columns={short: name for name, short in seeds.SHORT.items()}).iloc[0]
-
-
-def _chance(runs: pd.DataFrame) -> float:
-    return tasks.chance(_knobs(runs))
 
 
 def _curves(table: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -136,7 +132,7 @@ def _none(axes: Axes, place: int, row: pd.Series) -> None:
     lost = {"naive": row["lost_naive"], "calibrated": row["lost_calibrated"]}
     words = " and ".join(f"{int(count)} {name}" for name, count in lost.items() if count)
     axes.annotate(
-        f"{words} did not finish",
+        f"{words} did not finish" if words else "not yet trained",
         (0.5, place),
         xycoords=parts.XY[::-1],
         va="center",
