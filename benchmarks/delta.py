@@ -1,12 +1,14 @@
 """One training step of herranz2022's networks: the C++ engine beside a time loop in torch, and what the machine allows.
 
-    python benchmarks/delta.py [--rounds 10] [--compile] [--before PATH] [--cases LIF-256 ...]
+    python benchmarks/delta.py [--rounds 7] [--before PATH] [--cases LIF-256 ...] [--write-docs]
 
-One thread, float32, minibatches of 32 samples of 700 channels, two recurrent layers, a readout of 20 classes at every
+One core, float32, minibatches of 32 samples of 700 channels, two recurrent layers, a readout of 20 classes at every
 step, gradients through the reset. The loop is written well: time first, one product for all steps of an input, drives
-unbound over time once. Loss and gradients of both are compared before the clock starts. `--compile` adds that loop with
-each piece of ten steps compiled by TorchInductor, `--before` another build of the extension. Contenders take turns;
-ratios are medians over rounds, by the processor's time, since cores may be shared.
+unbound over time once. Beside it the same loop with each piece of ten steps compiled by TorchInductor, and a JAX scan
+in one `jit`, left out without JAX. Loss and gradients of engine, loop and scan are compared in float64 before the
+clock starts. `--before` adds another build of the extension.
+Contenders take turns with the engine; ratios are medians over rounds, to the engine's turns before and after, by the
+processor's time. `--write-docs` renews the table of docs/performance.md.
 
 The bound is the time of the products back through V1, W2 and V2 alone at the machine's matrix rate, measured in the
 same rounds: they are dense, as every neuron has a surrogate gradient. With a compact surrogate they are not.
@@ -16,13 +18,16 @@ same rounds: they are dense, as every neuron has a surrogate gradient. With a co
 import argparse
 import importlib.machinery
 import importlib.util
-import statistics
-import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 
+import ceilings
+import report
+import timing
+from compare import hold_to
 from sgpipe.data.samples import Events, Task
 from sgpipe.engines.cpu import _cpu
 from sgpipe.engines.cpu.engine import settings
@@ -153,13 +158,18 @@ def torch_step(spec: RunSpec, task: Task, weights: dict[str, np.ndarray], compil
 
 
 def check(spec: RunSpec, task: Task, weights: dict[str, np.ndarray]) -> None:
-    """Raise AssertionError unless loop and engine agree in float64."""
+    """Raise AssertionError unless engine, loop and JAX scan agree in float64."""
     wide = {name: array.astype("float64") for name, array in weights.items()}
-    (ours, found), (theirs, trained) = engine_step(_cpu, spec, task, wide), torch_step(spec, task, wide)
-    assert abs(ours()["loss"] / BATCH - theirs()) < 1e-9
-    for name, weight in trained.items():
-        wanted = weight.grad.numpy() * (1 - np.eye(len(weight)) if name[0] == "V" else 1)
-        assert np.abs(found[name] - wanted).max() <= 1e-9 * np.abs(wanted).max(), name
+    (ours, found), (loop_step, trained) = engine_step(_cpu, spec, task, wide), torch_step(spec, task, wide)
+    loss = ours()["loss"] / BATCH
+    theirs = {"loop": (loop_step(), {name: weight.grad.numpy() for name, weight in trained.items()})}
+    if scan := jax_step(spec, task, wide):
+        theirs["jax"] = scan()
+    for contender, (value, gradients) in theirs.items():
+        assert abs(loss - float(value)) < 1e-9, contender
+        for name, gradient in gradients.items():
+            wanted = np.asarray(gradient) * (1 - np.eye(len(gradient)) if name[0] == "V" else 1)
+            assert np.abs(found[name] - wanted).max() <= 1e-9 * np.abs(wanted).max(), (contender, name)
 
 
 def load(path: str):
@@ -170,65 +180,74 @@ def load(path: str):
     return module
 
 
-def race(steps: dict[str, Callable], rounds: int) -> dict[str, list[float]]:
-    """Return milliseconds of each, round after round."""
-    times = {name: [] for name in steps}
-    for number in range(rounds + 1):
-        for name, step in steps.items():
-            repeats = 1 if name.startswith("loop") else 3
-            start = time.thread_time()
-            for _ in range(repeats):
-                step()
-            if number:  # the first round warms up
-                times[name].append((time.thread_time() - start) / repeats * 1e3)
-    return times
+def jax_step(spec: RunSpec, task: Task, weights: dict[str, np.ndarray]) -> Callable | None:
+    """Return the same as a JAX scan, or None without JAX."""
+    try:
+        from jax_delta import training_step
+    except ImportError:
+        return None
+    raster = task.train.take(np.arange(BATCH)).dense(task.steps, task.units)
+    return training_step(spec, weights, raster, np.asarray(task.train.labels))
+
+
+def measured(case: str, rounds: int, before=None, products: str = "auto") -> dict:
+    """Return times and ratios of a case."""
+    spec, task, weights = problem(case)
+    check(spec, task, weights)
+    left, right = torch.rand(768, 768), torch.rand(768, 768)
+    out = torch.empty(768, 768)
+    engine = engine_step(_cpu, spec, task, weights)[0]
+    others = {
+        "forward": engine_step(_cpu, spec, task, weights, train=False)[0],
+        "mixed": engine_step(_cpu, spec, task, weights, mixed=True, products=products)[0],
+        "product": lambda: torch.mm(left, right, out=out),
+        "loop": torch_step(spec, task, weights)[0],
+        "compiled": torch_step(spec, task, weights, compiled=True)[0],
+        "jax": jax_step(spec, task, weights),
+        "before": before and engine_step(before, spec, task, weights)[0],
+    }
+    own, laps = timing.race(engine, {name: step for name, step in others.items() if step}, rounds)
+    found = {name: lap.summary() for name, lap in laps.items()} | {"engine": own.summary()}
+    units, n = spec.network.hidden[0], task.steps
+    return found | {
+        "active": sum(engine()["spikes"]) / (2 * units * n * BATCH),
+        "bound": 3 * 2 * BATCH * n * units**2 / (2 * 768**3) * found["product"]["ratio"],  # in products of 768 rows
+    }
+
+
+def row(case: str, found: dict) -> list[str]:
+    """Return the cells of a case."""
+    times = [f"{found[name]['ms']:.1f}" for name in ("engine", "forward", "mixed", "loop")]
+    ratios = [f"{found[name]['ratio']:.1f}" if name in found else "-" for name in ("loop", "compiled", "jax")]
+    mixed = f"{found['loop']['ratio'] / found['mixed']['ratio']:.1f}"
+    earlier = [f"{found['before']['ratio']:.1f}"] * ("before" in found)
+    return [case, f"{found['active']:.0%}", *times, *ratios, mixed, *earlier, f"{found['bound']:.2f}"]
 
 
 def main() -> None:
     """Print a row per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--compile", action="store_true", help="add the loop compiled in pieces")
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--before", metavar="PATH", help="another build of the extension")
     parser.add_argument("--products", choices=_cpu.products(), default="auto", help="in mixed precision")
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
+    parser.add_argument("--write-docs", action="store_true", help="renew the table of docs/performance.md")
     args = parser.parse_args()
+    hold_to(1)
     torch.set_num_threads(1)
-    left, right = torch.rand(768, 768), torch.rand(768, 768)
-    out = torch.empty(768, 768)
+    timing.CLOCK = "cpu"
     before = load(args.before) if args.before else None
-    columns = ["engine, ms", "forward, ms", "loop, ms", "loop / engine", "loop / mixed"]
-    columns += ["compiled / engine"] * args.compile + ["before / engine"] * bool(before)
-    print("| network | active | " + " | ".join([*columns, "bound / engine"]) + " |")
-    print("| --- |" + " ---: |" * (len(columns) + 2))
+    head = ["network", "active", "engine, ms", "forward, ms", "mixed, ms", "loop, ms", "loop / engine"]
+    head += ["compiled / engine", "JAX / engine", "loop / mixed", *["before / engine"] * bool(before), "bound / engine"]
+    rows = []
     for case in args.cases:
-        spec, task, weights = problem(case)
-        check(spec, task, weights)
-        steps = {
-            "engine": engine_step(_cpu, spec, task, weights)[0],
-            "forward": engine_step(_cpu, spec, task, weights, train=False)[0],
-            "product": lambda: torch.mm(left, right, out=out),
-            "loop": torch_step(spec, task, weights)[0],
-            "mixed": engine_step(_cpu, spec, task, weights, mixed=True, products=args.products)[0],
-        }
-        if before:
-            steps["before"] = engine_step(before, spec, task, weights)[0]
-        if args.compile:
-            steps["loop, compiled"] = torch_step(spec, task, weights, compiled=True)[0]
-        times = race(steps, args.rounds)
-        units, n = spec.network.hidden[0], task.steps
-        active = sum(steps["engine"]()["spikes"]) / (2 * units * n * BATCH)
-
-        def ratio(name, to=times["engine"], times=times):
-            return statistics.median(a / b for a, b in zip(times[name], to, strict=True))
-
-        bound = 3 * 2 * BATCH * n * units**2 / (2 * 768**3)  # in products of the ones above
-        cells = [f"{statistics.median(times[name]):.1f}" for name in ("engine", "forward", "loop")]
-        cells += [f"{ratio('loop'):.1f}", f"{ratio('loop', times['mixed']):.1f}"]
-        cells += [f"{ratio(name):.1f}" for name in ("loop, compiled", "before") if name in times]
-        print(
-            f"| {case} | {active:.0%} | " + " | ".join([*cells, f"{bound * ratio('product'):.2f}"]) + " |", flush=True
-        )
+        rows.append(row(case, measured(case, args.rounds, before, args.products)))
+        print(" | ".join(rows[-1]), flush=True)
+    table = report.table(head, rows)
+    print(table)
+    if args.write_docs:
+        page = Path(__file__).resolve().parents[1] / "docs/performance.md"
+        report.renew({"delta": f"{ceilings.machine()['cpu']}, one core.\n\n{table}"}, page)
 
 
 if __name__ == "__main__":

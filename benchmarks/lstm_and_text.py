@@ -1,22 +1,27 @@
 """How much faster than torch the C++ engine trains the spiking LSTM and reads text, and what its products would take.
 
-    python benchmarks/lstm_and_text.py
+    python benchmarks/lstm_and_text.py [--write-docs]
 
 One thread, minibatches of 32, AdaBelief with clipping, processor times, each the least of several, the engines by
 turns: torch, C++, and C++ in mixed precision, which is faster where the processor multiplies numbers in bfloat16. The
 LSTM has two layers on random spikes of 700 channels over 100 steps and answers at every step (herranz2022's SHD). The
 text has 10,000 words, tied embeddings and two recurrent layers of as many units; its times leave out the update of
 the weights, which both engines share, and stand beside the dense products of a batch, three for each matrix, at the
-rate of torch's own product of the size of the readout's.
+rate of torch's own product of the size of the readout's. `--write-docs` renews the tables of docs/performance.md.
 """
 
+import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
+import ceilings
+import report
+from compare import hold_to
 from sgpipe.data.samples import Task, Words
 from sgpipe.engines.cpu.engine import CpuEngine
 from sgpipe.engines.interface import Session
@@ -87,25 +92,44 @@ def matrix_rate(units: int) -> float:
     return STEPS * BATCH * units * VOCABULARY / least
 
 
-def main() -> None:
-    """Print a row per network."""
-    torch.set_num_threads(1)
-    print(f"{'spiking LSTM':<20}{'torch, ms':>10}{'C++, ms':>9}{'ratio':>7}{'mixed, ms':>11}{'ratio':>7}")
+def lstm_table() -> str:
+    """Return a row per width."""
+    rows = []
     for units in LSTM_WIDTHS:
         slow, fast, mixed = lstm(units)
-        row = f"{1e3 * slow:>10.0f}{1e3 * fast:>9.1f}{slow / fast:>7.1f}{1e3 * mixed:>11.1f}{slow / mixed:>7.1f}"
-        print(f"{f'{units} + {units} units':<20}{row}")
-    print(
-        f"{'text':<20}{'torch, s':>10}{'C++, s':>9}{'ratio':>7}{'mixed, s':>10}"
-        f"{'products, s':>13}{'C++ / that':>12}{'active':>8}"
+        cells = [f"{1e3 * slow:.0f}", f"{1e3 * fast:.1f}", f"{1e3 * mixed:.1f}"]
+        rows.append([f"{units} + {units} units", *cells, f"{slow / fast:.1f}", f"{slow / mixed:.1f}"])
+    return report.table(
+        ["spiking LSTM", "torch, ms", "C++, ms", "mixed, ms", "torch / C++", "torch / mixed"], rows
     )
+
+
+def text_table() -> str:
+    """Return a row per neuron and width."""
+    rows = []
     for neuron in NEURONS:
         for units in TEXT_WIDTHS:
             (slow, fast, mixed), active = text(neuron, units)
             dense = products(neuron, units) / matrix_rate(units)
-            row = f"{slow:>10.2f}{fast:>9.2f}{slow / fast:>7.1f}{mixed:>10.2f}"
-            row += f"{dense:>13.2f}{fast / dense:>12.2f}{active:>8.0%}"
-            print(f"{f'{neuron}, {units} units':<20}{row}")
+            cells = [f"{value:.2f}" for value in (slow, fast, mixed, dense, fast / dense)]
+            rows.append([f"`{neuron}`, {units} units", f"{active:.0%}", *cells, f"{slow / fast:.1f}"])
+    head = ["text", "active", "torch, s", "C++, s", "mixed, s", "products, s", "C++ / products", "torch / C++"]
+    return report.table(head, rows)
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write-docs", action="store_true", help="renew the tables of docs/performance.md")
+    args = parser.parse_args()
+    hold_to(1)
+    torch.set_num_threads(1)
+    tables = {"slstm": lstm_table(), "text": text_table()}
+    print("\n\n".join(tables.values()))
+    if args.write_docs:
+        cpu = ceilings.machine()["cpu"]
+        page = Path(__file__).resolve().parents[1] / "docs/performance.md"
+        report.renew({name: f"{cpu}, one core.\n\n{table}" for name, table in tables.items()}, page)
 
 
 if __name__ == "__main__":

@@ -203,16 +203,20 @@ def text(found: dict) -> str:
     return "\n\n".join(f"### {name}\n\n{piece}" for name, piece in parts(found).items())
 
 
-def write(found: dict, docs: Path) -> None:
-    """Renew the generated pieces of performance.md, between its markers, and the plot beside it."""
-    page = docs / "performance.md"
+def renew(pieces: dict[str, str], page: Path) -> None:
+    """Put each piece between the markers of its name."""
     content = page.read_text()
-    for name, piece in parts(found).items():
+    for name, piece in pieces.items():
         marked = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
         if not marked.search(content):
             raise SystemExit(f"{page.name}: no place marked for {name}")
         content = marked.sub(lambda m, piece=piece: f"{m[1]}\n{piece}\n\n{m[2]}", content)
     page.write_text(content)
+
+
+def write(found: dict, docs: Path) -> None:
+    """Renew the generated pieces of performance.md, and the plot beside it."""
+    renew(parts(found), docs / "performance.md")
     if found["threads"] and "growth" in found and "population" in found:
         plot(found, docs / "performance.svg")
 

@@ -42,3 +42,9 @@ def test_training_steps_of_the_benchmark_move_the_weights_alike(bench):
         theirs.step()
     assert theirs.probe().loss == pytest.approx(ours.probe().loss, rel=1e-9)
     assert theirs.probe().loss != pytest.approx(peers.build(peers.OURS, tiny).probe().loss, rel=1e-9)
+
+
+@pytest.mark.parametrize("case", ["LIF-128", "ALIF-128"])
+def test_the_loops_of_the_second_papers_networks_have_the_loss_and_gradients_of_the_engine(bench, case):
+    delta = pytest.importorskip("delta")
+    delta.check(*delta.problem(case))
