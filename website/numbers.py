@@ -11,10 +11,12 @@ from sgpipe.base.parquet import read_whole
 from sgpipe.claims.judge import WHOLE, number_words
 from sgpipe.claims.picture import TITLES
 from sgpipe.claims.words import SYMBOLS
+from sgpipe.figures.herranz2022 import calibration
 from sgpipe.plan.cost import run_seconds
 from sgpipe.plan.plan import make_plan
 from sgpipe.results import selection
 from sgpipe.spec.config import load_config
+from sgpipe.spec.experiments import load_experiments
 
 SHORT = {
     "replicated": "replicated",
@@ -41,6 +43,7 @@ def names(root: Path) -> dict[str, object]:
         "plan": cache(lambda scale="laptop", *files: plan(root, scale, files)),
         "times": lambda row, column: times(root / "docs/performance.md", row, column),
         "runs": cache(lambda table: runs(root / "docs/results" / table)),
+        "calibration": lambda table: calibration_table(root, root / "docs/results" / table),
     }
 
 
@@ -126,6 +129,29 @@ def _outcomes(table: Path) -> pd.DataFrame:
 def runs(table: Path) -> int:
     """Return how many networks a table has."""
     return int(pd.read_parquet(table, columns=["run_id"])["run_id"].nunique())
+
+
+def calibration_table(root: Path, table: Path) -> str:
+    """Return what calibrating brings, by network and conditions, as a Markdown table."""
+    experiment = load_experiments([root / "workflow/experiments/calibration.yaml"], "laptop")["calibration_gain"]
+    runs = read_whole(table).to_pandas(use_threads=False)
+    data = calibration.select({"runs": runs}, {"settings": experiment.settings})
+    lines = ["| network | conditions | pairs | accuracy, naive | gain | epochs, naive / calibrated |"]
+    lines += ["| --- | --- | ---: | ---: | ---: | ---: |"]
+    for row in data[data["kind"] == "summary"].itertuples():
+        conditions = "all four" if row.set == "calibrated" else row.set.removeprefix("calibrated ")
+        cells = [f"{row.name.splitlines()[0]}, {row.words}", conditions, f"{row.n:.0f} of {row.cells:.0f}"]
+        cells += (
+            ["-", "-", "-"]
+            if not row.n
+            else [
+                f"{row.naive_mean:.3f}",
+                f"{row.mean:+.3f} ({row.low:+.3f} to {row.high:+.3f})",
+                f"{row.speed_mean:.2f} ({row.speed_low:.2f} to {row.speed_high:.2f})",
+            ]
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def plan(root: Path, scale: str, files: Sequence[str]) -> SimpleNamespace:
