@@ -1,4 +1,7 @@
-"""The effect of other settings on a data set's accuracy and on the number of spikes (our own figure)."""
+"""The effect of other settings on a data set's accuracy and on the number of spikes (our own figure).
+
+With `settings.published_valid` validation accuracies stand in the place of the spikes, beside the published one.
+"""
 
 from collections.abc import Mapping
 
@@ -41,8 +44,10 @@ def select(tables: Mapping[str, pd.DataFrame], experiment: Mapping) -> pd.DataFr
                 kind="summary", chance=tasks.chance(own.iloc[0])
             )
             pieces += [piece.assign(**about) for piece in (group.assign(kind="network"), summary)]
-    mean, sd = settings["published"]
-    pieces.append(pd.DataFrame([{"kind": "published", "mean": mean, "sd": sd}]))
+    for kind in ("published", "published_valid"):
+        if kind in settings:
+            mean, sd = settings[kind]
+            pieces.append(pd.DataFrame([{"kind": kind, "mean": mean, "sd": sd}]))
     return parts.tidy(pieces, COLUMNS)
 
 
@@ -51,31 +56,40 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
     summaries = data[data["kind"] == "summary"]
     figure = style.new_figure(WIDTH, 30 + ROW * max(len(summaries), 3), note, KEY)
-    accuracy, spikes = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
+    printed = data[data["kind"].str.startswith("published")].set_index("kind")[["mean", "sd"]]
+    valid = "published_valid" in printed.index
+    accuracy, other = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1) if valid else (2, 1))
     if not len(summaries):
         parts.empty(accuracy, "no runs")
         return figure
-    paper = data[data["kind"] == "published"].iloc[0]
-    accuracy.axvspan(paper["mean"] - paper["sd"], paper["mean"] + paper["sd"], color=style.FAINT, alpha=0.25, lw=0)
-    accuracy.axvline(paper["mean"], color=style.FAINT, lw=0.8)
-    above = {"xy": (paper["mean"], 1), "xycoords": parts.XY, "xytext": (0, 2), "textcoords": "offset points"}
-    accuracy.annotate("paper", **above, ha="center", va="bottom", size=style.SMALL)
+    _published(accuracy, *printed.loc["published"])
     for place, (_, row) in enumerate(summaries.iterrows()):
         networks = data[(data["kind"] == "network") & (data["row"] == row["row"])]
         _row(accuracy, place, networks["test_accuracy"], row["low"], row["high"])
-        _row(spikes, place, networks["spikes_total"])
+        _row(other, place, networks["valid_accuracy" if valid else "spikes_total"])
     labels = [f"{row.words}, n = {int(row.n)}" for row in summaries.itertuples()]
     accuracy.set_yticks(range(len(summaries)), labels)
     accuracy.set_ylim(len(summaries) - 0.5, -0.5)
-    for axes in (accuracy, spikes):
+    for axes in (accuracy, other):
         axes.tick_params(axis="y", length=0)
     name, chance = summaries["name"].iloc[0].replace("\n", " "), style.number(round(summaries["chance"].iloc[0], 3))
     accuracy.set_xlabel(f"test accuracy, {name} (chance: {chance})")
-    spikes.set_xlabel("hidden spikes per input")
+    if valid:
+        _published(other, *printed.loc["published_valid"])
+        other.set_xlabel("validation accuracy")
+        return figure
+    other.set_xlabel("hidden spikes per input")
     if (data["spikes_total"] > 0).any():
-        spikes.set_xscale("log")
-        spikes.xaxis.set_minor_formatter(NullFormatter())
+        other.set_xscale("log")
+        other.xaxis.set_minor_formatter(NullFormatter())
     return figure
+
+
+def _published(axes: Axes, mean: float, sd: float) -> None:
+    axes.axvspan(mean - sd, mean + sd, color=style.FAINT, alpha=0.25, lw=0)
+    axes.axvline(mean, color=style.FAINT, lw=0.8)
+    above = {"xy": (mean, 1), "xycoords": parts.XY, "xytext": (0, 2), "textcoords": "offset points"}
+    axes.annotate("paper", **above, ha="center", va="bottom", size=style.SMALL)
 
 
 def _row(axes: Axes, place: int, values: pd.Series, low: float = np.nan, high: float = np.nan) -> None:
