@@ -99,9 +99,7 @@ def lstm_table() -> str:
         slow, fast, mixed = lstm(units)
         cells = [f"{1e3 * slow:.0f}", f"{1e3 * fast:.1f}", f"{1e3 * mixed:.1f}"]
         rows.append([f"{units} + {units} units", *cells, f"{slow / fast:.1f}", f"{slow / mixed:.1f}"])
-    return report.table(
-        ["spiking LSTM", "torch, ms", "C++, ms", "mixed, ms", "torch / C++", "torch / mixed"], rows
-    )
+    return report.table(["spiking LSTM", "torch, ms", "C++, ms", "mixed, ms", "torch / C++", "torch / mixed"], rows)
 
 
 def text_table() -> str:
