@@ -195,6 +195,7 @@ MOVES = {
     "init.conditions": {"weights"},
     "init.method": {"weights"},
     "init.readings": {"weights"},
+    "init.rate": {"weights"},
     "training.precision": {"weights"},
     "training.seed": {"order"},
 }
@@ -233,6 +234,7 @@ OTHERS = {
     "surrogate.tail": 1.5,
     "init.seed": 1,
     "init.gain": 2.0,
+    "init.rate": 0.1,
     "objective.label_smoothing": 0.1,
     "objective.lower_strength": 1.0,
     "objective.lower_threshold": 1.0,
@@ -268,6 +270,7 @@ NEEDS = {
     "init.readings": {**ASKED, "init.conditions": "I+II", "network.reset": "multiplicative"},
     "init.extrema": {**ASKED, "init.conditions": "III"},
     "init.infeasible": {**ASKED, "init.conditions": "III"},
+    "init.rate": {**ASKED, "init.conditions": "I", "init.method": "calibrated"},
     "init.free": {**ASKED, "init.conditions": "IV"},
     "objective.accuracy": {"objective.head": "steps"},
     "optimiser.clip_scope": {"optimiser.clip": 0.1},

@@ -256,6 +256,24 @@ def test_without_recurrent_weights_the_gain_alone_meets_condition_i():
         calibrated(asked({"network.recurrent": False, "init.infeasible": "error"}), TASK)
 
 
+def test_a_lower_rate_is_met_where_half_of_the_neurons_cannot_fire():
+    knobs = {"network.neuron": "lif", "network.recurrent": False, "network.hidden": [60, 60], "init.conditions": "I"}
+    knobs["data.samples_per_class"] = 40
+    half, few = (asked(knobs, **{"init.rate": rate}) for rate in (0.5, 0.02))
+    task = prepare(half)
+    unmet, met = calibrated(half, task), calibrated(few, task)
+    assert all(layer.input_gain is None for layer in unmet.layers) and all(row["messages"] for row in unmet.found)
+    assert all(row["rate"] == pytest.approx(0.02, rel=0.1) and not row["messages"] for row in met.found)
+    assert all(layer.input_gain > 1 for layer in met.layers)
+
+
+@pytest.mark.parametrize("neuron", ["lif", "delta_lif"])
+def test_recurrent_weights_meet_a_lower_rate(neuron):
+    spec = asked({"network.neuron": neuron, "network.hidden": [40], "init.conditions": "I", "init.rate": 0.2})
+    (row,) = calibrated(spec, TASK).found
+    assert row["rate"] == pytest.approx(0.2, rel=0.05) and abs(row["residuals.I"]) < 0.05
+
+
 def test_it_depends_on_neither_training_nor_precision():
     spec = asked({"network.hidden": [20]})
     rough = replace(spec, training=replace(spec.training, precision="float32", seed=3))

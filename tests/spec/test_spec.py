@@ -97,6 +97,7 @@ OTHERS = {
     "optimiser.beta1": [0.5],
     "optimiser.beta2": [0.9],
     "optimiser.eps": [1e-3],
+    "init.rate": [0.1],
     "optimiser.weight_decay": [0.5],
     "optimiser.clip": [1e-3],
     "optimiser.average_start": [3],
@@ -133,6 +134,7 @@ NEEDS = {
     "init.extrema": {**ASKED, "init.conditions": "III"},
     # In a layer upon another one III has no solution.
     "init.infeasible": {**ASKED, "init.conditions": "III", "network.hidden": [8, 8]},
+    "init.rate": {**ASKED, "init.conditions": "I", "init.method": "calibrated"},
     "init.free": {**ASKED, "init.conditions": "IV"},
 }
 
@@ -175,6 +177,7 @@ UNASKED = {
     "readings": "printed",
     "extrema": "sample",
     "infeasible": "clip",
+    "rate": 0.1,
     "free": "tail",
 }
 NO_HIDDEN = {"network.hidden": [], "network.recurrent": False}
@@ -217,7 +220,11 @@ IDLE = [
     ({"network.neuron": "slstm"}, "network.reset_gradient", "attached"),
     *(({"network.neuron": "slstm"}, f"network.{name}", FOREIGN[name]) for name in FOREIGN if name != "tanh"),
     *(({}, f"init.{name}", value) for name, value in UNASKED.items()),
-    *(({**ASKED, "init.conditions": "I"}, f"init.{name}", UNASKED[name]) for name in ("extrema", "infeasible", "free")),
+    *(
+        ({**ASKED, "init.conditions": "I"}, f"init.{name}", UNASKED[name])
+        for name in ("extrema", "infeasible", "rate", "free")
+    ),
+    ({**ASKED, "init.conditions": "II", "init.method": "calibrated"}, "init.rate", 0.1),
     ({**ASKED, "init.conditions": "I+II"}, "init.extrema", "sample"),
     ({**ASKED, "init.conditions": "I+III"}, "init.free", "tail"),
     *(
@@ -268,9 +275,9 @@ def values_of(name):
     if kind is int:
         return st.integers(rule["least"], min(rule["least"] + 1000, rule["most"]))
     # Numbers without a fraction come often: they are what a person may also write as an integer.
-    most = 1000.0 if rule["below"] is None else 0.99 * rule["below"]
+    most = min(rule["most"] or 1000.0, 1000.0) if rule["below"] is None else 0.99 * rule["below"]
     low = rule["above"] + 1e-9 if rule["above"] is not None else -most if rule["least"] is None else 0.0
-    whole = st.integers(int(low) + (low > 0), int(most)).map(float)
+    whole = st.integers(int(low) + (low > 0), max(int(most), 1)).map(float).filter(lambda value: value <= most)
     return st.floats(low, most) | whole.filter(lambda value: value >= low)
 
 
@@ -421,6 +428,7 @@ DEFAULTS = {
     "init.readings": "corrected",
     "init.extrema": "ensemble",
     "init.infeasible": "skip",
+    "init.rate": 0.5,
     "init.free": "sharpness",
     "objective.head": "max",
     "objective.label_smoothing": 0.0,

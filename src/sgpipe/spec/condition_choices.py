@@ -8,6 +8,7 @@ from sgpipe.spec.surrogates import SURROGATES
 CONDITIONS = ("I", "II", "III", "IV")
 # Every combination of conditions: none, I, ..., III+IV, ..., I+II+III+IV.
 CHOICES = ("none", *("+".join(some) for count in range(1, 5) for some in combinations(CONDITIONS, count)))
+HALF = 0.5  # the rate of condition I
 THEORY_NEURONS = ("delta_lif", "alif")  # the neurons of eq. 1
 
 
@@ -23,7 +24,7 @@ def idle_conditions(spec, where: str) -> list[str]:
     """
     init, chosen = spec.init, set(spec.conditions)
     if not chosen:
-        return ["method", "readings", "extrema", "infeasible", "free"]
+        return ["method", "readings", "extrema", "infeasible", "rate", "free"]
     _check(spec, where)
     theory, idle = init.method == "theory", []
     drawn = {"IV"} if theory and init.readings == "authors" else set()  # its sharpness is drawn, whatever the weights
@@ -34,6 +35,8 @@ def idle_conditions(spec, where: str) -> list[str]:
         idle.append("extrema")
     if theory and not solved:
         idle.append("infeasible")
+    if theory or "I" not in chosen or init.rate == HALF:  # a table of runs without it does not have the knob
+        idle.append("rate")
     if "IV" not in chosen - drawn:
         idle.append("free")
     elif init.free == "tail" and not SURROGATES[spec.surrogate.name].tails:

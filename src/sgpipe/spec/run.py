@@ -211,6 +211,14 @@ class Init:
         "where a condition has no solution: leave it out, come as near as possible, or stop",
         choices=("skip", "clip", "error"),
     )
+    rate: float | None = knob(
+        0.5,
+        "calibrated: the share of neurons that fire at a step where I is met; half in herranz2022, more than sparse "
+        "input can wake in a layer without V",
+        above=0,
+        most=0.5,
+        rare=True,
+    )
     free: str | None = knob(
         "sharpness", "what IV is solved for; the tail of q_pseudospike alone", choices=("sharpness", "tail")
     )

@@ -17,10 +17,10 @@ from sgpipe.initial_state.calibration.measure import Bench, Drives
 from sgpipe.initial_state.calibration.search import Search
 from sgpipe.initial_state.theory.conditions import recurrent_mean
 from sgpipe.initial_state.theory.layer import Layer
-from sgpipe.spec.condition_choices import THEORY_NEURONS
+from sgpipe.spec.condition_choices import HALF, THEORY_NEURONS
 from sgpipe.spec.run import RunSpec
 
-RATE_WITHIN = 0.5 * TOLERANCES["I"]  # tolerance of 2 rate - 1 in the search
+RATE_WITHIN = 0.5 * TOLERANCES["I"]  # tolerance of the rate in the search, as a share of the wanted one
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class _Point:
     gain: float
     deviation: float | None
     drives: Drives
-    excess: float  # of twice the rate over its target
+    rate: float  # the wanted one
+    excess: float  # of the rate over its target, as a share of the wanted one
 
     def missed(self) -> float:
         """By how many tolerances I and, if asked for, II are missed; 0 if both hold."""
-        misses = [abs(2 * self.drives.rate - 1) / TOLERANCES["I"]]
+        misses = [abs(self.drives.rate / self.rate - 1) / TOLERANCES["I"]]
         misses += [] if self.deviation is None else [abs(self.drives.ratio - 1) / TOLERANCES["II"]]
         return sum(max(0.0, miss - 1) for miss in misses)
 
@@ -46,10 +47,10 @@ class _Point:
 
 @dataclass(frozen=True)
 class _Aim:
-    """The aim of the search for V's mean: its start, twice the wanted rate, and whether II is met at every mean."""
+    """The aim of the search for V's mean: its start, the share of the wanted rate, and whether II is met everywhere."""
 
     start: float
-    twice_rate: float
+    share: float
     matched: bool
 
 
@@ -90,13 +91,13 @@ def meet_feed_forward(bench: Bench, chosen: Collection[str], found: Found) -> No
         def excess(logarithm: float) -> float:
             found.passes += 1
             rates[logarithm] = bench.drives(None, 0.0, 0.0, exp(logarithm)).rate
-            return 2 * rates[logarithm] - 1 + RATE_WITHIN  # from below: it cannot reach one half
+            return rates[logarithm] / found.rate - 1 + RATE_WITHIN  # from below: it cannot reach one half
 
         search = Search(excess, RATE_WITHIN)
         search.run(0.0, log(4.0), limits=(0.0, log(GAINS[-1])))
         rate = rates[search.best]
         text = f"the rate is {rate:.3g} at best, with Var[W] times up to {GAINS[-1]:g}"
-        if found.settle("I", abs(2 * rate - 1), text):
+        if found.settle("I", abs(rate / found.rate - 1), text):
             found.gain = exp(search.best)
     for name in ("II", "III", "IV"):
         if name in chosen:
@@ -107,7 +108,7 @@ def _meet_rate(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
     """Set the mean and, if II is asked for, its deviation, at the smallest gain at which both conditions hold."""
     network = spec.network
     # The target is one half, or a little less for neurons that cannot fire in two steps in a row.
-    gated = network.neuron == "lif" or (network.reset or "").startswith("refractory")
+    gated = found.rate == HALF and (network.neuron == "lif" or (network.reset or "").startswith("refractory"))
     aim = _Aim(_theory_mean(spec, bench), 1 - RATE_WITHIN * gated, "II" in spec.conditions)
     points: list[_Point] = []
     for gain in GAINS:
@@ -142,7 +143,7 @@ def _at_gain(bench: Bench, draws: Draws, gain: float, aim: _Aim, found: Found) -
         else:
             found.passes += 1
             drives, deviation = bench.drives(draws.scheme, mean, draws.deviation, gain), None
-        points[mean] = _Point(mean, gain, deviation, drives, 2 * drives.rate - aim.twice_rate)
+        points[mean] = _Point(mean, gain, deviation, drives, found.rate, drives.rate / found.rate - aim.share)
         return points[mean].excess
 
     search = Search(excess, RATE_WITHIN)

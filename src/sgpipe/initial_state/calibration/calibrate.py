@@ -4,7 +4,7 @@ Layers are calibrated one by one from the bottom. The settings are the theory's 
 its variance for II, the dampening for III, the sharpness or tail for IV and, where I needs it, the variance of W. The
 measured quantities (`sgpipe.initial_state.calibration.measure`), as residuals of the conditions:
 
-    I     2 rate - 1, 0 where the median of the centred voltage is
+    I     rate / `init.rate` - 1; at one half 0 where the median of the centred voltage is
     II    Var[V x] / Var[W z] - 1
     III   growth of the tangent's maximum per step - 1
     IV    growth of its variance per step - 1
@@ -32,6 +32,7 @@ from sgpipe.initial_state.calibration.measure import Bench
 from sgpipe.initial_state.calibration.outcome import row_of, settings_of
 from sgpipe.initial_state.state import InitialState
 from sgpipe.model.network import as_tensors
+from sgpipe.spec.condition_choices import HALF
 from sgpipe.spec.run import RunSpec
 from sgpipe.weights.schemes import initial_weights
 
@@ -77,7 +78,7 @@ def calibrated(spec: RunSpec, task: Task) -> InitialState:
 
 def _found(spec: RunSpec, bench: Bench, draws: Draws | None) -> Found:
     """Search for what one layer needs: first what I and II ask for, then, with these drives, the surrogate."""
-    found = Found(spec.init.infeasible)
+    found = Found(spec.init.infeasible, spec.init.rate or HALF)
     if draws is None:
         meet_feed_forward(bench, spec.conditions, found)
         return found

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from sgpipe.base.errors import SgpipeError
+from sgpipe.spec.condition_choices import HALF
 
 TOLERANCES = {"I": 0.04, "II": 0.05, "III": 2e-3, "IV": 1e-2}
 CLOSE = 5.0  # tolerances within which a condition still counts as nearly met
@@ -13,12 +14,14 @@ GAINS = tuple(2.0**k for k in range(0, 13, 2))  # factors on Var[W]
 class Found:
     """A layer during calibration: what has been set, and what cannot be.
 
-    `infeasible`: error, clip or skip. `mean`, `deviation`: of V, None where the scheme's are kept. `gain`: a factor on
-    Var[W]. `dampening`, and `free` (the sharpness or the tail, by name): of the surrogate derivative. `passes`: how
-    many times the layer was run. `messages`: a line for each condition that is not met.
+    `infeasible`: error, clip or skip. `rate`: the share of neurons that I asks to fire. `mean`, `deviation`: of V, None
+    where the scheme's are kept. `gain`: a factor on Var[W]. `dampening`, and `free` (the sharpness or the tail, by
+    name): of the surrogate derivative. `passes`: how many times the layer was run. `messages`: a line for each
+    condition that is not met.
     """
 
     infeasible: str
+    rate: float = HALF
     mean: float | None = None
     deviation: float | None = None
     gain: float = 1.0

@@ -51,6 +51,6 @@ def _measured(found: Found, draws: Draws | None, bench: Bench) -> tuple[dict[str
     v = recurrent(bench, draws, found.mean, found.deviation)
     maximum, variance = (exp(rate) for rate in bench.growth(v, found.gain, settings_of(found)))
     ratio = nan if draws is None else drives.ratio
-    residuals = {"I": 2 * drives.rate - 1, "II": ratio - 1, "III": maximum - 1, "IV": variance - 1}
+    residuals = {"I": drives.rate / found.rate - 1, "II": ratio - 1, "III": maximum - 1, "IV": variance - 1}
     names = ("rate", "median", "variance_ratio", "growth_max", "growth_variance")
     return residuals, dict(zip(names, (drives.rate, drives.median, ratio, maximum, variance), strict=True))
