@@ -48,7 +48,7 @@ def table(tmp_path_factory):
 def test_gains_and_speeds_are_those_of_pairs_of_the_same_seed(table):
     data = calibration.select(*table)
     rows = data[(data["kind"] == "summary") & (data["row"] != LOST)]
-    assert len(rows) == 14 and set(rows["set"]) == {"calibrated I", "calibrated III", "calibrated"}
+    assert len(rows) == 16 and set(rows["set"]) == {"calibrated I", "calibrated III", "calibrated"}
     for _, row in rows.iterrows():
         conditions = row["set"].removeprefix("calibrated").strip() or "I+II+III+IV"
         n = 3 if row["row"].split("_")[0] in ("lif", "alif") else 5
@@ -69,5 +69,5 @@ def test_pairs_of_which_one_diverged_are_counted_and_not_averaged(table):
 def test_the_figure_has_a_row_for_each_network_and_set_of_conditions(table):
     figure = drawn(calibration, calibration.select(*table), table[1])
     found = set(texts(figure))
-    assert sum(": III" in text or text.endswith((": I", ": all four")) for text in found) == 16
+    assert sum(": III" in text or text.endswith((": I", ": all four")) for text in found) == 18
     assert any("3 calibrated did not finish" in text for text in found)

@@ -109,8 +109,9 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     accuracy.set_xlabel("gain in test accuracy")
     speed.set_xlabel("epochs, naive / calibrated")
     speed.set_xscale("log")
-    ticks = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8]
-    speed.set_xticks(ticks, ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
+    low, high = np.log2(speed.get_xlim())
+    powers = range(min(-2, int(np.ceil(low))), max(2, int(high)) + 1)
+    speed.set_xticks([2.0**k for k in powers], [f"{2**k}" if k >= 0 else f"1/{2**-k}" for k in powers])
     speed.xaxis.set_minor_locator(NullLocator())
     for axes in (accuracy, speed):
         axes.tick_params(axis="y", length=0)
