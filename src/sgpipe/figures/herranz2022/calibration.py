@@ -14,6 +14,7 @@ from sgpipe.results import selection
 NEEDS = {"table": "results", "settings": ["rows"], "run": [{"init.method": "calibrated"}]}  # see needs.py
 WIDTH, ROW = style.DOUBLE, 5.2  # mm; ROW is a row's height
 MARGIN = 0.07  # inches: long labels are wider by that at the resolution of the files
+MOST_TICKS = 7  # of powers of two, more of which overlap
 LEVEL = 0.95  # of the lower of two networks' best validation accuracies: what both reach
 COLOURS = {"more": "#009988", "less": "#CC3311", "open": "#666666"}
 KEY = (
@@ -111,6 +112,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     speed.set_xscale("log")
     low, high = np.log2(speed.get_xlim())
     powers = range(min(-2, int(np.ceil(low))), max(2, int(high)) + 1)
+    powers = [k for k in powers if len(powers) <= MOST_TICKS or k % 2 == 0]
     speed.set_xticks([2.0**k for k in powers], [f"{2**k}" if k >= 0 else f"1/{2**-k}" for k in powers])
     speed.xaxis.set_minor_locator(NullLocator())
     for axes in (accuracy, speed):
