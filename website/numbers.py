@@ -12,6 +12,7 @@ from sgpipe.claims.judge import WHOLE, number_words
 from sgpipe.claims.picture import TITLES
 from sgpipe.claims.words import SYMBOLS
 from sgpipe.figures.herranz2022 import calibration
+from sgpipe.figures.zenke2021 import comparison
 from sgpipe.plan.cost import run_seconds
 from sgpipe.plan.plan import make_plan
 from sgpipe.results import selection
@@ -43,6 +44,9 @@ def names(root: Path) -> dict[str, object]:
         "plan": cache(lambda scale="laptop", *files: plan(root, scale, files)),
         "times": lambda row, column: times(root / "docs/performance.md", row, column),
         "runs": cache(lambda table: runs(root / "docs/results" / table)),
+        "settings": lambda file, table: settings_table(
+            root / "workflow/experiments" / file, root / "docs/results" / table
+        ),
         "calibration": lambda table: calibration_table(root, root / "docs/results" / table),
     }
 
@@ -129,6 +133,35 @@ def _outcomes(table: Path) -> pd.DataFrame:
 def runs(table: Path) -> int:
     """Return how many networks a table has."""
     return int(pd.read_parquet(table, columns=["run_id"])["run_id"].nunique())
+
+
+def settings_table(file: Path, table: Path) -> str:
+    """Return the accuracies of each row of a comparison of settings, and the published ones, as a Markdown table.
+
+    Args:
+        file: The experiment file.
+        table: The experiment's table, `<experiment>.parquet`.
+    """
+    settings = load_experiments([file], "laptop")[table.stem].settings
+    runs = read_whole(table).to_pandas(use_threads=False)
+    data = comparison.select({"runs": runs}, {"settings": settings})
+    networks = data[data["kind"] == "network"].groupby("row")
+    lines = ["| settings | networks | validation | test |", "| --- | ---: | ---: | ---: |"]
+    for row, words in settings["rows"]:
+        if row in networks.groups:
+            own = networks.get_group(row)
+            cells = [_scatter(own[f"{split}_accuracy"]) for split in ("valid", "test")]
+            lines.append(
+                f"| {words} | {own['test_accuracy'].notna().sum()} of {len(own)} | " + " | ".join(cells) + " |"
+            )
+    printed = [settings[key] for key in ("published_valid", "published")]
+    lines.append("| *printed* | | " + " | ".join(f"*{mean:.3f} ± {sd:.3f}*" for mean, sd in printed) + " |")
+    return "\n".join(lines)
+
+
+def _scatter(values: pd.Series) -> str:
+    known = values.dropna()
+    return f"{known.mean():.3f} ± {known.std():.3f}" if len(known) > 1 else f"{known.mean():.3f}" if len(known) else "-"
 
 
 def calibration_table(root: Path, table: Path) -> str:
