@@ -29,9 +29,14 @@ USUAL_FILES = ("workflow/experiments/zenke2021.yaml", "workflow/experiments/herr
 
 
 def tables_in(folder: Path | str) -> list[Path]:
-    """List the tables of trained networks in a folder and below it, by the year of their paper."""
+    """List the tables of trained networks in a folder and below it, by the year of their paper, those of none last."""
     found = [path for path in Path(folder).rglob("*.parquet") if "." not in path.stem and _of_runs(path)]
-    return sorted(found, key=lambda path: (re.sub(r"\D*(\d*).*", r"\1", path.stem), path.stem, len(path.parts), path))
+    return sorted(found, key=lambda path: (_year(path), path.stem, len(path.parts), path))
+
+
+def _year(path: Path) -> int:
+    found = re.match(r"\D*(\d{4})", path.stem)
+    return int(found[1]) if found else 9999
 
 
 def _of_runs(path: Path) -> bool:
