@@ -220,7 +220,7 @@ def row(case: str, found: dict) -> list[str]:
     times = [f"{found[name]['ms']:.1f}" for name in ("engine", "forward", "mixed", "loop")]
     ratios = [f"{found[name]['ratio']:.1f}" if name in found else "-" for name in ("loop", "compiled", "jax")]
     mixed = f"{found['loop']['ratio'] / found['mixed']['ratio']:.1f}"
-    earlier = [f"{found['before']['ratio']:.1f}"] * ("before" in found)
+    earlier = [f"{found['before']['ratio']:.1f}"] if "before" in found else []
     return [case, f"{found['active']:.0%}", *times, *ratios, mixed, *earlier, f"{found['bound']:.2f}"]
 
 

@@ -16,6 +16,7 @@ from sgpipe.results import selection
 
 NEEDS = {"table": "results", "settings": ["rows", "published"]}  # see needs.py
 WIDTH, ROW = style.DOUBLE, 6.0  # mm; ROW is a row's height
+MARGIN = 0.07  # inches: long labels are wider by that at the resolution of the files
 COLOUR = "#0077BB"
 KEY = (
     "large dots: means of n networks · broad lines: 95 % confidence interval of the mean · small dots: single networks"
@@ -56,6 +57,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     """Draw the figure from what `select` returned."""
     summaries = data[data["kind"] == "summary"]
     figure = style.new_figure(WIDTH, 30 + ROW * max(len(summaries), 3), note, KEY)
+    figure.get_layout_engine().set(w_pad=MARGIN)
     printed = data[data["kind"].str.startswith("published")].set_index("kind")[["mean", "sd"]]
     valid = "published_valid" in printed.index
     accuracy, other = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1) if valid else (2, 1))
