@@ -58,11 +58,8 @@ def training_step(spec: RunSpec, weights: dict[str, np.ndarray], raster: np.ndar
     wide = dtype == np.float64
     compiled = jax.jit(jax.value_and_grad(loss))
     with jax.enable_x64(wide):
-        given = [
-            {k: jnp.asarray(w) for k, w in weights.items()},
-            jnp.asarray(raster, next(iter(weights.values())).dtype),
-        ]
-        given.append(jnp.asarray(labels))
+        arrays = {name: jnp.asarray(array) for name, array in weights.items()}
+        given = arrays, jnp.asarray(raster, dtype), jnp.asarray(labels)
 
     def step():
         with jax.enable_x64(wide):

@@ -151,9 +151,8 @@ def settings_table(file: Path, table: Path) -> str:
         if row in networks.groups:
             own = networks.get_group(row)
             cells = [_scatter(own[f"{split}_accuracy"]) for split in ("valid", "test")]
-            lines.append(
-                f"| {words} | {own['test_accuracy'].notna().sum()} of {len(own)} | " + " | ".join(cells) + " |"
-            )
+            count = f"{own['test_accuracy'].notna().sum()} of {len(own)}"
+            lines.append("| " + " | ".join([words, count, *cells]) + " |")
     printed = [settings[key] for key in ("published_valid", "published")]
     lines.append("| *printed* | | " + " | ".join(f"*{mean:.3f} ± {sd:.3f}*" for mean, sd in printed) + " |")
     return "\n".join(lines)
@@ -161,7 +160,9 @@ def settings_table(file: Path, table: Path) -> str:
 
 def _scatter(values: pd.Series) -> str:
     known = values.dropna()
-    return f"{known.mean():.3f} ± {known.std():.3f}" if len(known) > 1 else f"{known.mean():.3f}" if len(known) else "-"
+    if known.empty:
+        return "-"
+    return f"{known.mean():.3f}" + (f" ± {known.std():.3f}" if len(known) > 1 else "")
 
 
 def calibration_table(root: Path, table: Path) -> str:
@@ -171,18 +172,14 @@ def calibration_table(root: Path, table: Path) -> str:
     data = calibration.select({"runs": runs}, {"settings": experiment.settings})
     lines = ["| network | conditions | pairs | accuracy, naive | gain | epochs, naive / calibrated |"]
     lines += ["| --- | --- | ---: | ---: | ---: | ---: |"]
-    for row in data[data["kind"] == "summary"].itertuples():
-        conditions = "all four" if row.set == "calibrated" else row.set.removeprefix("calibrated ")
-        cells = [f"{row.name.splitlines()[0]}, {row.words}", conditions, f"{row.n:.0f} of {row.cells:.0f}"]
-        cells += (
-            ["-", "-", "-"]
-            if not row.n
-            else [
-                f"{row.naive_mean:.3f}",
-                f"{row.mean:+.3f} ({row.low:+.3f} to {row.high:+.3f})",
-                f"{row.speed_mean:.2f} ({row.speed_low:.2f} to {row.speed_high:.2f})",
-            ]
-        )
+    for _, row in data[data["kind"] == "summary"].iterrows():
+        cells = [*calibration.names(row), f"{row['n']:.0f} of {row['cells']:.0f}"]
+        if row["n"]:
+            cells.append(f"{row['naive_mean']:.3f}")
+            cells.append(f"{row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})")
+            cells.append(f"{row['speed_mean']:.2f} ({row['speed_low']:.2f} to {row['speed_high']:.2f})")
+        else:
+            cells += ["-"] * 3
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -105,7 +105,7 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     for place in np.flatnonzero(summaries["row"].ne(summaries["row"].shift()))[1:]:
         for axes in (accuracy, speed):
             axes.axhline(place - 0.5, color=style.FAINT, lw=0.4)
-    accuracy.set_yticks(range(len(summaries)), [_label(row) for _, row in summaries.iterrows()])
+    accuracy.set_yticks(range(len(summaries)), [": ".join(names(row)) for _, row in summaries.iterrows()])
     accuracy.set_ylim(len(summaries) - 0.5, -0.5)
     accuracy.set_xlabel("gain in test accuracy")
     speed.set_xlabel("epochs, naive / calibrated")
@@ -120,9 +120,10 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     return figure
 
 
-def _label(row: pd.Series) -> str:
+def names(row: pd.Series) -> tuple[str, str]:
+    """Return the words for a row's network and for its conditions."""
     conditions = condition_sets.label(row["set"]).replace(",\ncalibrated", "")
-    return f"{row['name'].splitlines()[0]}, {row['words']}: {conditions}"
+    return f"{row['name'].splitlines()[0]}, {row['words']}", conditions
 
 
 def _beside(row: pd.Series) -> str:
