@@ -96,7 +96,7 @@ def meet_feed_forward(bench: Bench, chosen: Collection[str], found: Found) -> No
         search = Search(excess, RATE_WITHIN)
         search.run(0.0, log(4.0), limits=(0.0, log(GAINS[-1])))
         rate = rates[search.best]
-        text = f"the rate is {rate:.3g} at best, with Var[W] times up to {GAINS[-1]:g}"
+        text = f"the rate is {rate:.3g} at best, with Var[W] times 1 to {GAINS[-1]:g}"
         if found.settle("I", abs(rate / found.rate - 1), text):
             found.gain = exp(search.best)
     for name in ("II", "III", "IV"):
@@ -117,7 +117,7 @@ def _meet_rate(spec: RunSpec, bench: Bench, draws: Draws, found: Found) -> None:
         if best.missed() == 0:
             break
     missed, drives = best.missed(), best.drives
-    text = f"the rate is {drives.rate:.3g} and the variance ratio {drives.ratio:.3g} at best, with Var[W] times up to "
+    text = f"the rate is {drives.rate:.3g} and the variance ratio {drives.ratio:.3g} at best, with Var[W] times 1 to "
     if found.settle("I", (1 + missed) * TOLERANCES["I"] if missed else 0.0, f"{text}{GAINS[-1]:g}"):
         found.mean, found.deviation, found.gain = best.mean, best.deviation, best.gain
         if gated:
