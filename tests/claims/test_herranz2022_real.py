@@ -25,6 +25,7 @@ FILE = ROOT / "workflow/experiments/herranz2022_real.yaml"
 TRAINED = [f"herranz2022real_fig{number}" for number in (2, 3, 4, 5)]
 CHECKED = [
     "herranz2022real_bins",
+    "herranz2022realauthors_bins",
     "herranz2022printed_fig3",
     "herranz2022realauthors_fig2",
     "herranz2022realauthors_fig5",
@@ -98,6 +99,14 @@ def test_figures_are_drawn_as_the_papers(smoke, name):
     figure = drawn(module, module.select(frames, experiment), experiment, note)
     assert "other recordings" in note or name.endswith("_fig3")
     assert texts(figure)
+
+
+def test_of_few_networks_fig_2_has_their_panels_alone(smoke):
+    frames, experiment = make.read_tables({"runs": smoke[0] / "herranz2022real_bins.parquet"})
+    module = make.find(experiments("smoke")["herranz2022real_bins"].draw, "draw")
+    said = texts(drawn(module, module.select(frames, experiment), experiment, "note"))
+    assert "LIF on our ear's spikes" in said and "sensitivity" in said
+    assert not {"no runs", "ALIF", "c"} & set(said)
 
 
 def test_every_claim_is_about_the_file_and_has_no_verdict_at_scale_smoke(smoke):

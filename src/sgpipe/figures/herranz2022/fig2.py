@@ -1,6 +1,7 @@
 """Fig 2: which shape is best depends on the network and the task. Curves of the validation loss."""
 
 from collections.abc import Mapping
+from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ NEEDS = {
     ],
 }
 WIDTH, HEIGHT = style.DOUBLE, 120.0
+ROW, ROW_HEIGHT = 3, 70.0  # up to so many networks stand in one row
 PAD = 27.0  # points above a panel, for three small lines below its title
 COLUMNS = (
     *("panel", "kind", "neuron", "task", "name", "shape"),
@@ -97,20 +99,36 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     key = [seeds.key(shapes, "lines", "bands: sd"), "dashed: chance"]
     if (shapes["learnt"] == 0).any():
         key.append("hollow: a shape that has learnt nothing")
-    figure = style.new_figure(WIDTH, HEIGHT, note, " · ".join(key))
-    grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 0.8))
-    for axes, letter in zip(grid[:, :3].flat, PANELS, strict=True):
+    figure, panels, beside = _axes(data, note, " · ".join(key))
+    for letter, axes in panels.items():
         _panel(axes, data[data["panel"] == letter], letter, experiment)
-        style.panel_letter(axes, letter)
-    for row in grid:
-        row[0].set_ylabel("validation loss (nats)")
+    for axes in {axes.get_subplotspec().rowspan.start: axes for axes in reversed(panels.values())}.values():
+        axes.set_ylabel("validation loss (nats)")
     names = seeds.in_order(data["shape"].dropna())
     handles = [Line2D([], [], color=style.SURROGATE_COLOURS[name], label=SURROGATES[name].label) for name in names]
-    grid[0, 3].legend(handles=handles, title="surrogate shape", loc="upper left")
-    grid[0, 3].axis("off")
-    _sensitivity(grid[1, 3], data)
-    style.panel_letter(grid[1, 3], "g")
+    beside["legend"].legend(handles=handles, title="surrogate shape", loc="upper left")
+    beside["legend"].axis("off")
+    _sensitivity(beside["sensitivity"], data)
+    for letter, axes in zip(ascii_lowercase, [*panels.values(), beside["sensitivity"]], strict=False):
+        style.panel_letter(axes, letter)
     return figure
+
+
+def _axes(data: pd.DataFrame, note: str, key: str) -> tuple[Figure, dict[str, Axes], dict[str, Axes]]:
+    """Return the figure, the axes of its panels, and those of the legend and the sensitivity.
+
+    An experiment with up to three of the five networks has a row of those alone.
+    """
+    present = set(data["panel"])
+    few = [letter for letter in PANELS if letter in present and letter != "d"]
+    if len(few) <= ROW:
+        figure = style.new_figure(WIDTH, ROW_HEIGHT, note, key)
+        places = figure.subplots(1, len(few) + 2, width_ratios=(*[1] * len(few), 0.8, 0.6), squeeze=False)[0]
+        return figure, dict(zip(few, places, strict=False)), {"sensitivity": places[-2], "legend": places[-1]}
+    figure = style.new_figure(WIDTH, HEIGHT, note, key)
+    grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 0.8))
+    panels = dict(zip(PANELS, grid[:, :3].flat, strict=True))
+    return figure, panels, {"sensitivity": grid[1, 3], "legend": grid[0, 3]}
 
 
 def _panel(axes: Axes, data: pd.DataFrame, letter: str, experiment: Mapping) -> None:
