@@ -12,6 +12,7 @@ from scipy import stats
 from sgpipe.base.errors import SgpipeError
 from sgpipe.figures import compare, make
 from sgpipe.figures.compare_numbers import ALL, match_tables, select
+from sgpipe.figures.heading import own_heading
 from sgpipe.figures.matching import Runs, matched
 from sgpipe.figures.needs import check_figures
 from sgpipe.results.difference import paired, welch
@@ -225,6 +226,12 @@ def test_a_figure_of_ones_own_has_its_title_and_the_knobs_that_its_file_sets(tmp
     assert "mine_fig1, drawn as zenke2021.fig3 · network.tau_membrane 20 ms" in mine
     assert not any("drawn as" in text for text in papers) and zenke("fig3").title not in papers
     assert drawn[0].get_figheight() > drawn[1].get_figheight()  # the panels are no smaller for it
+
+
+def test_a_knob_that_is_set_to_none_has_no_unit():
+    experiment = {"id": "mine_fig2", "title": "Mine", "set_here": {"optimiser.average_period": None, "data.dt": 4}}
+    words = "mine_fig2, drawn as herranz2022.fig2 · optimiser.average_period none · data.dt 4 ms"
+    assert own_heading(experiment, "herranz2022.fig2") == ["Mine", words]
 
 
 def zenke(name):

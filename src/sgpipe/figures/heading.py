@@ -24,7 +24,7 @@ def own_heading(experiment: Mapping[str, Any], module: str) -> list[str]:
     values = experiment.get("set_here", {})
     words = [
         f"{experiment['id']}, drawn as {module}",
-        *(f"{key} {_listed([value])}{_unit(key)}" for key, value in values.items()),
+        *(f"{key} {_listed([value])}{'' if value is None else _unit(key)}" for key, value in values.items()),
     ]
     return heading_lines(experiment["title"], words)
 
