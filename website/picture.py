@@ -86,10 +86,10 @@ def _gradients(axes: Axes, data: pd.DataFrame) -> None:
 
 
 def _data_sets(axes: Axes, data: pd.DataFrame) -> None:
-    """Fig 6: what the paper prints, and ours."""
+    """Fig 6 d: what the paper prints, and ours."""
     bars = {"ff_max": "Max", "ff_sum": "Sum", "rc_max": "Max\nrec.", "rc_sum": "Sum\nrec."}
     at = {name: float(place) for place, name in enumerate(bars)}
-    own = data[data["bar"].isin(bars)].assign(at=lambda rows: rows["bar"].map(at))
+    own = data[(data["panel"] == "d") & data["bar"].isin(bars)].assign(at=lambda rows: rows["bar"].map(at))
     from sgpipe.figures.zenke2021.fig6 import COLOURS as of_bars
 
     colours = {at[name]: of_bars[name] for name in bars}
@@ -174,17 +174,18 @@ PANELS = (
     ),
     Panel(
         "zenke2021.fig6",
-        "full/zenke2021real_fig6.parquet",
+        "full/readings/readout_start-zero/zenke2021real_fig6.parquet",
         "Spoken digits, the complete RawHD",
         {
             "zenke2021_fig6_rawhd_recurrent_better_max": "recurrence helps",
             "zenke2021_fig6_rawhd_max_like_sum_ff": "readouts by maximum and sum are alike",
         },
         _data_sets,
+        "readout starts at 0",
     ),
     Panel(
         "zenke2021.fig9",
-        "real/paper/zenke2021real_fig9.parquet",
+        "full/zenke2021real_fig9.parquet",
         "Few spikes suffice",
         {
             "zenke2021_fig9_randman_second_layer_costs_spikes": "a second layer needs more spikes",
