@@ -234,6 +234,15 @@ def test_a_claim_asks_what_its_sentence_says(name, numbers, verdict):
     assert judged.verdict == verdict, judged.reason
 
 
+@pytest.mark.parametrize("name", ["pathological_counts", "regulariser_cuts_counts", "regulariser_makes_sparse"])
+def test_longer_steps_than_1_ms_cut_the_counts_of_fig_8_and_give_no_verdict(name):
+    claim = CLAIMS[f"zenke2021_fig8_{name}"]
+    fine = world(claim, [0.002, 0.2][: len(claim.groups)])
+    coarse = {key: replace(one, runs=one.runs.assign(**{"data.dt": 4.0})) for key, one in fine.items()}
+    assert judge.judge(claim, fine, claim.experiments).verdict != judge.NOT_TESTABLE
+    assert judge.judge(claim, coarse, claim.experiments).verdict == judge.NOT_TESTABLE
+
+
 def test_one_word_has_one_reading():
     comparable = [
         CLAIMS[f"zenke2021_{name}"] for name in ("fig3_beta_zero_like_no_hidden", "fig6_mnist_like_conventional")

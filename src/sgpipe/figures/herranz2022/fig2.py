@@ -102,8 +102,8 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
     figure, panels, beside = _axes(data, note, " · ".join(key))
     for letter, axes in panels.items():
         _panel(axes, data[data["panel"] == letter], letter, experiment)
-    for axes in {axes.get_subplotspec().rowspan.start: axes for axes in reversed(panels.values())}.values():
-        axes.set_ylabel("validation loss (nats)")
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel("validation loss (nats)")
     names = seeds.in_order(data["shape"].dropna())
     handles = [Line2D([], [], color=style.SURROGATE_COLOURS[name], label=SURROGATES[name].label) for name in names]
     beside["legend"].legend(handles=handles, title="surrogate shape", loc="upper left")
@@ -124,7 +124,7 @@ def _axes(data: pd.DataFrame, note: str, key: str) -> tuple[Figure, dict[str, Ax
     if len(few) <= ROW:
         figure = style.new_figure(WIDTH, ROW_HEIGHT, note, key)
         places = figure.subplots(1, len(few) + 2, width_ratios=(*[1] * len(few), 0.8, 0.6), squeeze=False)[0]
-        return figure, dict(zip(few, places, strict=False)), {"sensitivity": places[-2], "legend": places[-1]}
+        return figure, dict(zip(few, places[:-2], strict=True)), {"sensitivity": places[-2], "legend": places[-1]}
     figure = style.new_figure(WIDTH, HEIGHT, note, key)
     grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 0.8))
     panels = dict(zip(PANELS, grid[:, :3].flat, strict=True))
