@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sgpipe.base.files import atomic
-from sgpipe.claims.judge import NOT_TESTABLE, VERDICTS, WHOLE, Judgement, interval_words
+from sgpipe.claims.judge import NOT_TESTABLE, VERDICTS, WHOLE, Judgement, interval_words, number_words
 from sgpipe.claims.strip import Strip, strip_of
 from sgpipe.claims.words import COLOURS, SYMBOLS, counts, figure_of, summary_words
 from sgpipe.figures import style
@@ -219,8 +219,10 @@ def _row(axes: Axes, x: float, y: float, judgement: Judgement) -> None:
             axes.text(x + STRIP_AT, at, line, size=style.SMALL, color=style.FAINT, va="center", style="italic")
         return
     _strip(axes, x + STRIP_AT, middle, strip, colour)
-    number = interval_words(judgement.deciding.number)
-    axes.text(x + NUMBERS_AT, middle, number, size=style.SMALL, color=ink, va="center")
+    number = judgement.deciding.number
+    exact = number.low == number.value == number.high  # one number, not thrice, which would leave the page
+    words = number_words(number.value) if exact else interval_words(number)
+    axes.text(x + NUMBERS_AT, middle, words, size=style.SMALL, color=ink, va="center")
 
 
 def _strip(axes: Axes, x: float, y: float, strip: Strip, colour: str) -> None:
