@@ -19,6 +19,7 @@ from sgpipe.results import selection
 from sgpipe.spec.config import load_config
 from sgpipe.spec.experiments import load_experiments
 
+PUBLISHED = ("published_valid", "published")  # accuracies of validation and test in an experiment's settings
 SHORT = {
     "replicated": "replicated",
     "not replicated": "not_replicated",
@@ -47,6 +48,7 @@ def names(root: Path) -> dict[str, object]:
         "settings": lambda file, table: settings_table(
             root / "workflow/experiments" / file, root / "docs/results" / table
         ),
+        "grid": lambda table, sweep, row, column: grid_table(root / "docs/results" / table, sweep, row, column),
         "calibration": lambda table: calibration_table(root, root / "docs/results" / table),
     }
 
@@ -136,7 +138,7 @@ def runs(table: Path) -> int:
 
 
 def settings_table(file: Path, table: Path) -> str:
-    """Return the accuracies of each row of a comparison of settings, and the published ones, as a Markdown table.
+    """Return accuracies and spikes of each row of a comparison of settings, and what is published, as a Markdown table.
 
     Args:
         file: The experiment file.
@@ -146,16 +148,16 @@ def settings_table(file: Path, table: Path) -> str:
     runs = read_whole(table).to_pandas(use_threads=False)
     data = comparison.select({"runs": runs}, {"settings": settings})
     networks = data[data["kind"] == "network"].groupby("row")
-    lines = ["| settings | networks | validation | test |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| settings | networks | validation | test | hidden spikes |", "| --- | ---: | ---: | ---: | ---: |"]
     for row, words in settings["rows"]:
         if row in networks.groups:
             own = networks.get_group(row)
             cells = [_scatter(own[f"{split}_accuracy"]) for split in ("valid", "test")]
             count = f"{own['test_accuracy'].notna().sum()} of {len(own)}"
-            lines.append("| " + " | ".join([words, count, *cells]) + " |")
-    printed = [settings[key] for key in ("published_valid", "published")]
-    lines.append("| *printed* | | " + " | ".join(f"*{mean:.3f} ± {sd:.3f}*" for mean, sd in printed) + " |")
-    return "\n".join(lines)
+            spikes = f"{own['spikes_total'].mean():,.0f}" if own["spikes_total"].any() else ""
+            lines.append("| " + " | ".join([words, count, *cells, spikes]) + " |")
+    printed = ["*{:.3f} ± {:.3f}*".format(*settings[key]) if key in settings else "" for key in PUBLISHED]
+    return "\n".join([*lines, f"| *printed* | | {' | '.join(printed)} | |"])
 
 
 def _scatter(values: pd.Series) -> str:
@@ -163,6 +165,25 @@ def _scatter(values: pd.Series) -> str:
     if known.empty:
         return "-"
     return f"{known.mean():.3f}" + (f" ± {known.std():.3f}" if len(known) > 1 else "")
+
+
+def grid_table(table: Path, sweep: str, row: str, column: str) -> str:
+    """Return the best validation accuracy of a grid's cells, the mean over its networks, as a Markdown table.
+
+    Args:
+        table: An experiment's table.
+        sweep: The sweep that they are of.
+        row: The knob that a row has one value of.
+        column: The same of a column.
+    """
+    own = selection.of_sweep(_outcomes(table), sweep)
+    cells = own.pivot_table("valid_accuracy", row, column, aggfunc="mean", dropna=False)
+    lines = [f"| {row.split('.')[-1]} | " + " | ".join(f"{value:g}" for value in cells.columns) + " |"]
+    lines += ["| --- |" + " ---: |" * len(cells.columns)]
+    for name, values in cells.iterrows():
+        words = ("diverged" if pd.isna(value) else f"{value:.3f}" for value in values)
+        lines.append(f"| {name} | " + " | ".join(words) + " |")
+    return "\n".join(lines)
 
 
 def calibration_table(root: Path, table: Path) -> str:
