@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 import pytest
 from website.links import LINK, enlarged, relinked
+from website.numbers import grid_table
 from website.words import pages, stale, written
 
 from sgpipe.cli import main
@@ -26,6 +28,17 @@ def test_a_number_is_written_behind_its_expression_and_stays_renewable():
     once = written(text, environment)
     assert "-->4.5<!-- / -->." in once and "-->\n\na\nb\n\n<!-- / -->" in once
     assert written(once, environment) == once
+
+
+def test_a_grid_has_the_best_validation_accuracy_of_each_cell_and_says_what_diverged():
+    table = ROOT / "docs/results/mnist/herranz2022mnist_fig3.parquet"
+    runs = pd.read_parquet(table)
+    own = runs[(runs["split"] == "valid") & (runs["status"] == "finished") & (runs["surrogate.shape"] == "rectangular")]
+    best = own[(own["surrogate.dampening"] == 1) & (own["surrogate.sharpness"] == 1.5)]["accuracy"].max()
+    lines = grid_table(table, "sharpness", "surrogate.shape", "surrogate.sharpness").splitlines()
+    assert lines[0] == "| shape | 0.1 | 0.25 | 0.5 | 0.75 | 1 | 1.25 | 1.5 |"
+    cells = next(line for line in lines if line.startswith("| rectangular")).strip("|").split("|")
+    assert float(cells[-1]) == round(best, 3) and cells[1].strip() == "diverged"
 
 
 @pytest.mark.parametrize(
