@@ -157,7 +157,9 @@ def settings_table(file: Path, table: Path) -> str:
             spikes = f"{own['spikes_total'].mean():,.0f}" if own["spikes_total"].any() else ""
             lines.append("| " + " | ".join([words, count, *cells, spikes]) + " |")
     printed = ["*{:.3f} ± {:.3f}*".format(*settings[key]) if key in settings else "" for key in PUBLISHED]
-    return "\n".join([*lines, f"| *printed* | | {' | '.join(printed)} | |"])
+    if any(printed):
+        lines.append(f"| *printed* | | {' | '.join(printed)} | |")
+    return "\n".join(lines)
 
 
 def _scatter(values: pd.Series) -> str:

@@ -389,8 +389,10 @@ def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
     beside = {**experiment, "settings": {**experiment["settings"], "published_valid": [0.873, 0.014]}}
     found = texts(drawn(comparison, comparison.select(tables, beside), beside))
     assert found.count("paper") == 2 and "validation accuracy" in found
+    alone = {**experiment, "settings": {"rows": experiment["settings"]["rows"]}}
+    assert "paper" not in texts(drawn(comparison, comparison.select(tables, alone), alone))
     lost = {"runs": tables["runs"].assign(status="diverged", accuracy=np.nan, spikes=None)}
-    for one in (experiment, beside):
+    for one in (experiment, beside, alone):
         assert drawn(comparison, comparison.select(lost, one), one)
 
 
