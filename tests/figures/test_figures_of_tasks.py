@@ -386,6 +386,9 @@ def test_a_row_of_settings_has_all_its_networks_and_none_of_another(tmp_path):
     assert rows.loc["stated", "mean"] == pytest.approx(0.91) and rows.loc["dropout", "mean"] == pytest.approx(0.93)
     found = texts(drawn(comparison, data, experiment))
     assert {"paper", "Sum, n = 3", "20 % dropout, n = 3"} <= set(found)
+    for most, scale in ((5, "linear"), (50, "log")):
+        wider = data.assign(spikes_total=np.linspace(100, 100 * most, len(data)))
+        assert drawn(comparison, wider, experiment).axes[1].get_xscale() == scale
     beside = {**experiment, "settings": {**experiment["settings"], "published_valid": [0.873, 0.014]}}
     found = texts(drawn(comparison, comparison.select(tables, beside), beside))
     assert found.count("paper") == 2 and "validation accuracy" in found

@@ -83,7 +83,8 @@ def draw(data: pd.DataFrame, experiment: Mapping, note: str) -> Figure:
         other.set_xlabel("validation accuracy")
         return figure
     other.set_xlabel("hidden spikes per input")
-    if (data["spikes_total"] > 0).any():
+    spikes = data["spikes_total"][data["spikes_total"] > 0]
+    if spikes.max() >= 10 * spikes.min():  # within a decade logarithmic axes have no numbers
         other.set_xscale("log")
         other.xaxis.set_minor_formatter(NullFormatter())
     return figure
