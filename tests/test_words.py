@@ -41,6 +41,15 @@ def test_a_grid_has_the_best_validation_accuracy_of_each_cell_and_says_what_dive
     assert float(cells[-1]) == round(best, 3) and cells[1].strip() == "diverged"
 
 
+def test_a_cell_of_a_grid_without_networks_has_a_dash(tmp_path):
+    runs = pd.read_parquet(ROOT / "docs/results/mnist/herranz2022mnist_fig3.parquet")
+    lost = (runs["surrogate.shape"] == "gaussian") & (runs["surrogate.sharpness"] == 1.5)
+    runs[~lost].to_parquet(tmp_path / "mine.parquet")
+    lines = grid_table(tmp_path / "mine.parquet", "sharpness", "surrogate.shape", "surrogate.sharpness").splitlines()
+    gaussian = next(line for line in lines if line.startswith("| gaussian"))
+    assert gaussian.endswith("| - |") and gaussian.count("diverged") == 2
+
+
 @pytest.mark.parametrize(
     "text", ["a <!-- {{ unknown }} -->1<!-- / -->", "<!-- {{ 1 }} -->1<!-- / --> begins", "a <!-- {{ 1 }} -->1"]
 )

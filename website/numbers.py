@@ -179,11 +179,12 @@ def grid_table(table: Path, sweep: str, row: str, column: str) -> str:
         column: The same of a column.
     """
     own = selection.of_sweep(_outcomes(table), sweep)
-    cells = own.pivot_table("valid_accuracy", row, column, aggfunc="mean", dropna=False)
+    cells, trained = (own.pivot_table("valid_accuracy", row, column, how, dropna=False) for how in ("mean", "size"))
     lines = [f"| {row.split('.')[-1]} | " + " | ".join(f"{value:g}" for value in cells.columns) + " |"]
     lines += ["| --- |" + " ---: |" * len(cells.columns)]
     for name, values in cells.iterrows():
-        words = ("diverged" if pd.isna(value) else f"{value:.3f}" for value in values)
+        known = values.map("{:.3f}".format).where(values.notna(), "diverged")
+        words = known.where(trained.loc[name] > 0, "-")
         lines.append(f"| {name} | " + " | ".join(words) + " |")
     return "\n".join(lines)
 
