@@ -4,7 +4,13 @@ It saves states all the time, as if minutes went by, and writes the table of its
 all. With a number of batches it holds still after so many of them, for a signal to come at a known place.
 """
 
+import signal
 import sys
+
+if __name__ == "__main__":
+    # While libraries load, an interrupt simply ends the process: some turn it into errors of their own, as numpy does.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from itertools import count
 from pathlib import Path
 from time import sleep
@@ -37,6 +43,7 @@ def main(folder: Path, still_after: int | None) -> int:
     """Train; return the exit code."""
     trainer.CHECKPOINT_SECONDS = 0.05
     engine, calls = _engine(), count()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in every process of Python's
     try:
         with stop_signals() as request:
 
