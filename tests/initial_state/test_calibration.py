@@ -267,6 +267,13 @@ def test_a_lower_rate_is_met_where_half_of_the_neurons_cannot_fire():
     assert all(layer.input_gain > 1 for layer in met.layers)
 
 
+def test_a_layer_that_fires_too_much_is_calmed_where_it_has_no_recurrent_weights():
+    knobs = {"network.recurrent": False, "network.hidden": [40], "init.conditions": "I", "init.gain": 10}
+    state = calibrated(asked(knobs, **{"init.rate": 0.1}), TASK)
+    (found,), (row,) = state.layers, state.found
+    assert found.input_gain < 0.1 and row["rate"] == pytest.approx(0.1, rel=0.05) and not row["messages"]
+
+
 @pytest.mark.parametrize("neuron", ["lif", "delta_lif"])
 def test_recurrent_weights_meet_a_lower_rate(neuron):
     spec = asked({"network.neuron": neuron, "network.hidden": [40], "init.conditions": "I", "init.rate": 0.2})

@@ -54,7 +54,7 @@ BUILT_IN_VERSIONS: dict[str, int] = {
     "init.orthogonal_normal": 1,
     "init.orthogonal_bigamma": 1,
     "init.theory": 1,
-    "init.calibrated": 2,
+    "init.calibrated": 3,
     "optimiser.adam": 1,
     "optimiser.adabelief": 1,
     "optimiser.smorms3": 1,

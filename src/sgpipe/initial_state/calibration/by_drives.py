@@ -2,7 +2,8 @@
 
 These conditions do not depend on the surrogate derivative. The GAINS are tried from the smallest on. At each gain the
 mean is searched for, and at every mean the deviation is the one that meets II; the search ends at the first gain at
-which both conditions hold. A feed-forward layer meets I by the gain alone.
+which both conditions hold. A feed-forward layer meets I by the gain alone, which may then be below 1: it has no mean to
+calm it.
 """
 
 from collections.abc import Collection
@@ -94,9 +95,10 @@ def meet_feed_forward(bench: Bench, chosen: Collection[str], found: Found) -> No
             return rates[logarithm] / found.rate - 1 + RATE_WITHIN  # from below: it cannot reach one half
 
         search = Search(excess, RATE_WITHIN)
-        search.run(0.0, log(4.0), limits=(0.0, log(GAINS[-1])))
+        most = GAINS[-1]
+        search.run(0.0, log(4.0), limits=(-log(most), log(most)))
         rate = rates[search.best]
-        text = f"the rate is {rate:.3g} at best, with Var[W] times 1 to {GAINS[-1]:g}"
+        text = f"the rate is {rate:.3g} at best, with Var[W] times {1 / most:.2g} to {most:g}"
         if found.settle("I", abs(rate / found.rate - 1), text):
             found.gain = exp(search.best)
     for name in ("II", "III", "IV"):
